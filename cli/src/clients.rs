@@ -1,0 +1,211 @@
+//! `bellwire clients`: who may call the API.
+
+use anyhow::{Context, anyhow, ensure};
+use bellwire_rules::timestamp::{self, iso_serde};
+use bellwire_rules::{ClientId, Secret};
+use bellwire_store::{Client, Clients};
+use clap::Subcommand;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::print::Output;
+use crate::stack;
+
+const MAX_NAME_LENGTH: usize = 100;
+const SHOWN_ONCE: &str = "Keep these now: they are stored as hashes and can't be shown again.";
+const UNTIL_THEN: &str =
+    "Functions that are running may accept the old key for another 60 seconds.";
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a client; prints its key and secret, this once
+    Create {
+        /// What to call it
+        name: String,
+        /// Let it publish, and put queries on record for other clients
+        #[arg(long)]
+        publisher: bool,
+    },
+    /// List all clients
+    List,
+    /// Shut a client out; its key and secret stop working
+    Disable {
+        /// The client's id
+        client_id: String,
+    },
+    /// Replace a client's API key; prints the new one, this once
+    RotateKey {
+        /// The client's id
+        client_id: String,
+    },
+}
+
+/// A client, without its hashes.
+#[derive(Serialize)]
+struct Listed<'a> {
+    client_id: &'a ClientId,
+    name: &'a str,
+    publisher: bool,
+    #[serde(with = "iso_serde")]
+    created_at: OffsetDateTime,
+    #[serde(with = "iso_serde::option")]
+    key_rotated_at: Option<OffsetDateTime>,
+    #[serde(with = "iso_serde::option")]
+    disabled_at: Option<OffsetDateTime>,
+}
+
+impl<'a> From<&'a Client> for Listed<'a> {
+    fn from(client: &'a Client) -> Self {
+        Self {
+            client_id: &client.client_id,
+            name: &client.name,
+            publisher: client.publisher,
+            created_at: client.created_at,
+            key_rotated_at: client.key_rotated_at,
+            disabled_at: client.disabled_at,
+        }
+    }
+}
+
+/// Runs one of the commands.
+pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
+    let config = stack::aws().await;
+    let table = stack::output(&config, stack, "ClientsTable").await?;
+    let clients = Clients::new(aws_sdk_dynamodb::Client::new(&config), table);
+    match command {
+        Command::Create { name, publisher } => create(&clients, name, publisher, output).await,
+        Command::List => list(&clients, output).await,
+        Command::Disable { client_id } => disable(&clients, &client_id, output).await,
+        Command::RotateKey { client_id } => rotate_key(&clients, &client_id, output).await,
+    }
+}
+
+async fn create(
+    clients: &Clients,
+    name: String,
+    publisher: bool,
+    output: Output,
+) -> anyhow::Result<()> {
+    let length = name.chars().count();
+    ensure!(
+        (1..=MAX_NAME_LENGTH).contains(&length) && !name.trim().is_empty(),
+        "a name has 1 to {MAX_NAME_LENGTH} characters"
+    );
+    let api_key = new_api_key()?;
+    let client_secret = Secret::generate("bws_").context("no randomness")?;
+    let client = Client {
+        client_id: ClientId::generate().context("no randomness")?,
+        name,
+        publisher,
+        api_key_sha256: api_key.hash(),
+        client_secret_sha256: client_secret.hash(),
+        created_at: OffsetDateTime::now_utc(),
+        key_rotated_at: None,
+        disabled_at: None,
+    };
+    clients.create(&client).await?;
+    output.one(
+        &serde_json::json!({
+            "client_id": client.client_id,
+            "name": client.name,
+            "publisher": client.publisher,
+            "api_key": api_key.expose(),
+            "client_secret": client_secret.expose(),
+        }),
+        &[
+            ("client id", client.client_id.as_str()),
+            ("name", &client.name),
+            ("role", role(&client)),
+            ("api key", api_key.expose()),
+            ("client secret", client_secret.expose()),
+        ],
+    )?;
+    output.remark(SHOWN_ONCE);
+    Ok(())
+}
+
+async fn list(clients: &Clients, output: Output) -> anyhow::Result<()> {
+    let found = clients.list().await?;
+    let listed: Vec<Listed<'_>> = found.iter().map(Listed::from).collect();
+    output.many(
+        &listed,
+        &["CLIENT ID", "NAME", "ROLE", "CREATED", "STATE"],
+        found.iter().map(|client| {
+            vec![
+                client.client_id.to_string(),
+                client.name.clone(),
+                role(client).to_owned(),
+                timestamp::spaced(client.created_at)
+                    .chars()
+                    .take(19)
+                    .collect(),
+                match client.disabled_at {
+                    Some(_) => "disabled".to_owned(),
+                    None => "active".to_owned(),
+                },
+            ]
+        }),
+    )
+}
+
+async fn disable(clients: &Clients, client_id: &str, output: Output) -> anyhow::Result<()> {
+    let client = clients
+        .disable(&parse(client_id)?, OffsetDateTime::now_utc())
+        .await?
+        .ok_or_else(|| no_such_client(client_id))?;
+    output.one(
+        &Listed::from(&client),
+        &[
+            ("client id", client.client_id.as_str()),
+            ("name", &client.name),
+            ("state", "disabled"),
+        ],
+    )?;
+    output.remark(UNTIL_THEN);
+    Ok(())
+}
+
+async fn rotate_key(clients: &Clients, client_id: &str, output: Output) -> anyhow::Result<()> {
+    let api_key = new_api_key()?;
+    let client = clients
+        .rotate_key(
+            &parse(client_id)?,
+            &api_key.hash(),
+            OffsetDateTime::now_utc(),
+        )
+        .await?
+        .ok_or_else(|| no_such_client(client_id))?;
+    output.one(
+        &serde_json::json!({
+            "client_id": client.client_id,
+            "api_key": api_key.expose(),
+        }),
+        &[
+            ("client id", client.client_id.as_str()),
+            ("api key", api_key.expose()),
+        ],
+    )?;
+    output.remark(SHOWN_ONCE);
+    output.remark(UNTIL_THEN);
+    Ok(())
+}
+
+fn new_api_key() -> anyhow::Result<Secret> {
+    Secret::generate("bwk_").context("no randomness")
+}
+
+fn parse(client_id: &str) -> anyhow::Result<ClientId> {
+    ClientId::parse(client_id).ok_or_else(|| no_such_client(client_id))
+}
+
+fn no_such_client(client_id: &str) -> anyhow::Error {
+    anyhow!("there is no client {client_id}")
+}
+
+fn role(client: &Client) -> &'static str {
+    if client.publisher {
+        "publisher"
+    } else {
+        "subscriber"
+    }
+}

@@ -1,0 +1,59 @@
+//! `bellwire`: what whoever runs a stack does from a terminal.
+//!
+//! Works against AWS, or against a local stack, by the usual AWS environment
+//! variables (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …). The tables are
+//! found by the name of the stack.
+
+mod clients;
+mod print;
+mod stack;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::print::Output;
+
+/// Runs a Bellwire stack: its clients and their keys.
+#[derive(Parser)]
+#[command(name = "bellwire", version)]
+struct Arguments {
+    /// The name of the CloudFormation stack
+    #[arg(
+        long,
+        global = true,
+        env = "BELLWIRE_STACK",
+        default_value = "bellwire"
+    )]
+    stack: String,
+
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make, list and shut out the clients of the API
+    #[command(subcommand)]
+    Clients(clients::Command),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    let done = match arguments.command {
+        Command::Clients(command) => clients::run(command, &arguments.stack, output).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bellwire: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The stack, found by its name.
+
+use anyhow::{Context, bail};
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_cloudformation::error::DisplayErrorContext;
+
+/// The SDK's configuration from the environment and the shared AWS files.
+pub async fn aws() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(bellwire_runtime::aws::http_client())
+        .load()
+        .await
+}
+
+/// The value of one of the stack's outputs.
+pub async fn output(config: &SdkConfig, stack: &str, key: &str) -> anyhow::Result<String> {
+    let answer = aws_sdk_cloudformation::Client::new(config)
+        .describe_stacks()
+        .stack_name(stack)
+        .send()
+        .await;
+    let stacks = match answer {
+        Ok(answer) => answer.stacks.unwrap_or_default(),
+        Err(error) => bail!(
+            "the stack {stack} could not be read: {}",
+            DisplayErrorContext(error)
+        ),
+    };
+    stacks
+        .into_iter()
+        .flat_map(|stack| stack.outputs.unwrap_or_default())
+        .find(|output| output.output_key.as_deref() == Some(key))
+        .and_then(|output| output.output_value)
+        .with_context(|| format!("the stack {stack} has no output {key}; is it a Bellwire stack?"))
+}

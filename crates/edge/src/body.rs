@@ -1,0 +1,133 @@
+//! Reading a request's JSON body.
+
+use lambda_http::Request;
+use serde::de::DeserializeOwned;
+
+use crate::Failure;
+
+/// The largest body of protocol A, in bytes: its largest field is a URL or a token.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Reads the body as a JSON object of the shape `T`.
+///
+/// # Errors
+/// A [`Failure`] that names the field at fault: 413 for a body that is too large,
+/// 400 for one that is missing, no JSON, nested too deep, no object, or not a `T`.
+pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> {
+    read(request.body().as_ref())
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    if body.len() > MAX_BYTES {
+        return Err(Failure::too_large(format!(
+            "the body must have at most {MAX_BYTES} bytes"
+        )));
+    }
+    // serde would also read a struct from a JSON array, field by field.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Failure::bad_request("the body must be a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(explain)?;
+    json.end()
+        .map_err(|_| Failure::bad_request("the body must be one JSON object and nothing else"))?;
+    Ok(value)
+}
+
+fn explain(error: serde_path_to_error::Error<serde_json::Error>) -> Failure {
+    let path = error.path().to_string();
+    let cause = error.into_inner();
+    if !cause.is_data() {
+        return Failure::bad_request(format!("the body is not JSON: {cause}"));
+    }
+    let problem = cause.to_string();
+    // The place in the text helps nobody who has the name of the field.
+    let problem = problem
+        .rsplit_once(" at line ")
+        .map_or(problem.as_str(), |(problem, _)| problem);
+    match path.as_str() {
+        "." => Failure::bad_request(problem.to_owned()),
+        _ => Failure::field(path, problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::Body;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Shape {
+        #[serde(rename = "callbackUrl")]
+        callback_url: String,
+        #[serde(default)]
+        list: Vec<u8>,
+    }
+
+    fn refused(body: &[u8]) -> (u16, String) {
+        let response = read::<Shape>(body).unwrap_err().into_response("r1");
+        let Body::Text(text) = response.body() else {
+            panic!("not a text: {response:?}");
+        };
+        let json: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(json["request_id"], "r1");
+        (
+            response.status().as_u16(),
+            json["message"].as_str().unwrap().to_owned(),
+        )
+    }
+
+    #[test]
+    fn a_body_of_the_right_shape_is_read() {
+        let shape: Shape = read(br#" {"callbackUrl": "u", "list": [1]} "#).unwrap();
+        assert_eq!((shape.callback_url.as_str(), shape.list), ("u", vec![1]));
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let deep = format!(r#"{{"list": {}"#, "[".repeat(10_000));
+        for (body, status, message) in [
+            (&b""[..], 400, "the body must be a JSON object"),
+            (b"  ", 400, "the body must be a JSON object"),
+            (br#"["u"]"#, 400, "the body must be a JSON object"),
+            (b"null", 400, "the body must be a JSON object"),
+            (b"{", 400, "the body is not JSON"),
+            (b"{} x", 400, "missing field `callbackUrl`"),
+            (b"{\"callbackUrl\": \"\xff\"}", 400, "the body is not JSON"),
+            (
+                br#"{"callbackUrl": "u"} x"#,
+                400,
+                "the body must be one JSON object",
+            ),
+            (
+                br#"{"callbackUrl": 5}"#,
+                400,
+                "callbackUrl: invalid type: integer `5`, expected a string",
+            ),
+            (
+                br#"{"callbackUrl": "u", "x": 1}"#,
+                400,
+                "x: unknown field `x`",
+            ),
+            (
+                br#"{"callbackUrl": "u", "callbackUrl": "u"}"#,
+                400,
+                "duplicate field `callbackUrl`",
+            ),
+            (
+                br#"{"callbackUrl": "u", "list": [1, "b"]}"#,
+                400,
+                "list[1]: invalid type",
+            ),
+            (deep.as_bytes(), 400, "list[0]: invalid type"),
+            (&[b' '; MAX_BYTES + 1], 413, "the body must have at most"),
+        ] {
+            let (got, text) = refused(body);
+            assert_eq!(got, status, "{text}");
+            assert!(text.starts_with(message), "{text} / {message}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Answers to requests that can't be carried out.
+
+use std::error::Error;
+
+use http::{Response, StatusCode};
+use lambda_http::Body;
+use serde::Serialize;
+
+/// A request that can't be carried out: the caller's mistake, with a message that
+/// says what to change, or ours, with the cause for the log and none of it for the
+/// caller.
+#[derive(Debug)]
+pub struct Failure {
+    status: StatusCode,
+    message: String,
+    field: Option<String>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A mistake of the caller's.
+    fn mistake(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            field: None,
+            cause: None,
+        }
+    }
+
+    /// 400: a field of the body or the path is wrong.
+    pub fn field(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        let field = field.into();
+        Self {
+            message: format!("{field}: {problem}"),
+            field: Some(field),
+            status: StatusCode::BAD_REQUEST,
+            cause: None,
+        }
+    }
+
+    /// 400: the request as a whole is wrong.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 401: the API key is missing, unknown or disabled.
+    pub fn unauthorized() -> Self {
+        Self::mistake(
+            StatusCode::UNAUTHORIZED,
+            "a valid API key is needed in the header x-api-key",
+        )
+    }
+
+    /// 403: the API key may not do this.
+    pub fn publishers_only() -> Self {
+        Self::mistake(
+            StatusCode::FORBIDDEN,
+            "this needs the API key of a publisher",
+        )
+    }
+
+    /// 404: there is no such thing, or it is somebody else's.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 409: it can't be done as things stand.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::CONFLICT, message)
+    }
+
+    /// 413: the body is too large.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// 503: not now; the same request will do later.
+    pub fn try_again(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// 500: something of ours failed.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            cause: Some(cause.into()),
+            ..Self::mistake(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal error; please try again, and quote the request id if it lasts",
+            )
+        }
+    }
+
+    /// Writes the log line of an answer that isn't a success. Messages are left
+    /// out: they may repeat what the caller sent.
+    pub(crate) fn log(&self) {
+        match &self.cause {
+            Some(cause) => tracing::error!(%cause, "request failed"),
+            None => tracing::info!(field = self.field, "request refused"),
+        }
+    }
+
+    /// The answer: `{"message", "field"?, "request_id"}`.
+    pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
+        #[derive(Serialize)]
+        struct Explanation<'a> {
+            message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            field: Option<&'a str>,
+            request_id: &'a str,
+        }
+        let explanation = Explanation {
+            message: &self.message,
+            field: self.field.as_deref(),
+            request_id,
+        };
+        crate::serve::json(self.status, &explanation)
+    }
+}
+
+/// Failures of tables and of AWS are ours.
+impl From<bellwire_store::StoreError> for Failure {
+    fn from(error: bellwire_store::StoreError) -> Self {
+        Self::internal(error)
+    }
+}

@@ -1,0 +1,11 @@
+//! The HTTP edge, written once: who calls ([`Authenticator`]), what they sent
+//! ([`body`]), and what they are told when it can't be done ([`Failure`]).
+
+mod auth;
+pub mod body;
+mod failure;
+mod serve;
+
+pub use auth::Authenticator;
+pub use failure::Failure;
+pub use serve::{ok, serve};

@@ -1,0 +1,59 @@
+//! From a handler to a Lambda function behind API Gateway.
+
+use http::{Response, StatusCode, header};
+use lambda_http::{Body, Error, Request, RequestExt, service_fn};
+use serde::Serialize;
+use tracing::Instrument;
+
+use crate::Failure;
+
+/// Answers requests until Lambda stops the process.
+///
+/// Every log line of a handler carries the Lambda request id (the runtime's span),
+/// the method, the path and, once it is known, the client.
+pub async fn serve<F, Fut>(handle: F) -> Result<(), Error>
+where
+    F: Fn(Request) -> Fut,
+    Fut: Future<Output = Result<Response<Body>, Failure>> + Send,
+{
+    lambda_http::run(service_fn(|request: Request| {
+        let request_id = request
+            .lambda_context_ref()
+            .map(|context| context.request_id.clone())
+            .unwrap_or_default();
+        let span = tracing::info_span!(
+            "request",
+            method = request.method().as_str(),
+            path = request.uri().path(),
+            client = tracing::field::Empty,
+        );
+        let handled = handle(request);
+        async move {
+            let response = handled.await.unwrap_or_else(|failure| {
+                failure.log();
+                failure.into_response(&request_id)
+            });
+            tracing::info!(status = response.status().as_u16(), "answered");
+            Ok::<_, Error>(response)
+        }
+        .instrument(span)
+    }))
+    .await
+}
+
+/// 200, with a JSON body.
+pub fn ok(body: &impl Serialize) -> Result<Response<Body>, Failure> {
+    Ok(json(StatusCode::OK, body))
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    let text = serde_json::to_string(body).unwrap_or_default();
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    response
+}

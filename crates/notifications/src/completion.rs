@@ -1,0 +1,146 @@
+//! Telling a query's owner that it has ended, once.
+//!
+//! Two sides write facts about a query (see [`bellwire_store::queries`]). Whichever
+//! write completes the pair publishes, and then marks the query as notified. A
+//! repeat finds the mark and does nothing; a repeat that finds neither mark nor
+//! anybody's turn publishes in the place of the one who died.
+
+use bellwire_rules::{ClientId, ExecutionId, Notification, QueryState};
+use bellwire_store::queries::End;
+use bellwire_store::{Fact, Queries, Query, StoreError};
+use time::OffsetDateTime;
+
+use crate::{ClientTopics, SnsError};
+
+/// Why the owner was not told, this time.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// Another invocation has the turn to publish. It may have died: repeat later.
+    #[error("another invocation has the turn to publish this query's completion")]
+    TurnTaken,
+    /// The Queries table failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// SNS failed.
+    #[error(transparent)]
+    Sns(#[from] SnsError),
+    /// The notification can't be written as JSON: a defect of ours.
+    #[error("notification: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What recording a fact came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The fact completed the pair, and SNS accepted the notification.
+    Notified,
+    /// The owner had been told before, or the other fact is still missing.
+    Recorded,
+    /// The query belongs to another client.
+    SomebodyElses,
+}
+
+/// The completions of queries.
+#[derive(Clone, Debug)]
+pub struct Completions {
+    queries: Queries,
+    topics: ClientTopics,
+}
+
+impl Completions {
+    /// Completions recorded in `queries` and published to `topics`.
+    pub fn new(queries: Queries, topics: ClientTopics) -> Self {
+        Self { queries, topics }
+    }
+
+    /// Puts a query on record for its owner.
+    pub async fn record_owner(
+        &self,
+        id: &ExecutionId,
+        owner: &ClientId,
+    ) -> Result<Outcome, NotifyError> {
+        let now = OffsetDateTime::now_utc();
+        let fact = self.queries.record_owner(id, owner, now).await?;
+        if let Fact::KnownBefore(query) = &fact
+            && query.client_id.as_ref() != Some(owner)
+        {
+            return Ok(Outcome::SomebodyElses);
+        }
+        self.notify(fact).await
+    }
+
+    /// Records how a query ended.
+    pub async fn record_end(&self, id: &ExecutionId, end: End<'_>) -> Result<Outcome, NotifyError> {
+        let now = OffsetDateTime::now_utc();
+        let fact = self.queries.record_end(id, end, now).await?;
+        self.notify(fact).await
+    }
+
+    /// Records that a query went on without ending.
+    pub async fn record_progress(
+        &self,
+        id: &ExecutionId,
+        state: QueryState,
+        sequence_number: u64,
+    ) -> Result<(), StoreError> {
+        let now = OffsetDateTime::now_utc();
+        self.queries
+            .record_progress(id, state, sequence_number, now)
+            .await
+            .map(drop)
+    }
+
+    /// Publishes if both facts are there and it is our turn.
+    async fn notify(&self, fact: Fact) -> Result<Outcome, NotifyError> {
+        let (query, our_turn) = match fact {
+            Fact::Recorded(query) => (query, true),
+            Fact::KnownBefore(query) => (query, false),
+        };
+        let Some((owner, ended_at)) = query.to_notify() else {
+            return Ok(Outcome::Recorded);
+        };
+        let id = &query.execution_id;
+        let now = OffsetDateTime::now_utc();
+        if !our_turn && !self.queries.take_turn(id, now).await? {
+            return self.after_losing_the_turn(id).await;
+        }
+        if let Err(error) = self.publish(&query, owner, ended_at).await {
+            // Whoever repeats need not wait for the turn to run out.
+            if let Err(error) = self.queries.give_turn_back(id).await {
+                tracing::warn!(%error, "the turn to publish could not be given back");
+            }
+            return Err(error);
+        }
+        self.queries
+            .mark_notified(id, OffsetDateTime::now_utc())
+            .await?;
+        Ok(Outcome::Notified)
+    }
+
+    /// Somebody was faster: either done by now, or still at it.
+    async fn after_losing_the_turn(&self, id: &ExecutionId) -> Result<Outcome, NotifyError> {
+        match self.queries.get(id).await? {
+            Some(query) if query.to_notify().is_some() => Err(NotifyError::TurnTaken),
+            _ => Ok(Outcome::Recorded),
+        }
+    }
+
+    async fn publish(
+        &self,
+        query: &Query,
+        owner: &ClientId,
+        ended_at: OffsetDateTime,
+    ) -> Result<(), NotifyError> {
+        let notification = Notification {
+            status: query.state,
+            execution_id: &query.execution_id,
+            time_completed: ended_at,
+            state_change_reason: query.state_change_reason.as_deref(),
+        };
+        let message = notification.to_json()?;
+        self.topics
+            .publish(owner, query.state.as_str(), message)
+            .await?;
+        Ok(())
+    }
+}

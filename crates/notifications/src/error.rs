@@ -1,0 +1,56 @@
+//! What can go wrong between a function and SNS.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use aws_sdk_sns::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+/// A call of SNS failed after the SDK's retries.
+#[derive(Debug, thiserror::Error)]
+#[error("SNS: {context}")]
+pub struct SnsError {
+    code: Option<String>,
+    context: String,
+}
+
+impl SnsError {
+    /// SNS has no such topic or subscription.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.has_code(&["NotFound", "NotFoundException"])
+    }
+
+    /// SNS says that a parameter, such as a token, is wrong.
+    pub(crate) fn is_invalid_parameter(&self) -> bool {
+        self.has_code(&["InvalidParameter", "InvalidParameterException"])
+    }
+
+    /// SNS writes error codes without `Exception` at their end, emulators with it.
+    fn has_code(&self, codes: &[&str]) -> bool {
+        self.code
+            .as_deref()
+            .is_some_and(|code| codes.contains(&code))
+    }
+}
+
+impl<E, R> From<SdkError<E, R>> for SnsError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        Self {
+            code: error.code().map(str::to_owned),
+            context: DisplayErrorContext(error).to_string(),
+        }
+    }
+}
+
+/// A request lacks something that the SDK wants: a defect of ours.
+impl From<BuildError> for SnsError {
+    fn from(error: BuildError) -> Self {
+        Self {
+            code: None,
+            context: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Which URLs a customer may register, and the type of one that was checked.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::Serialize;
+use url::{Host, Url};
+
+use crate::network::{OpenNetworks, is_global};
+
+/// The longest URL that is accepted, in characters.
+pub const MAX_LENGTH: usize = 2048;
+
+/// What a stack allows of callback URLs.
+#[derive(Debug, Clone, Default)]
+pub struct UrlPolicy {
+    /// Whether `http` is allowed beside `https`.
+    pub allow_http: bool,
+    /// Non-global networks that callbacks may point at.
+    pub open_networks: OpenNetworks,
+}
+
+/// Why a URL was refused; the text is for the customer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlRefused {
+    /// The text is empty.
+    #[error("must not be empty")]
+    Empty,
+    /// The text has more than [`MAX_LENGTH`] characters.
+    #[error("must have at most {MAX_LENGTH} characters")]
+    TooLong,
+    /// The text holds white space, a control character or a backslash, which
+    /// HTTP clients read in different ways.
+    #[error("must not contain white space, control characters or backslashes")]
+    Characters,
+    /// The text is no absolute URL with a host.
+    #[error("must be an absolute URL such as https://example.com/callback")]
+    NotAUrl,
+    /// The scheme is not allowed.
+    #[error("must use {allowed}, not {found}")]
+    Scheme {
+        /// The schemes that this stack allows.
+        allowed: &'static str,
+        /// The scheme of the URL.
+        found: String,
+    },
+    /// The URL carries a user name or a password.
+    #[error("must not contain a user name or password")]
+    Credentials,
+    /// The URL has a fragment, which is never sent.
+    #[error("must not contain a fragment (#…)")]
+    Fragment,
+    /// The host is a non-global address, or a name for the local machine.
+    #[error("must not point at a private, local or reserved address")]
+    Address,
+}
+
+/// A callback URL that has passed a [`UrlPolicy`], in the normal form of the
+/// WHATWG URL standard.
+///
+/// The normal form is what is stored and what is called, so that no two HTTP
+/// clients can read it differently.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct CallbackUrl(String);
+
+impl CallbackUrl {
+    /// The URL as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &str {
+        self.0.split_once(':').map_or("", |(scheme, _)| scheme)
+    }
+}
+
+impl fmt::Debug for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl UrlPolicy {
+    /// Checks a URL that a customer wants to be called at.
+    pub fn check(&self, text: &str) -> Result<CallbackUrl, UrlRefused> {
+        let url = parse(text)?;
+        self.check_scheme(&url)?;
+        self.check_host(&url)?;
+        Ok(CallbackUrl(url.into()))
+    }
+
+    /// Whether a connection to `address` is allowed.
+    pub fn allows_address(&self, address: IpAddr) -> bool {
+        is_global(address) || self.open_networks.contains(address)
+    }
+
+    fn check_scheme(&self, url: &Url) -> Result<(), UrlRefused> {
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if self.allow_http => Ok(()),
+            other => Err(UrlRefused::Scheme {
+                allowed: if self.allow_http {
+                    "https or http"
+                } else {
+                    "https"
+                },
+                found: other.to_owned(),
+            }),
+        }
+    }
+
+    fn check_host(&self, url: &Url) -> Result<(), UrlRefused> {
+        let allowed = match url.host() {
+            None => return Err(UrlRefused::NotAUrl),
+            Some(Host::Ipv4(ip)) => self.allows_address(ip.into()),
+            Some(Host::Ipv6(ip)) => self.allows_address(ip.into()),
+            Some(Host::Domain(name)) => !is_localhost(name) || self.opens_loopback(),
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(UrlRefused::Address)
+        }
+    }
+
+    fn opens_loopback(&self) -> bool {
+        self.allows_address(Ipv4Addr::LOCALHOST.into())
+            || self.allows_address(Ipv6Addr::LOCALHOST.into())
+    }
+}
+
+/// The normal form of a URL, whether or not a stack allows it: to find what was
+/// registered under a policy that has changed since.
+pub fn normal_form(text: &str) -> Result<String, UrlRefused> {
+    parse(text).map(String::from)
+}
+
+/// Checks what doesn't depend on a policy.
+fn parse(text: &str) -> Result<Url, UrlRefused> {
+    if text.is_empty() {
+        return Err(UrlRefused::Empty);
+    }
+    if text.chars().count() > MAX_LENGTH {
+        return Err(UrlRefused::TooLong);
+    }
+    if text
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
+    {
+        return Err(UrlRefused::Characters);
+    }
+    let url = Url::parse(text).map_err(|_| UrlRefused::NotAUrl)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlRefused::Credentials);
+    }
+    if url.fragment().is_some() {
+        return Err(UrlRefused::Fragment);
+    }
+    if url.as_str().len() > MAX_LENGTH {
+        return Err(UrlRefused::TooLong);
+    }
+    Ok(url)
+}
+
+/// `localhost` and the names below it are the local machine (RFC 6761, 6.3).
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn strict() -> UrlPolicy {
+        UrlPolicy::default()
+    }
+
+    fn local() -> UrlPolicy {
+        UrlPolicy {
+            allow_http: true,
+            open_networks: "127.0.0.0/8,::1/128".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn ordinary_urls_pass_and_are_normalised() {
+        for (text, normal) in [
+            (
+                "https://example.com/callback",
+                "https://example.com/callback",
+            ),
+            ("HTTPS://EXAMPLE.com:443/a?b=c", "https://example.com/a?b=c"),
+            ("https://example.com", "https://example.com/"),
+            ("https://example.com:8443/x", "https://example.com:8443/x"),
+            ("https://8.8.8.8/x", "https://8.8.8.8/x"),
+            ("https://bücher.example/", "https://xn--bcher-kva.example/"),
+            ("https://[2606:4700::1111]/", "https://[2606:4700::1111]/"),
+            (
+                "https://localhost.example.com/",
+                "https://localhost.example.com/",
+            ),
+        ] {
+            assert_eq!(strict().check(text).unwrap().as_str(), normal);
+        }
+    }
+
+    #[test]
+    fn bad_urls_are_refused_with_their_reason() {
+        let long = format!("https://example.com/{}", "a".repeat(3000));
+        for (text, reason) in [
+            ("", UrlRefused::Empty),
+            (long.as_str(), UrlRefused::TooLong),
+            ("https://example.com/a b", UrlRefused::Characters),
+            (" https://example.com/", UrlRefused::Characters),
+            ("https://exam\nple.com/", UrlRefused::Characters),
+            ("https:\\\\example.com\\", UrlRefused::Characters),
+            ("example.com/callback", UrlRefused::NotAUrl),
+            ("/callback", UrlRefused::NotAUrl),
+            ("https://", UrlRefused::NotAUrl),
+            ("https://exa%00mple/", UrlRefused::NotAUrl),
+            ("https://example.com:99999/", UrlRefused::NotAUrl),
+            ("https://user:pw@example.com/", UrlRefused::Credentials),
+            ("https://user@example.com/", UrlRefused::Credentials),
+            ("https://:pw@example.com/", UrlRefused::Credentials),
+            ("https://example.com/#top", UrlRefused::Fragment),
+            ("https://example.com/#", UrlRefused::Fragment),
+            ("https://localhost/", UrlRefused::Address),
+            ("https://LOCALHOST./", UrlRefused::Address),
+            ("https://api.localhost/", UrlRefused::Address),
+            ("https://127.0.0.1/", UrlRefused::Address),
+            ("https://127.1/", UrlRefused::Address),
+            ("https://0x7f000001/", UrlRefused::Address),
+            ("https://2130706433/", UrlRefused::Address),
+            ("https://0177.0.0.1/", UrlRefused::Address),
+            ("https://10.1.2.3/", UrlRefused::Address),
+            ("https://169.254.169.254/latest/", UrlRefused::Address),
+            ("https://[::1]/", UrlRefused::Address),
+            ("https://[::ffff:169.254.169.254]/", UrlRefused::Address),
+            ("https://[fd00:ec2::254]/", UrlRefused::Address),
+            ("https://１２７.0.0.1/", UrlRefused::Address),
+        ] {
+            assert_eq!(strict().check(text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn schemes_depend_on_the_stack() {
+        let refused = strict().check("http://example.com/").unwrap_err();
+        assert_eq!(refused.to_string(), "must use https, not http");
+        let refused = local().check("ftp://example.com/").unwrap_err();
+        assert_eq!(refused.to_string(), "must use https or http, not ftp");
+        assert!(local().check("http://example.com/").is_ok());
+        assert!(strict().check("javascript:alert(1)").is_err());
+        assert!(strict().check("file:///etc/passwd").is_err());
+    }
+
+    #[test]
+    fn an_opened_network_is_reachable_and_no_other() {
+        for text in [
+            "http://127.0.0.1:8080/x",
+            "http://localhost:1/",
+            "http://[::1]:1/",
+        ] {
+            assert!(local().check(text).is_ok(), "{text}");
+        }
+        assert_eq!(local().check("http://10.0.0.1/"), Err(UrlRefused::Address));
+    }
+
+    #[test]
+    fn the_normal_form_does_not_ask_the_policy() {
+        assert_eq!(normal_form("HTTP://10.1/").unwrap(), "http://10.0.0.1/");
+        assert_eq!(normal_form("http://a:b@c/"), Err(UrlRefused::Credentials));
+    }
+
+    #[test]
+    fn percent_encoding_counts_towards_the_length() {
+        let text = format!("https://example.com/{}", "é".repeat(1000));
+        assert_eq!(strict().check(&text), Err(UrlRefused::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(text in ".{0,60}") {
+            let _ = strict().check(&text);
+        }
+
+        #[test]
+        fn checking_twice_changes_nothing(path in "[a-zé/?=&%.]{0,40}") {
+            if let Ok(url) = strict().check(&format!("https://example.com/{path}")) {
+                prop_assert_eq!(strict().check(url.as_str()), Ok(url.clone()));
+                prop_assert_eq!(url.scheme(), "https");
+            }
+        }
+
+        #[test]
+        fn no_spelling_of_a_private_ipv4_address_passes(b: u8, c: u8, d: u8) {
+            let number = u32::from_be_bytes([10, b, c, d]);
+            for host in [
+                format!("10.{b}.{c}.{d}"),
+                format!("{number}"),
+                format!("{number:#x}"),
+                format!("0{number:o}"),
+                format!("[::ffff:10.{b}.{c}.{d}]"),
+            ] {
+                let text = format!("https://{host}/");
+                prop_assert_eq!(strict().check(&text), Err(UrlRefused::Address));
+            }
+        }
+    }
+}

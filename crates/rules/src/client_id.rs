@@ -1,0 +1,68 @@
+//! The public name of a client.
+
+use std::fmt;
+
+use data_encoding::BASE32_NOPAD;
+use serde::{Deserialize, Serialize};
+
+use crate::secret::random_bytes;
+
+/// A client's id: `cl_` and 24 lower-case letters and digits. It is safe in the
+/// name of an SNS topic and in a URL, and it is no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// A new id, never given out before (120 random bits).
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let bytes: [u8; 15] = random_bytes()?;
+        Ok(Self(format!(
+            "cl_{}",
+            BASE32_NOPAD.encode(&bytes).to_lowercase()
+        )))
+    }
+
+    /// The id in `text`, if it is written as one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("cl_")?;
+        let written_as_one = rest.len() == 24
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b));
+        written_as_one.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_ids_differ_and_parse() {
+        let (a, b) = (ClientId::generate().unwrap(), ClientId::generate().unwrap());
+        assert_ne!(a, b);
+        assert_eq!(ClientId::parse(a.as_str()), Some(a));
+    }
+
+    #[test]
+    fn other_texts_are_no_ids() {
+        for text in ["", "cl_", "cl_ABC", "cl_aaaaaaaaaaaaaaaaaaaaaaa*", "aaaa"] {
+            assert_eq!(ClientId::parse(text), None, "{text}");
+        }
+    }
+}

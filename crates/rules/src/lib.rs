@@ -1,0 +1,23 @@
+//! The rules of Bellwire that need neither AWS nor HTTP: one file per rule.
+//!
+//! Everything here is pure (or, for [`secret`], asks only the operating system for
+//! randomness), so it is tested in milliseconds.
+
+pub mod callback_url;
+pub mod client_id;
+pub mod digest;
+pub mod execution_id;
+pub mod network;
+pub mod notification;
+pub mod query_state;
+pub mod secret;
+pub mod statuses;
+pub mod timestamp;
+
+pub use callback_url::{CallbackUrl, UrlPolicy, UrlRefused};
+pub use client_id::ClientId;
+pub use execution_id::ExecutionId;
+pub use notification::{Format, Notification};
+pub use query_state::QueryState;
+pub use secret::{Secret, SecretHash};
+pub use statuses::Statuses;

@@ -1,0 +1,77 @@
+//! What a customer is told when a query has finished.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::execution_id::ExecutionId;
+use crate::query_state::QueryState;
+use crate::timestamp;
+
+/// How a notification is wrapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// The POST body is the notification and nothing else.
+    #[default]
+    Raw,
+    /// The POST body is the signed SNS envelope, with the notification in `Message`.
+    Envelope,
+}
+
+/// One notification of protocol A, as it is written into JSON:
+/// `{"status": "SUCCEEDED", "QueryExecutionId": "…", "time_completed": "2020-01-17 22:04:24.089113"}`,
+/// with `state_change_reason` where Athena gave one.
+#[derive(Debug, Serialize)]
+pub struct Notification<'a> {
+    /// How the query ended.
+    pub status: QueryState,
+    /// Which query it was.
+    #[serde(rename = "QueryExecutionId")]
+    pub execution_id: &'a ExecutionId,
+    /// When it ended; UTC, microseconds.
+    #[serde(serialize_with = "timestamp::serialize_spaced")]
+    pub time_completed: OffsetDateTime,
+    /// Why it ended so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_change_reason: Option<&'a str>,
+}
+
+impl Notification<'_> {
+    /// The notification as it is sent.
+    ///
+    /// # Errors
+    /// Never, as long as every field has a form in JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn it_reads_as_the_protocol_says() {
+        let id = ExecutionId::parse("694e7d20-076a-404a-8adf-d5c58a194a09").unwrap();
+        let mut notification = Notification {
+            status: QueryState::Succeeded,
+            execution_id: &id,
+            time_completed: datetime!(2020-01-17 23:04:24.089113 +1),
+            state_change_reason: None,
+        };
+        assert_eq!(
+            notification.to_json().unwrap(),
+            r#"{"status":"SUCCEEDED","QueryExecutionId":"694e7d20-076a-404a-8adf-d5c58a194a09","time_completed":"2020-01-17 22:04:24.089113"}"#
+        );
+        notification.status = QueryState::Failed;
+        notification.state_change_reason = Some("SYNTAX_ERROR");
+        assert!(
+            notification
+                .to_json()
+                .unwrap()
+                .ends_with(r#""state_change_reason":"SYNTAX_ERROR"}"#)
+        );
+    }
+}

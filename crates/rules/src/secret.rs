@@ -1,0 +1,113 @@
+//! Keys and secrets: made once, shown once, kept as a hash.
+
+use std::fmt;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use crate::digest::sha256_hex;
+
+/// A text that must not reach a log: it doesn't print, and has to be asked for
+/// with [`Secret::expose`].
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a secret that somebody presented.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// A new secret of 256 random bits: the prefix, then 43 characters that are
+    /// safe in a header and a URL.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn generate(prefix: &str) -> Result<Self, getrandom::Error> {
+        let bytes: [u8; 32] = random_bytes()?;
+        Ok(Self(format!("{prefix}{}", BASE64URL_NOPAD.encode(&bytes))))
+    }
+
+    /// The text itself, for the one place that shows or sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The hash under which the secret is stored.
+    pub fn hash(&self) -> SecretHash {
+        SecretHash(sha256_hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// The SHA-256 of a [`Secret`], in hexadecimal. The secrets are random and long,
+/// so a fast hash without salt can't be searched.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretHash(String);
+
+impl SecretHash {
+    /// The hash as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Compares in constant time.
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for SecretHash {}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Random bytes from the operating system.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_secrets_differ_and_have_256_bits() {
+        let (a, b) = (
+            Secret::generate("p_").unwrap(),
+            Secret::generate("p_").unwrap(),
+        );
+        assert_ne!(a.expose(), b.expose());
+        let bits = a.expose().strip_prefix("p_").unwrap();
+        assert_eq!(BASE64URL_NOPAD.decode(bits.as_bytes()).unwrap().len(), 32);
+    }
+
+    #[test]
+    fn neither_a_secret_nor_its_hash_prints() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(
+            format!("{secret:?} {:?}", secret.hash()),
+            "[redacted] [redacted]"
+        );
+    }
+
+    #[test]
+    fn equal_secrets_have_equal_hashes_and_no_others() {
+        assert!(Secret::new("abc").hash() == Secret::new("abc").hash());
+        assert!(Secret::new("abc").hash() != Secret::new("abd").hash());
+    }
+}

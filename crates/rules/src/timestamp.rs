@@ -1,0 +1,108 @@
+//! The two ways in which points in time are written; both UTC, both with six
+//! digits after the second, always.
+
+use serde::Serializer;
+use time::format_description::StaticFormatDescription;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+const SPACED: StaticFormatDescription =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
+const ISO: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+fn write(at: OffsetDateTime, format: StaticFormatDescription) -> String {
+    // Formatting into memory fails only for a format that asks for what the
+    // value lacks; these two ask for nothing that an OffsetDateTime lacks.
+    at.to_offset(UtcOffset::UTC)
+        .format(format)
+        .unwrap_or_default()
+}
+
+/// `2020-01-17 22:04:24.089113`, the form of protocol A's `time_completed`.
+pub fn spaced(at: OffsetDateTime) -> String {
+    write(at, SPACED)
+}
+
+/// `2020-01-17T22:04:24.089113Z`, the form of everything else. It sorts as text.
+pub fn iso(at: OffsetDateTime) -> String {
+    write(at, ISO)
+}
+
+/// For serde: [`spaced`].
+pub fn serialize_spaced<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&spaced(*at))
+}
+
+/// For serde: writes [`iso`], reads RFC 3339.
+pub mod iso_serde {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use time::OffsetDateTime;
+    use time::format_description::well_known::Rfc3339;
+
+    /// Writes [`super::iso`].
+    pub fn serialize<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&super::iso(*at))
+    }
+
+    /// Reads a date and time in RFC 3339.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OffsetDateTime, D::Error> {
+        let text = String::deserialize(from)?;
+        OffsetDateTime::parse(&text, &Rfc3339)
+            .map_err(|_| D::Error::custom("expected a date and time such as 2020-01-17T22:04:24Z"))
+    }
+
+    /// The same for a field that may be missing; to be used with `#[serde(default)]`.
+    pub mod option {
+        use serde::{Deserializer, Serializer};
+        use time::OffsetDateTime;
+
+        /// Writes [`super::super::iso`], or null.
+        pub fn serialize<S: Serializer>(
+            at: &Option<OffsetDateTime>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => super::serialize(at, to),
+                None => to.serialize_none(),
+            }
+        }
+
+        /// Reads a date and time in RFC 3339.
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<OffsetDateTime>, D::Error> {
+            super::deserialize(from).map(Some)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::format_description::well_known::Rfc3339;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn six_digits_always_and_utc() {
+        assert_eq!(
+            spaced(datetime!(2019-10-06 11:30:10 +2)),
+            "2019-10-06 09:30:10.000000"
+        );
+        assert_eq!(
+            iso(datetime!(2020-01-17 22:04:24.089_113_999 UTC)),
+            "2020-01-17T22:04:24.089113Z"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn iso_reads_back_and_sorts_as_text(a in 0i64..4_000_000_000_000_000, b in 0i64..4_000_000_000_000_000) {
+            let at = |micros: i64| OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap();
+            prop_assert_eq!(OffsetDateTime::parse(&iso(at(a)), &Rfc3339).unwrap(), at(a));
+            prop_assert_eq!(a.cmp(&b), iso(at(a)).cmp(&iso(at(b))));
+        }
+    }
+}

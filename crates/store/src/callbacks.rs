@@ -1,0 +1,282 @@
+//! The Callbacks table: the URLs that clients registered for query notifications.
+//!
+//! Key `client_id` and `callback_id` (the SHA-256 of the URL, which may be longer
+//! than a key). SNS holds the subscription itself; this table says what the
+//! customer asked for and how far it got, and can be rebuilt from SNS.
+//! A registration that nobody confirms expires, as it does in SNS.
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnRefusal,
+};
+use bellwire_rules::digest::sha256_hex;
+use bellwire_rules::timestamp::{self, iso_serde};
+use bellwire_rules::{ClientId, Format, Secret, SecretHash, Statuses};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value};
+use time::{Duration, OffsetDateTime};
+
+use crate::StoreError;
+
+/// SNS drops a subscription that is not confirmed within 48 hours.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html>
+const PENDING_FOR: Duration = Duration::days(2);
+
+/// How far a registration got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CallbackStatus {
+    /// SNS has sent its token to the URL and waits for it to come back.
+    PendingConfirmation,
+    /// The token came back: notifications are sent.
+    Confirmed,
+}
+
+/// A client's wish to be told at a URL.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Callback {
+    /// The URL, in normal form.
+    pub callback_url: String,
+    /// How far it got.
+    pub status: CallbackStatus,
+    /// Which outcomes are to be told.
+    pub statuses: Statuses,
+    /// How notifications are wrapped.
+    pub format: Format,
+    /// The ARN of the SNS subscription.
+    pub subscription_arn: String,
+    /// When the URL was first registered.
+    #[serde(with = "iso_serde")]
+    pub created_at: OffsetDateTime,
+    /// When it was confirmed.
+    #[serde(default, with = "iso_serde::option")]
+    pub confirmed_at: Option<OffsetDateTime>,
+    /// The hash of the token that confirmed it, so that the token may be repeated.
+    #[serde(default)]
+    pub token_sha256: Option<SecretHash>,
+    /// When DynamoDB may drop it, in seconds since 1970: while it is pending.
+    #[serde(default)]
+    expires_at: Option<i64>,
+}
+
+impl Callback {
+    /// What the customer asked for.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            callback_url: self.callback_url.clone(),
+            statuses: self.statuses.clone(),
+            format: self.format,
+            subscription_arn: self.subscription_arn.clone(),
+        }
+    }
+
+    /// Whether notifications are sent.
+    pub fn is_confirmed(&self) -> bool {
+        self.status == CallbackStatus::Confirmed
+    }
+
+    /// DynamoDB drops expired items late, so a reader looks for itself.
+    fn has_expired(&self, now: OffsetDateTime) -> bool {
+        self.expires_at.is_some_and(|at| at <= now.unix_timestamp())
+    }
+}
+
+/// What a customer asked for, as SNS has it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The URL, in normal form.
+    pub callback_url: String,
+    /// Which outcomes are to be told.
+    pub statuses: Statuses,
+    /// How notifications are wrapped.
+    pub format: Format,
+    /// The ARN of the SNS subscription.
+    pub subscription_arn: String,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Callbacks {
+    db: DynamoDb,
+    table: String,
+}
+
+impl Callbacks {
+    /// The table of this name.
+    pub fn new(db: DynamoDb, table: String) -> Self {
+        Self { db, table }
+    }
+
+    /// The client's registration of this URL.
+    pub async fn get(
+        &self,
+        client_id: &ClientId,
+        callback_url: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<Callback>, StoreError> {
+        let answer = self
+            .db
+            .get_item()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(client_id.to_string()))
+            .key("callback_id", callback_id(callback_url))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let found: Option<Callback> = answer.item.map(from_item).transpose()?;
+        Ok(found.filter(|callback| !callback.has_expired(now)))
+    }
+
+    /// All of the client's registrations, oldest first.
+    pub async fn list(
+        &self,
+        client_id: &ClientId,
+        now: OffsetDateTime,
+    ) -> Result<Vec<Callback>, StoreError> {
+        let mut items = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("client_id = :client")
+            .expression_attribute_values(":client", AttributeValue::S(client_id.to_string()))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while let Some(item) = items.next().await {
+            found.push(item?);
+        }
+        let mut callbacks: Vec<Callback> = from_items(found)?;
+        callbacks.retain(|callback| !callback.has_expired(now));
+        callbacks.sort_by_key(|callback| callback.created_at);
+        Ok(callbacks)
+    }
+
+    /// Records that the URL waits for its confirmation, and what is wanted.
+    /// Returns what is on record afterwards: a confirmed URL stays confirmed.
+    pub async fn record_pending(
+        &self,
+        client_id: &ClientId,
+        wanted: &Wanted,
+        now: OffsetDateTime,
+    ) -> Result<Callback, StoreError> {
+        let pending = to_attribute_value(CallbackStatus::PendingConfirmation)?;
+        let expires_at = (now + PENDING_FOR).unix_timestamp();
+        let answer = self
+            .update(client_id, &wanted.callback_url)
+            .update_expression(
+                "SET callback_url = :url, #status = :status, statuses = :statuses, #format = :format, \
+                 subscription_arn = :arn, created_at = if_not_exists(created_at, :now), \
+                 expires_at = :expires_at",
+            )
+            .condition_expression("attribute_not_exists(#status) OR #status = :status")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#format", "format")
+            .expression_attribute_values(":url", AttributeValue::S(wanted.callback_url.clone()))
+            .expression_attribute_values(":status", pending)
+            .expression_attribute_values(":statuses", to_attribute_value(&wanted.statuses)?)
+            .expression_attribute_values(":format", to_attribute_value(wanted.format)?)
+            .expression_attribute_values(":arn", AttributeValue::S(wanted.subscription_arn.clone()))
+            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
+            .expression_attribute_values(":expires_at", AttributeValue::N(expires_at.to_string()))
+            .return_values_on_condition_check_failure(OnRefusal::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(from_item(answer.attributes.unwrap_or_default())?),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(from_item(refused.item.clone().unwrap_or_default())?)
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Records that SNS has confirmed the URL. What was wanted before the
+    /// confirmation stays wanted; a URL that wasn't on record is put there.
+    pub async fn record_confirmed(
+        &self,
+        client_id: &ClientId,
+        confirmed: &Wanted,
+        token: Option<&Secret>,
+        now: OffsetDateTime,
+    ) -> Result<Callback, StoreError> {
+        let mut update = "SET callback_url = :url, #status = :status, subscription_arn = :arn, \
+                          statuses = if_not_exists(statuses, :statuses), \
+                          #format = if_not_exists(#format, :format), \
+                          created_at = if_not_exists(created_at, :now), \
+                          confirmed_at = if_not_exists(confirmed_at, :now)"
+            .to_owned();
+        let mut request = self.update(client_id, &confirmed.callback_url);
+        if let Some(token) = token {
+            update.push_str(", token_sha256 = :token");
+            request = request.expression_attribute_values(
+                ":token",
+                AttributeValue::S(token.hash().as_str().to_owned()),
+            );
+        }
+        let answer = request
+            .update_expression(update + " REMOVE expires_at")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#format", "format")
+            .expression_attribute_values(":url", AttributeValue::S(confirmed.callback_url.clone()))
+            .expression_attribute_values(":status", to_attribute_value(CallbackStatus::Confirmed)?)
+            .expression_attribute_values(":statuses", to_attribute_value(&confirmed.statuses)?)
+            .expression_attribute_values(":format", to_attribute_value(confirmed.format)?)
+            .expression_attribute_values(
+                ":arn",
+                AttributeValue::S(confirmed.subscription_arn.clone()),
+            )
+            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
+            .send()
+            .await?;
+        Ok(from_item(answer.attributes.unwrap_or_default())?)
+    }
+
+    /// Records what a confirmed URL is to be told from now on.
+    pub async fn record_options(
+        &self,
+        client_id: &ClientId,
+        wanted: &Wanted,
+    ) -> Result<(), StoreError> {
+        self.update(client_id, &wanted.callback_url)
+            .update_expression("SET statuses = :statuses, #format = :format")
+            .condition_expression("attribute_exists(client_id)")
+            .expression_attribute_names("#format", "format")
+            .expression_attribute_values(":statuses", to_attribute_value(&wanted.statuses)?)
+            .expression_attribute_values(":format", to_attribute_value(wanted.format)?)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets the URL. Forgetting what isn't there changes nothing.
+    pub async fn remove(&self, client_id: &ClientId, callback_url: &str) -> Result<(), StoreError> {
+        self.db
+            .delete_item()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(client_id.to_string()))
+            .key("callback_id", callback_id(callback_url))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    fn update(&self, client_id: &ClientId, callback_url: &str) -> UpdateItemFluentBuilder {
+        self.db
+            .update_item()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(client_id.to_string()))
+            .key("callback_id", callback_id(callback_url))
+            .return_values(ReturnValue::AllNew)
+    }
+}
+
+/// A URL as a key: it may have 2048 characters, a sort key only 1024 bytes.
+fn callback_id(callback_url: &str) -> AttributeValue {
+    AttributeValue::S(sha256_hex(callback_url))
+}

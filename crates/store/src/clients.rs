@@ -1,0 +1,183 @@
+//! The Clients table: who may call the API.
+//!
+//! Key `client_id`; index `by-api-key` on `api_key_sha256`, so that a request
+//! finds its client with one query and no scan. The index follows the table
+//! within milliseconds: a key that was just made may be unknown for that long.
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use bellwire_rules::timestamp::{self, iso_serde};
+use bellwire_rules::{ClientId, SecretHash};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_item};
+use time::OffsetDateTime;
+
+use crate::StoreError;
+
+const BY_API_KEY: &str = "by-api-key";
+
+/// A customer of the provider's API.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Client {
+    /// Its id.
+    pub client_id: ClientId,
+    /// What the operator calls it.
+    pub name: String,
+    /// Whether it may publish and put queries on record for others.
+    pub publisher: bool,
+    /// The hash of its API key.
+    pub api_key_sha256: SecretHash,
+    /// The hash of its client secret.
+    pub client_secret_sha256: SecretHash,
+    /// When it was made.
+    #[serde(with = "iso_serde")]
+    pub created_at: OffsetDateTime,
+    /// When its API key was last replaced.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub key_rotated_at: Option<OffsetDateTime>,
+    /// Since when it may not call the API any more.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub disabled_at: Option<OffsetDateTime>,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    db: DynamoDb,
+    table: String,
+}
+
+impl Clients {
+    /// The table of this name.
+    pub fn new(db: DynamoDb, table: String) -> Self {
+        Self { db, table }
+    }
+
+    /// Adds a client. An existing one of the same id is never overwritten.
+    pub async fn create(&self, client: &Client) -> Result<(), StoreError> {
+        self.db
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(client)?))
+            .condition_expression("attribute_not_exists(client_id)")
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The client of this id.
+    pub async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, StoreError> {
+        let answer = self
+            .db
+            .get_item()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(client_id.to_string()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(answer.item.map(from_item).transpose()?)
+    }
+
+    /// The client whose API key has this hash.
+    pub async fn by_api_key(&self, hash: &SecretHash) -> Result<Option<Client>, StoreError> {
+        let answer = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_API_KEY)
+            .key_condition_expression("api_key_sha256 = :hash")
+            .expression_attribute_values(":hash", AttributeValue::S(hash.as_str().to_owned()))
+            .send()
+            .await?;
+        let clients: Vec<Client> = from_items(answer.items.unwrap_or_default())?;
+        Ok(clients
+            .into_iter()
+            .find(|client| client.api_key_sha256 == *hash))
+    }
+
+    /// All clients, oldest first. Reads the whole table: for the operator, not
+    /// for a request.
+    pub async fn list(&self) -> Result<Vec<Client>, StoreError> {
+        let mut pages = self
+            .db
+            .scan()
+            .table_name(&self.table)
+            .into_paginator()
+            .items()
+            .send();
+        let mut clients = Vec::new();
+        while let Some(item) = pages.next().await {
+            clients.push(from_item::<Client>(item?)?);
+        }
+        clients.sort_by_key(|client| client.created_at);
+        Ok(clients)
+    }
+
+    /// Shuts a client out. One that is already shut out stays as it is.
+    pub async fn disable(
+        &self,
+        client_id: &ClientId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Client>, StoreError> {
+        self.update(
+            client_id,
+            self.db
+                .update_item()
+                .update_expression("SET disabled_at = if_not_exists(disabled_at, :now)")
+                .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now))),
+        )
+        .await
+    }
+
+    /// Replaces a client's API key; the old one is void from now on.
+    pub async fn rotate_key(
+        &self,
+        client_id: &ClientId,
+        api_key: &SecretHash,
+        now: OffsetDateTime,
+    ) -> Result<Option<Client>, StoreError> {
+        self.update(
+            client_id,
+            self.db
+                .update_item()
+                .update_expression("SET api_key_sha256 = :hash, key_rotated_at = :now")
+                .expression_attribute_values(
+                    ":hash",
+                    AttributeValue::S(api_key.as_str().to_owned()),
+                )
+                .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now))),
+        )
+        .await
+    }
+
+    /// Carries out an update of an existing client; `None` when there is none.
+    async fn update(
+        &self,
+        client_id: &ClientId,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<Option<Client>, StoreError> {
+        let answer = update
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(client_id.to_string()))
+            .condition_expression("attribute_exists(client_id)")
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.attributes.map(from_item).transpose()?),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
+                _ => Err(error.into()),
+            },
+        }
+    }
+}

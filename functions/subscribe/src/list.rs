@@ -1,0 +1,55 @@
+//! `GET`: the caller's URLs and how far they got.
+
+use bellwire_edge::Failure;
+use bellwire_notifications::Registrations;
+use bellwire_rules::timestamp::iso_serde;
+use bellwire_rules::{ClientId, Format, Statuses};
+use bellwire_store::{Callback, CallbackStatus};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+/// The answer.
+#[derive(Serialize)]
+pub struct Subscriptions {
+    subscriptions: Vec<Subscription>,
+}
+
+#[derive(Serialize)]
+struct Subscription {
+    #[serde(rename = "callbackUrl")]
+    callback_url: String,
+    status: CallbackStatus,
+    statuses: Statuses,
+    format: Format,
+    #[serde(with = "iso_serde")]
+    created_at: OffsetDateTime,
+    #[serde(with = "iso_serde::option")]
+    confirmed_at: Option<OffsetDateTime>,
+}
+
+impl From<Callback> for Subscription {
+    fn from(callback: Callback) -> Self {
+        Self {
+            callback_url: callback.callback_url,
+            status: callback.status,
+            statuses: callback.statuses,
+            format: callback.format,
+            created_at: callback.created_at,
+            confirmed_at: callback.confirmed_at,
+        }
+    }
+}
+
+/// Lists the client's URLs, oldest first.
+pub async fn list(
+    registrations: &Registrations,
+    client: &ClientId,
+) -> Result<Subscriptions, Failure> {
+    let callbacks = registrations
+        .list(client)
+        .await
+        .map_err(Failure::internal)?;
+    Ok(Subscriptions {
+        subscriptions: callbacks.into_iter().map(Subscription::from).collect(),
+    })
+}

@@ -1,0 +1,77 @@
+//! What a customer may POST to `/v1/subscribe`.
+
+use bellwire_edge::Failure;
+use bellwire_rules::{CallbackUrl, Format, Secret, Statuses, UrlPolicy};
+use serde::Deserialize;
+
+/// SNS tokens have a few hundred characters.
+const MAX_TOKEN_LENGTH: usize = 2048;
+
+/// The body, as it was sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubscribeRequest {
+    #[serde(rename = "callbackUrl")]
+    callback_url: Option<String>,
+    statuses: Option<Vec<String>>,
+    format: Option<Format>,
+    token: Option<String>,
+}
+
+/// What the body asks for.
+pub enum Wish {
+    /// To be told at a URL.
+    Register(Registration),
+    /// To confirm a URL with the token that was sent to it.
+    Confirm(Secret),
+}
+
+/// A URL to register. What is not said stays as it is, or becomes the default.
+pub struct Registration {
+    /// Where to call.
+    pub url: CallbackUrl,
+    /// Which outcomes to tell.
+    pub statuses: Option<Statuses>,
+    /// How to wrap notifications.
+    pub format: Option<Format>,
+}
+
+impl SubscribeRequest {
+    /// Checks the body.
+    ///
+    /// # Errors
+    /// 400, naming the field at fault.
+    pub fn into_wish(self, policy: &UrlPolicy) -> Result<Wish, Failure> {
+        match (self.callback_url, self.token) {
+            (Some(url), None) => Ok(Wish::Register(Registration {
+                url: policy
+                    .check(&url)
+                    .map_err(|refused| Failure::field("callbackUrl", refused))?,
+                statuses: self
+                    .statuses
+                    .map(|names| Statuses::parse(&names))
+                    .transpose()
+                    .map_err(|bad| Failure::field("statuses", bad))?,
+                format: self.format,
+            })),
+            (None, Some(token)) => {
+                if self.statuses.is_some() || self.format.is_some() {
+                    return Err(Failure::bad_request(
+                        "statuses and format belong to callbackUrl, not to token",
+                    ));
+                }
+                if token.is_empty() || token.chars().count() > MAX_TOKEN_LENGTH {
+                    return Err(Failure::field(
+                        "token",
+                        format_args!("must have 1 to {MAX_TOKEN_LENGTH} characters"),
+                    ));
+                }
+                Ok(Wish::Confirm(Secret::new(token)))
+            }
+            (Some(_), Some(_)) => Err(Failure::bad_request(
+                "send either callbackUrl or token, not both",
+            )),
+            (None, None) => Err(Failure::bad_request("callbackUrl or token is needed")),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+"""The local AWS: MiniStack, with three of its answers corrected to AWS's.
+
+Each correction names what MiniStack 1.5 does and what AWS does. They are applied to
+the functions of the pinned version (see requirements.txt); a version that lacks one of
+them makes this program end with an error instead of going on without it.
+"""
+
+import asyncio
+import json
+
+from ministack import app
+from ministack.services import apigateway_v1, sns
+
+
+def subscription_of(params: dict) -> dict | None:
+    """The subscription that a Subscribe request is about, if there is one."""
+    topic = sns._topic_by_arn_any_scope(sns._normalize_arn(sns._p(params, "TopicArn")))
+    wanted = (sns._p(params, "Protocol"), sns._p(params, "Endpoint"))
+    for subscription in topic["subscriptions"] if topic else []:
+        if (subscription["protocol"], subscription["endpoint"]) == wanted:
+            return subscription
+    return None
+
+
+def correct_subscribe() -> None:
+    """SNS Subscribe to an endpoint that is subscribed and not confirmed.
+
+    MiniStack answers with the subscription's ARN and sends nothing; it ignores
+    ReturnSubscriptionArn. AWS sends the confirmation again, and answers with the ARN
+    of an unconfirmed subscription only when ReturnSubscriptionArn asks for it.
+    https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+    """
+    original = sns._subscribe
+
+    def subscribe(params: dict) -> tuple:
+        known = subscription_of(params)
+        answer = original(params)
+        subscription = subscription_of(params)
+        if subscription is None or subscription["confirmed"]:
+            return answer
+        if known is not None:
+            asyncio.ensure_future(
+                sns._send_subscription_confirmation(subscription["topic_arn"], subscription)
+            )
+        asked = sns._p(params, "ReturnSubscriptionArn") == "true"
+        arn = subscription["arn"] if asked else "pending confirmation"
+        return sns._xml(
+            200,
+            "SubscribeResponse",
+            f"<SubscribeResult><SubscriptionArn>{arn}</SubscriptionArn></SubscribeResult>",
+        )
+
+    sns._subscribe = subscribe
+
+
+def correct_gateway_responses() -> None:
+    """The gateway responses in the OpenAPI definition of a REST API.
+
+    MiniStack leaves them out when it imports a definition; AWS takes them over.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-gateway-responses.html
+    """
+    original = apigateway_v1._import_rest_api
+
+    def import_rest_api(spec: dict, base_data: dict | None = None) -> str:
+        api_id = original(spec, base_data)
+        responses = spec.get("x-amazon-apigateway-gateway-responses") or {}
+        for response_type, response in responses.items():
+            status, _headers, body = apigateway_v1._put_gateway_response(api_id, response_type, response)
+            if status >= 400:
+                raise ValueError(f"gateway response {response_type}: {json.loads(body)}")
+        return api_id
+
+    apigateway_v1._import_rest_api = import_rest_api
+
+
+if __name__ == "__main__":
+    correct_subscribe()
+    correct_gateway_responses()
+    app.main()
