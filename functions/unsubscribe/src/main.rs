@@ -62,10 +62,12 @@ impl Function {
             .get(&client, &url)
             .await
             .map_err(Failure::internal)?
-            .ok_or_else(|| Failure::not_found("callbackUrl: this URL was never confirmed"))?;
+            .ok_or_else(|| {
+                Failure::not_found("callbackUrl: there is no confirmed subscription of this URL")
+            })?;
         if !callback.is_confirmed() {
             return Err(Failure::conflict(
-                "callbackUrl: this URL was never confirmed; it is waiting for its confirmation, \
+                "callbackUrl: this URL was never confirmed; it waits for its confirmation, \
                  and expires without one",
             ));
         }

@@ -1,0 +1,154 @@
+"""`make demo`: the main job, step by step, with what was sent and what came back."""
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from datetime import UTC, datetime
+
+import boto3
+import requests
+
+import stack
+from console import Failed
+from receiver import Receiver
+from settings import AWS, ENDPOINT, ROOT, environment
+
+BELLWIRE = ROOT / "target" / "debug" / "bellwire"
+FUNCTION = "bellwire-local-query-completion"
+
+
+def main() -> int:
+    try:
+        env = stack.up()
+    except Failed as failed:
+        print(f"error: {failed}", file=sys.stderr)
+        return 1
+    url = env["BELLWIRE_URL"]
+
+    title(1, "Two clients of the API: a customer, and the provider's own publisher")
+    customer = create_client(env, "demo-customer")
+    publisher = create_client(env, "demo-publisher", "--publisher")
+
+    with Receiver() as receiver:
+        callback = f"{receiver.url}/callback"
+        title(2, f"The customer's receiver listens on {receiver.url}")
+
+        title(3, "The customer registers its callback URL")
+        call("POST", f"{url}/v1/subscribe", customer, {"callbackUrl": callback})
+
+        title(4, "SNS asks the URL for a confirmation")
+        [confirmation] = receiver.wait_for(lambda it: it.message_type == "SubscriptionConfirmation")
+        arrived(confirmation, ["Type", "Token", "SubscribeURL"])
+
+        title(5, "The receiver sends the token back: whoever registered the URL can read it")
+        call("POST", f"{url}/v1/subscribe", customer, {"token": confirmation.json()["Token"]})
+
+        title(6, "The provider puts a query on record for the customer")
+        query = str(uuid.uuid4())
+        wish = {"QueryExecutionId": query, "client_id": customer["client_id"]}
+        call("POST", f"{url}/v1/queries", publisher, wish)
+
+        title(7, "The query finishes: Athena's event reaches the function query-completion")
+        sent_at = play_completion(query)
+
+        title(8, "The customer is told")
+        [notification] = receiver.wait_for(lambda it: it.message_type == "Notification")
+        arrived(notification, list(notification.json()))
+        print(f"\n   from event to arrival: {(notification.at - sent_at) * 1000:.0f} ms")
+
+    title(9, "The customer looks at the query")
+    call("GET", f"{url}/v1/queries/{query}", customer)
+    what_next(url, customer, publisher, callback)
+    return 0
+
+
+def title(number: int, text: str) -> None:
+    print(f"\n{number}. {text}\n", flush=True)
+
+
+def create_client(env: dict[str, str], name: str, *options: str) -> dict:
+    command = [str(BELLWIRE), "clients", "create", name, *options, "--json"]
+    print(f"   $ bellwire {' '.join(command[1:])}")
+    done = subprocess.run(command, env=environment(**env), capture_output=True, text=True, check=True)
+    client = json.loads(done.stdout)
+    print(f"   {short(client)}")
+    return client
+
+
+def short(client: dict) -> str:
+    """The client as it was printed, with its secrets cut off."""
+    return json.dumps({k: f"{v[:8]}…" if k in ("api_key", "client_secret") else v for k, v in client.items()})
+
+
+def call(method: str, url: str, client: dict, body: dict | None = None) -> None:
+    print(f"   → {method} {url}\n     x-api-key: {client['api_key'][:8]}…  ({client['name']})")
+    if body is not None:
+        print(f"     {cut(json.dumps(body))}")
+    answer = requests.request(method, url, headers={"x-api-key": client["api_key"]}, json=body, timeout=30)
+    print(f"   ← {answer.status_code}\n     {answer.text}", flush=True)
+    answer.raise_for_status()
+
+
+def arrived(arrival, keys: list[str]) -> None:
+    print(f"   ⇒ {arrival.method} {arrival.path}")
+    for name in ("content-type", "x-amz-sns-message-type"):
+        print(f"     {name}: {arrival.headers.get(name)}")
+    body = arrival.json()
+    shown = {key: body[key] for key in keys}
+    more = ", …" if len(shown) < len(body) else ""
+    print(f"     {cut(json.dumps(shown)[:-1] + more + '}', 400)}", flush=True)
+
+
+def cut(text: str, length: int = 160) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def play_completion(query: str) -> float:
+    """Athena's part: EventBridge takes events of `aws.athena` from nobody but Athena."""
+    event = json.loads((ROOT / "events" / "query-completion" / "succeeded.json").read_text())
+    event["time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event["detail"]["queryExecutionId"] = query
+    print(f"   ⇒ {event['detail-type']} ({event['source']}, {event['time']})\n     {json.dumps(event['detail'])}", flush=True)
+    functions = boto3.client(
+        "lambda",
+        endpoint_url=ENDPOINT,
+        region_name=AWS["AWS_REGION"],
+        aws_access_key_id=AWS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=AWS["AWS_SECRET_ACCESS_KEY"],
+    )
+    sent_at = time.time()
+    functions.invoke(FunctionName=FUNCTION, InvocationType="Event", Payload=json.dumps(event))
+    return sent_at
+
+
+def what_next(url: str, customer: dict, publisher: dict, callback: str) -> None:
+    print(
+        f"""
+The stack is still running. Try next, in a shell:
+
+   URL={url}
+   CUSTOMER={customer["api_key"]}
+   PUBLISHER={publisher["api_key"]}
+
+   # what is registered
+   curl -H "x-api-key: $CUSTOMER" $URL/v1/subscribe
+
+   # a URL of the internal network is refused
+   curl -H "x-api-key: $CUSTOMER" $URL/v1/subscribe -d '{{"callbackUrl": "https://10.0.0.1/"}}'
+
+   # another query for the same customer, and how it stands
+   curl -H "x-api-key: $PUBLISHER" $URL/v1/queries -d '{{"QueryExecutionId": "my-query", "client_id": "{customer["client_id"]}"}}'
+   curl -H "x-api-key: $CUSTOMER" $URL/v1/queries/my-query
+
+   # no more notifications
+   curl -H "x-api-key: $CUSTOMER" $URL/v1/unsubscribe -d '{{"callbackUrl": "{callback}"}}'
+
+A receiver that prints what arrives: .venv/bin/python local/receiver.py 8000
+Stop the stack: make down"""
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""A webhook receiver on loopback: keeps what arrives, in order.
+
+Run as a program it prints what arrives: `.venv/bin/python local/receiver.py [PORT]`.
+"""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One request, as it arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+    at: float  # seconds, of time.time()
+
+    @property
+    def message_type(self) -> str | None:
+        return self.headers.get("x-amz-sns-message-type")
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Receiver:
+    """Listens until it is closed; a context manager."""
+
+    def __init__(self, port: int = 0, on_arrival: Callable[[Arrival], None] = lambda _: None):
+        self.arrivals: list[Arrival] = []
+        self._changed = threading.Condition()
+        self._on_arrival = on_arrival
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                at = time.time()
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver._keep(Arrival(self.command, self.path, headers, body, at))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _keep(self, arrival: Arrival) -> None:
+        with self._changed:
+            self.arrivals.append(arrival)
+            self._changed.notify_all()
+        self._on_arrival(arrival)
+
+    def wait_for(self, wanted: Callable[[Arrival], bool], count: int = 1, seconds: float = 20) -> list[Arrival]:
+        """The arrivals that are wanted, as soon as there are `count` of them."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.matching(wanted)) >= count, seconds)
+            found = self.matching(wanted)
+        if len(found) < count:
+            got = [(arrival.path, arrival.message_type) for arrival in self.arrivals]
+            raise TimeoutError(f"{len(found)} of {count} arrived in {seconds} s; there are {got}")
+        return found
+
+    def matching(self, wanted: Callable[[Arrival], bool]) -> list[Arrival]:
+        return [arrival for arrival in self.arrivals if wanted(arrival)]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def show(arrival: Arrival) -> None:
+    print(f"\n{arrival.method} {arrival.path}")
+    for name, value in arrival.headers.items():
+        if name.startswith(("x-", "webhook-", "content-type")):
+            print(f"{name}: {value}")
+    print(f"\n{arrival.body.decode(errors='replace')}", flush=True)
+
+
+def main() -> None:
+    with Receiver(int(sys.argv[1]) if len(sys.argv) > 1 else 8000, show) as receiver:
+        print(f"listening on {receiver.url}; Ctrl-C ends it", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            pass
+
+
+if __name__ == "__main__":
+    main()
