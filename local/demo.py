@@ -79,7 +79,9 @@ def create_client(env: dict[str, str], name: str, *options: str) -> dict:
 
 def short(client: dict) -> str:
     """The client as it was printed, with its secrets cut off."""
-    return json.dumps({k: f"{v[:8]}…" if k in ("api_key", "client_secret") else v for k, v in client.items()})
+    return json.dumps(
+        {k: f"{v[:8]}…" if k in ("api_key", "client_secret") else v for k, v in client.items()}, ensure_ascii=False
+    )
 
 
 def call(method: str, url: str, client: dict, body: dict | None = None) -> None:
@@ -124,6 +126,7 @@ def play_completion(query: str) -> float:
 
 
 def what_next(url: str, customer: dict, publisher: dict, callback: str) -> None:
+    query = f"my-query-{uuid.uuid4().hex[:8]}"
     print(
         f"""
 The stack is still running. Try next, in a shell:
@@ -133,17 +136,17 @@ The stack is still running. Try next, in a shell:
    PUBLISHER={publisher["api_key"]}
 
    # what is registered
-   curl -H "x-api-key: $CUSTOMER" $URL/v1/subscribe
+   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe
 
    # a URL of the internal network is refused
-   curl -H "x-api-key: $CUSTOMER" $URL/v1/subscribe -d '{{"callbackUrl": "https://10.0.0.1/"}}'
+   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe -d '{{"callbackUrl": "https://10.0.0.1/"}}'
 
    # another query for the same customer, and how it stands
-   curl -H "x-api-key: $PUBLISHER" $URL/v1/queries -d '{{"QueryExecutionId": "my-query", "client_id": "{customer["client_id"]}"}}'
-   curl -H "x-api-key: $CUSTOMER" $URL/v1/queries/my-query
+   curl -w '\\n' -H "x-api-key: $PUBLISHER" $URL/v1/queries -d '{{"QueryExecutionId": "{query}", "client_id": "{customer["client_id"]}"}}'
+   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/queries/{query}
 
    # no more notifications
-   curl -H "x-api-key: $CUSTOMER" $URL/v1/unsubscribe -d '{{"callbackUrl": "{callback}"}}'
+   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/unsubscribe -d '{{"callbackUrl": "{callback}"}}'
 
 A receiver that prints what arrives: .venv/bin/python local/receiver.py 8000
 Stop the stack: make down"""

@@ -1,8 +1,7 @@
 //! The stack, found by its name.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_cloudformation::error::DisplayErrorContext;
 
 /// The SDK's configuration from the environment and the shared AWS files.
 pub async fn aws() -> SdkConfig {
@@ -18,15 +17,11 @@ pub async fn output(config: &SdkConfig, stack: &str, key: &str) -> anyhow::Resul
         .describe_stacks()
         .stack_name(stack)
         .send()
-        .await;
-    let stacks = match answer {
-        Ok(answer) => answer.stacks.unwrap_or_default(),
-        Err(error) => bail!(
-            "the stack {stack} could not be read: {}",
-            DisplayErrorContext(error)
-        ),
-    };
-    stacks
+        .await
+        .with_context(|| format!("the stack {stack} could not be read"))?;
+    answer
+        .stacks
+        .unwrap_or_default()
         .into_iter()
         .flat_map(|stack| stack.outputs.unwrap_or_default())
         .find(|output| output.output_key.as_deref() == Some(key))

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Debug;
 
-use aws_sdk_sns::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::error::{BuildError, ProvideErrorMetadata, SdkError};
 
 /// A call of SNS failed after the SDK's retries.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +37,11 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
+    /// Keeps the chain of causes, and not the request and the response.
     fn from(error: SdkError<E, R>) -> Self {
         Self {
             code: error.code().map(str::to_owned),
-            context: DisplayErrorContext(error).to_string(),
+            context: format!("{:#}", anyhow::Error::from(error)),
         }
     }
 }

@@ -5,6 +5,8 @@
 //! step that was cut off in between is completed by its repetition, or by
 //! [`Registrations::refresh`] when somebody looks.
 
+use std::time::Duration;
+
 use bellwire_rules::{CallbackUrl, ClientId, Format, Secret, Statuses};
 use bellwire_store::callbacks::Wanted;
 use bellwire_store::{Callback, Callbacks, StoreError};
@@ -138,19 +140,31 @@ impl Registrations {
     }
 
     /// A token that was used may be sent again, as long as what it confirmed stands.
+    ///
+    /// SNS may know a token no more although the request that used it, at the same
+    /// time as this one, has not recorded so yet: while something is pending, looks
+    /// again a little later.
     async fn confirmed_before(
         &self,
         client_id: &ClientId,
         token: &Secret,
     ) -> Result<Option<Callback>, StoreError> {
         let hash = token.hash();
-        let callbacks = self
-            .callbacks
-            .list(client_id, OffsetDateTime::now_utc())
-            .await?;
-        Ok(callbacks.into_iter().find(|callback| {
-            callback.is_confirmed() && callback.token_sha256.as_ref() == Some(&hash)
-        }))
+        for pause in [None, Some(100), Some(200), Some(400)] {
+            if let Some(milliseconds) = pause {
+                tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            }
+            let now = OffsetDateTime::now_utc();
+            let callbacks = self.callbacks.list(client_id, now).await?;
+            let all_confirmed = callbacks.iter().all(Callback::is_confirmed);
+            let confirmed = callbacks.into_iter().find(|callback| {
+                callback.is_confirmed() && callback.token_sha256.as_ref() == Some(&hash)
+            });
+            if confirmed.is_some() || all_confirmed {
+                return Ok(confirmed);
+            }
+        }
+        Ok(None)
     }
 
     /// A pending registration may be confirmed in SNS all the same: its owner

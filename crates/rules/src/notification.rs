@@ -1,5 +1,7 @@
 //! What a customer is told when a query has finished.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -16,6 +18,23 @@ pub enum Format {
     Raw,
     /// The POST body is the signed SNS envelope, with the notification in `Message`.
     Envelope,
+}
+
+/// The format is none that there is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be raw or envelope")]
+pub struct BadFormat;
+
+impl FromStr for Format {
+    type Err = BadFormat;
+
+    fn from_str(name: &str) -> Result<Self, BadFormat> {
+        match name {
+            "raw" => Ok(Self::Raw),
+            "envelope" => Ok(Self::Envelope),
+            _ => Err(BadFormat),
+        }
+    }
 }
 
 /// One notification of protocol A, as it is written into JSON:
@@ -51,6 +70,15 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+
+    #[test]
+    fn formats_have_the_same_names_everywhere() {
+        for format in [Format::Raw, Format::Envelope] {
+            let name = serde_json::to_value(format).unwrap();
+            assert_eq!(name.as_str().unwrap().parse(), Ok(format));
+        }
+        assert_eq!("Raw".parse::<Format>(), Err(BadFormat));
+    }
 
     #[test]
     fn it_reads_as_the_protocol_says() {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Debug;
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 
 /// A table could not be read or written. The caller of the API learns nothing
 /// of it but that it happened; the text is for the log.
@@ -25,7 +25,8 @@ where
     E: Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
+    /// Keeps the chain of causes, and not the request and the response.
     fn from(error: SdkError<E, R>) -> Self {
-        Self::DynamoDb(DisplayErrorContext(error).to_string())
+        Self::DynamoDb(format!("{:#}", anyhow::Error::from(error)))
     }
 }

@@ -1,5 +1,7 @@
 //! The Queries table against a DynamoDB emulator.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod support;
 
 use bellwire_rules::{ClientId, ExecutionId, QueryState};

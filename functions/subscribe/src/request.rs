@@ -1,6 +1,7 @@
 //! What a customer may POST to `/v1/subscribe`.
 
 use bellwire_edge::Failure;
+use bellwire_rules::notification::BadFormat;
 use bellwire_rules::{CallbackUrl, Format, Secret, Statuses, UrlPolicy};
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ pub struct SubscribeRequest {
     #[serde(rename = "callbackUrl")]
     callback_url: Option<String>,
     statuses: Option<Vec<String>>,
-    format: Option<Format>,
+    format: Option<String>,
     token: Option<String>,
 }
 
@@ -52,7 +53,11 @@ impl SubscribeRequest {
                     .map(|names| Statuses::parse(&names))
                     .transpose()
                     .map_err(|bad| Failure::field("statuses", bad))?,
-                format: self.format,
+                format: self
+                    .format
+                    .map(|name| name.parse())
+                    .transpose()
+                    .map_err(|bad: BadFormat| Failure::field("format", bad))?,
             })),
             (None, Some(token)) => {
                 if self.statuses.is_some() || self.format.is_some() {

@@ -1,0 +1,175 @@
+"""What the end-to-end tests stand on: the deployed local stack, driven from outside.
+
+The stack is shared; every test makes its own clients, so that tests don't meet.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "local"))
+
+from receiver import Arrival, Receiver  # noqa: E402
+from settings import environment  # noqa: E402
+
+CLI = ROOT / "target" / "debug" / "bellwire"
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client of the API, with what `bellwire clients create` printed."""
+
+    client_id: str
+    name: str
+    publisher: bool
+    api_key: str
+    client_secret: str
+
+
+class Stack:
+    """The local stack, and the AWS under it."""
+
+    def __init__(self, env: dict[str, str]):
+        self.env = env
+        self.url = env["BELLWIRE_URL"]
+        self.name = env["BELLWIRE_STACK"]
+        [description] = self.aws("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+
+    def aws(self, service: str):
+        return boto3.client(
+            service,
+            endpoint_url=self.env["AWS_ENDPOINT_URL"],
+            region_name=self.env["AWS_REGION"],
+            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def cli(self, *arguments: str, **more: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [str(CLI), *arguments], env=environment(**self.env, **more), capture_output=True, text=True, timeout=60
+        )
+
+    def new_client(self, publisher: bool = False) -> Client:
+        name = f"test-{uuid.uuid4()}"
+        done = self.cli("clients", "create", name, "--json", *(["--publisher"] if publisher else []))
+        assert done.returncode == 0, done.stderr
+        return Client(**json.loads(done.stdout))
+
+    def call(self, method: str, path: str, client: Client | None = None, **how) -> requests.Response:
+        headers = how.pop("headers", {}) | ({"x-api-key": client.api_key} if client else {})
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=30, **how)
+
+    def subscribe(self, client: Client, callback_url: str, **options) -> requests.Response:
+        return self.call("POST", "/v1/subscribe", client, json={"callbackUrl": callback_url, **options})
+
+    def confirm(self, client: Client, token: str) -> requests.Response:
+        return self.call("POST", "/v1/subscribe", client, json={"token": token})
+
+    def unsubscribe(self, client: Client, callback_url: str) -> requests.Response:
+        return self.call("POST", "/v1/unsubscribe", client, json={"callbackUrl": callback_url})
+
+    def subscriptions(self, client: Client) -> list[dict]:
+        answer = self.call("GET", "/v1/subscribe", client)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["subscriptions"]
+
+    def register(self, publisher: Client, query: str, owner: Client) -> requests.Response:
+        return self.call(
+            "POST", "/v1/queries", publisher, json={"QueryExecutionId": query, "client_id": owner.client_id}
+        )
+
+    def confirmed(self, client: Client, receiver: Receiver, path: str = "/callback", **options) -> str:
+        """Takes a URL of the receiver through subscription and confirmation."""
+        url = receiver.url + path
+        assert self.subscribe(client, url, **options).status_code == 200
+        answer = self.confirm(client, confirmation_token(receiver, path))
+        assert answer.json()["status"] == "CONFIRMED", answer.text
+        return url
+
+    def play(self, event: dict, invocation: str = "RequestResponse") -> str | None:
+        """Plays an event of Athena's, which nobody else may put on the bus. Returns the function's error."""
+        answer = self.aws("lambda").invoke(
+            FunctionName=self.outputs["QueryCompletionFunction"],
+            InvocationType=invocation,
+            Payload=json.dumps(event),
+        )
+        return answer["Payload"].read().decode() if answer.get("FunctionError") else None
+
+    def complete(self, query: str, state: str = "SUCCEEDED", **how) -> None:
+        """Plays the completion of a query, and sees to it that it was worked off."""
+        assert self.play(completion(query, state, **how)) is None
+
+
+def completion(query: str, state: str, time: str = "2020-01-17T22:04:24Z", sequence: str = "3", reason=None) -> dict:
+    """The event `Athena Query State Change`."""
+    event = json.loads((ROOT / "events" / "query-completion" / "succeeded.json").read_text())
+    event["time"] = time
+    event["id"] = str(uuid.uuid4())
+    event["detail"] |= {"queryExecutionId": query, "currentState": state, "sequenceNumber": sequence}
+    if reason:
+        event["detail"]["athenaError"] = {"errorMessage": reason}
+    return event
+
+
+def is_confirmation(arrival: Arrival) -> bool:
+    return arrival.message_type == "SubscriptionConfirmation"
+
+
+def is_notification(arrival: Arrival) -> bool:
+    return arrival.message_type == "Notification"
+
+
+def confirmation_token(receiver: Receiver, path: str = "/callback", count: int = 1) -> str:
+    """The token of the `count`-th confirmation that arrives at the path."""
+    arrivals = receiver.wait_for(lambda it: is_confirmation(it) and it.path == path, count)
+    return arrivals[count - 1].json()["Token"]
+
+
+def at_once(*calls):
+    """The answers to calls that are made at the same time."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def new_query() -> str:
+    return str(uuid.uuid4())
+
+
+@pytest.fixture(scope="session")
+def stack() -> Stack:
+    lines = (ROOT / ".local" / "env").read_text().splitlines()
+    env = dict(line.split("=", 1) for line in lines)
+    os.environ.update({key: value for key, value in env.items() if key.startswith("AWS_")})
+    return Stack(env)
+
+
+@pytest.fixture(scope="session")
+def publisher(stack) -> Client:
+    return stack.new_client(publisher=True)
+
+
+@pytest.fixture
+def client(stack) -> Client:
+    return stack.new_client()
+
+
+@pytest.fixture
+def other_client(stack) -> Client:
+    return stack.new_client()
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as receiver:
+        yield receiver

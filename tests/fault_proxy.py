@@ -1,0 +1,109 @@
+"""A way to AWS that throttles, refuses, and breaks off half way, on demand."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+THROTTLED = {
+    "dynamodb": (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
+    "sns": (400, "Throttling"),
+}
+REFUSED = {
+    "dynamodb": (400, "com.amazon.coral.service#AccessDeniedException"),
+    "sns": (403, "AuthorizationError"),
+}
+
+
+class FaultProxy:
+    """Passes every call of an AWS API on, but for the faults that are set; a context manager."""
+
+    def __init__(self, endpoint: str):
+        self.calls: Counter[str] = Counter()
+        self._faults: dict[str, tuple[str, int]] = {}
+        self._lock = threading.Lock()
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                operation = operation_of(self.headers, body)
+                fault = proxy._fault(operation)
+                service = "dynamodb" if "X-Amz-Target" in self.headers else "sns"
+                if fault in ("throttle", "refuse"):
+                    status, code = (THROTTLED if fault == "throttle" else REFUSED)[service]
+                    self.answer(status, {}, error_body(service, code))
+                    return
+                request = urllib.request.Request(f"{endpoint}{self.path}", body, dict(self.headers), method="POST")
+                try:
+                    with urllib.request.urlopen(request, timeout=10) as answer:
+                        status, headers, content = answer.status, answer.headers, answer.read()
+                except urllib.error.HTTPError as error:
+                    status, headers, content = error.code, error.headers, error.read()
+                if fault == "break off":
+                    # The call was carried out; nobody hears of it.
+                    self.close_connection = True
+                    return
+                self.answer(status, headers, content)
+
+            def answer(self, status, headers, content):
+                self.send_response(status)
+                for name, value in headers.items():
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def set(self, operation: str, fault: str, times: int = 1_000_000) -> None:
+        """From now on the operation ends in `throttle`, `refuse` or `break off`, so many times."""
+        with self._lock:
+            self._faults[operation] = (fault, times)
+
+    def heal(self) -> None:
+        with self._lock:
+            self._faults.clear()
+
+    def _fault(self, operation: str) -> str | None:
+        with self._lock:
+            self.calls[operation] += 1
+            fault, times = self._faults.get(operation, (None, 0))
+            if times <= 0:
+                return None
+            self._faults[operation] = (fault, times - 1)
+            return fault
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def operation_of(headers, body: bytes) -> str:
+    if "X-Amz-Target" in headers:
+        return headers["X-Amz-Target"].split(".")[-1]
+    return parse_qs(body.decode()).get("Action", ["?"])[0]
+
+
+def error_body(service: str, code: str) -> bytes:
+    if service == "dynamodb":
+        return json.dumps({"__type": code, "message": "no"}).encode()
+    return (
+        '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>no</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+    ).encode()

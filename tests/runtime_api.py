@@ -1,0 +1,148 @@
+"""The Lambda Runtime API on loopback: starts a function's `bootstrap` and feeds it events.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+import json
+import os
+import queue
+import subprocess
+import threading
+import uuid
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from conftest import ROOT, Stack
+
+SECONDS = 30
+END = object()
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What a function made of an event."""
+
+    failed: bool
+    payload: object
+
+    @property
+    def status(self) -> int:
+        return self.payload["statusCode"]
+
+    @property
+    def body(self) -> dict:
+        return json.loads(self.payload["body"])
+
+
+class Function:
+    """A function as it was built and deployed, in a process of our own; a context manager.
+
+    `endpoint` is where it finds AWS: the local AWS, or something in between.
+    """
+
+    def __init__(self, stack: Stack, logical_id: str, endpoint: str | None = None):
+        cloudformation, functions = stack.aws("cloudformation"), stack.aws("lambda")
+        resource = cloudformation.describe_stack_resource(StackName=stack.name, LogicalResourceId=logical_id)
+        name = resource["StackResourceDetail"]["PhysicalResourceId"]
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        self._events: queue.Queue = queue.Queue()
+        self._answers: queue.Queue = queue.Queue()
+        self._server = self._serve()
+        self._log = open(ROOT / ".local" / f"{logical_id}.{uuid.uuid4()}.log", "w+")
+        os.unlink(self._log.name)
+        self._process = subprocess.Popen(
+            [str(ROOT / ".aws-sam" / "build" / logical_id / "bootstrap")],
+            env=stack.env
+            | variables
+            | {
+                "AWS_ENDPOINT_URL": endpoint or stack.env["AWS_ENDPOINT_URL"],
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+                "AWS_LAMBDA_FUNCTION_NAME": name,
+                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
+            },
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def invoke(self, event: dict) -> Invocation:
+        self._events.put(event)
+        try:
+            return self._answers.get(timeout=SECONDS)
+        except queue.Empty:
+            raise TimeoutError(f"no answer in {SECONDS} s; the log says:\n{self.log()}") from None
+
+    def log(self) -> str:
+        self._log.seek(0)
+        return self._log.read()
+
+    def log_lines(self) -> list[dict]:
+        return [json.loads(line) for line in self.log().splitlines()]
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self._events.put(END)
+        self._server.shutdown()
+        self._server.server_close()
+        self._log.close()
+
+    def _serve(self) -> ThreadingHTTPServer:
+        events, answers = self._events, self._answers
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                event = events.get()
+                if event is END:
+                    self.close_connection = True
+                    return
+                body = json.dumps(event).encode()
+                self.send_response(200)
+                for name, value in {
+                    "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
+                    "Lambda-Runtime-Deadline-Ms": "9999999999999",
+                    "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:000000000000:function:f",
+                    "Content-Type": "application/json",
+                    "Content-Length": str(len(body)),
+                }.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self):
+                payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                answers.put(Invocation(failed=self.path.endswith("/error"), payload=payload))
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return server
+
+
+def api_event(method: str, path: str, client, body: dict | None = None, **path_parameters: str) -> dict:
+    """The event that API Gateway makes of a request; the files in events/ have the same shape."""
+    event = json.loads((ROOT / "events" / "subscribe" / "callback-url.json").read_text())
+    headers = event["headers"] | {"x-api-key": client.api_key}
+    return event | {
+        "httpMethod": method,
+        "path": path,
+        "resource": path,
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "pathParameters": path_parameters or None,
+        "body": None if body is None else json.dumps(body),
+    }

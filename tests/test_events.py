@@ -1,0 +1,90 @@
+"""The files in events/ are what the functions get: each is fed to its function."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from runtime_api import Function
+
+EVENTS = ROOT / "events"
+SAMPLE_KEY = "bwk_sample-key-of-the-files-in-events"
+SAMPLE_CLIENT = "cl_aaaaaaaaaaaaaaaaaaaaaaaa"
+FUNCTIONS = {
+    "subscribe": "SubscribeFunction",
+    "unsubscribe": "UnsubscribeFunction",
+    "queries": "QueriesFunction",
+    "query-completion": "QueryCompletionFunction",
+}
+# What the files come to, one after the other, on a stack that knows their client.
+STORY = [
+    ("subscribe/callback-url.json", 200, {"status": "PENDING_CONFIRMATION"}),
+    ("subscribe/callback-url-with-options.json", 200, {"status": "PENDING_CONFIRMATION"}),
+    ("subscribe/list.json", 200, {}),
+    ("subscribe/token.json", 400, {"field": "token"}),
+    ("unsubscribe/callback-url.json", 409, {}),
+    ("queries/register.json", 200, {"QueryExecutionId": "694e7d20-076a-404a-8adf-d5c58a194a09"}),
+    ("queries/show.json", 200, {"QueryExecutionId": "694e7d20-076a-404a-8adf-d5c58a194a09"}),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sample_client(stack) -> Iterator[None]:
+    """The client that the files are of: a publisher with their key."""
+    dynamodb = stack.aws("dynamodb")
+    item = {
+        "client_id": {"S": SAMPLE_CLIENT},
+        "name": {"S": "events"},
+        "publisher": {"BOOL": True},
+        "api_key_sha256": {"S": hashlib.sha256(SAMPLE_KEY.encode()).hexdigest()},
+        "client_secret_sha256": {"S": "0" * 64},
+        "created_at": {"S": "2026-01-01T00:00:00.000000Z"},
+    }
+    dynamodb.put_item(TableName=stack.outputs["ClientsTable"], Item=item)
+    yield
+    dynamodb.delete_item(TableName=stack.outputs["ClientsTable"], Key={"client_id": item["client_id"]})
+
+
+def read(file: Path) -> dict:
+    return json.loads(file.read_text())
+
+
+@pytest.fixture(scope="module")
+def functions(stack):
+    started = {name: Function(stack, logical_id) for name, logical_id in FUNCTIONS.items()}
+    yield started
+    for function in started.values():
+        function.__exit__()
+
+
+@pytest.mark.parametrize(("file", "status", "part"), STORY)
+def test_a_request(functions, file, status, part):
+    invocation = functions[file.split("/")[0]].invoke(read(EVENTS / file))
+    assert not invocation.failed
+    assert invocation.status == status, invocation.payload
+    assert part.items() <= invocation.body.items()
+
+
+@pytest.mark.parametrize("name", ["running", "succeeded", "failed", "cancelled"])
+def test_an_event(functions, name):
+    invocation = functions["query-completion"].invoke(read(EVENTS / "query-completion" / f"{name}.json"))
+    assert not invocation.failed, invocation.payload
+
+
+def test_no_file_is_left_out():
+    fed = {file for file, *_ in STORY} | {
+        f"query-completion/{name}.json" for name in ("running", "succeeded", "failed", "cancelled")
+    }
+    assert {str(file.relative_to(EVENTS)) for file in EVENTS.rglob("*.json")} == fed
+    assert {file.split("/")[0] for file in fed} == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("event", [{}, [], None, "text", {"httpMethod": "POST"}])
+def test_an_event_that_is_none_is_an_error_and_no_crash(functions, event):
+    for name, function in functions.items():
+        invocation = function.invoke(event)
+        assert invocation.failed or invocation.status >= 400, name
+    for file, *_ in STORY[:1]:
+        assert functions["subscribe"].invoke(read(EVENTS / file)).status == 200

@@ -1,0 +1,187 @@
+"""From Athena's event to the customer's endpoint."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import Receiver, completion, is_notification, new_query
+
+
+def settled(stack, client, publisher, receiver: Receiver) -> list[dict]:
+    """The notifications so far, after a last one of a query that was made for it has arrived."""
+    query = new_query()
+    stack.register(publisher, query, client)
+    stack.complete(query)
+    receiver.wait_for(lambda it: is_notification(it) and query in it.body.decode())
+    bodies = [it.json() for it in receiver.matching(is_notification)]
+    return [body for body in bodies if body["QueryExecutionId"] != query]
+
+
+def test_a_finished_query_is_told_to_its_owner(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver)
+    query = new_query()
+    stack.register(publisher, query, client)
+    stack.complete(query, time="2020-01-17T22:04:24Z")
+    [notification] = receiver.wait_for(is_notification)
+    # The body is the notification, and nothing around it.
+    expected = f'{{"status":"SUCCEEDED","QueryExecutionId":"{query}","time_completed":"2020-01-17 22:04:24.000000"}}'
+    assert notification.body.decode() == expected
+    assert notification.path == "/callback"
+
+
+def test_every_confirmed_url_of_the_owner_is_told_and_nobody_else(
+    stack, client, other_client, publisher, receiver
+):
+    stack.confirmed(client, receiver, "/one")
+    stack.confirmed(client, receiver, "/two")
+    stack.confirmed(other_client, receiver, "/other")
+    stack.subscribe(client, f"{receiver.url}/pending")
+    query = new_query()
+    stack.register(publisher, query, client)
+    stack.complete(query)
+    receiver.wait_for(is_notification, 2)
+    theirs = new_query()
+    stack.register(publisher, theirs, other_client)
+    stack.complete(theirs)
+    receiver.wait_for(is_notification, 3)
+    told = {(it.path, it.json()["QueryExecutionId"]) for it in receiver.matching(is_notification)}
+    assert told == {("/one", query), ("/two", query), ("/other", theirs)}
+
+
+def test_an_event_before_the_owner_is_on_record_is_not_lost(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver)
+    query = new_query()
+    stack.complete(query)
+    assert settled(stack, client, publisher, receiver) == []
+    stack.register(publisher, query, client)
+    [body] = [it.json() for it in receiver.wait_for(lambda it: query in it.body.decode())]
+    assert body["status"] == "SUCCEEDED"
+
+
+def test_duplicate_events_are_told_once(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver)
+    query = new_query()
+    stack.register(publisher, query, client)
+    event = completion(query, "SUCCEEDED")
+    with ThreadPoolExecutor(8) as pool:
+        errors = set(pool.map(stack.play, [event] * 16))
+    # One that comes while another is publishing is sent back, to come again.
+    assert all(error is None or "has the turn" in error for error in errors)
+    assert stack.play(event) is None
+    assert [it["QueryExecutionId"] for it in settled(stack, client, publisher, receiver)] == [query]
+
+
+def test_the_owner_and_the_end_at_once_are_told_once(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver)
+    queries = [new_query() for _ in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        for query in queries:
+            pool.submit(stack.register, publisher, query, client)
+            pool.submit(stack.play, completion(query, "SUCCEEDED"), "Event")
+    receiver.wait_for(is_notification, len(queries))
+    told = [it["QueryExecutionId"] for it in settled(stack, client, publisher, receiver)]
+    assert sorted(told) == sorted(queries)
+
+
+def test_events_out_of_order_change_nothing(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver)
+    query = new_query()
+    stack.register(publisher, query, client)
+    stack.complete(query, "SUCCEEDED", sequence="3")
+    stack.complete(query, "RUNNING", sequence="2")
+    stack.complete(query, "QUEUED", sequence="1")
+    assert len(settled(stack, client, publisher, receiver)) == 1
+    shown = stack.call("GET", f"/v1/queries/{query}", client).json()
+    assert shown["Status"]["State"] == "SUCCEEDED"
+
+
+def test_progress_is_not_told(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver, statuses=["SUCCEEDED", "FAILED", "CANCELLED"])
+    query = new_query()
+    stack.register(publisher, query, client)
+    stack.complete(query, "QUEUED", sequence="1")
+    stack.complete(query, "RUNNING", sequence="2")
+    assert settled(stack, client, publisher, receiver) == []
+
+
+def test_each_url_is_told_the_outcomes_it_asked_for(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver, "/default")
+    stack.confirmed(client, receiver, "/failures", statuses=["FAILED", "CANCELLED"])
+    outcomes = {"SUCCEEDED": new_query(), "FAILED": new_query(), "CANCELLED": new_query()}
+    for state, query in outcomes.items():
+        stack.register(publisher, query, client)
+        stack.complete(query, state, reason="no such table" if state == "FAILED" else None)
+    arrived = receiver.wait_for(is_notification, 3)
+    assert sorted((it.path, it.json()["status"]) for it in arrived) == [
+        ("/default", "SUCCEEDED"),
+        ("/failures", "CANCELLED"),
+        ("/failures", "FAILED"),
+    ]
+    [failed] = [it.json() for it in arrived if it.json()["status"] == "FAILED"]
+    assert failed == {
+        "status": "FAILED",
+        "QueryExecutionId": outcomes["FAILED"],
+        "time_completed": "2020-01-17 22:04:24.000000",
+        "state_change_reason": "no such table",
+    }
+    # Recorded for all, told or not.
+    for state, query in outcomes.items():
+        assert stack.call("GET", f"/v1/queries/{query}", client).json()["Status"]["State"] == state
+
+
+def test_an_envelope_holds_the_notification(stack, client, publisher, receiver):
+    stack.confirmed(client, receiver, format="envelope")
+    query = new_query()
+    stack.register(publisher, query, client)
+    stack.complete(query)
+    [arrival] = receiver.wait_for(is_notification)
+    envelope = arrival.json()
+    assert envelope["Type"] == "Notification"
+    assert json.loads(envelope["Message"])["QueryExecutionId"] == query
+    assert {"Signature", "SigningCertURL", "MessageId", "TopicArn"} <= set(envelope)
+
+
+def test_an_owner_who_never_subscribed_is_no_failure(stack, client, publisher):
+    query = new_query()
+    stack.register(publisher, query, client)
+    stack.complete(query)
+    assert stack.call("GET", f"/v1/queries/{query}", client).json()["Status"]["State"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    "path", [["time"], ["detail"], ["detail", "queryExecutionId"], ["detail", "currentState"], ["source"]]
+)
+def test_an_event_with_a_missing_field_is_an_error(stack, path):
+    event = completion(new_query(), "SUCCEEDED")
+    *parents, last = path
+    inner = event
+    for key in parents:
+        inner = inner[key]
+    del inner[last]
+    error = stack.play(event)
+    assert error is not None and last in error
+
+
+def test_an_event_that_can_not_be_worked_off_ends_in_the_dead_letter_queue(stack):
+    event = completion(new_query(), "SUCCEEDED")
+    del event["detail"]["currentState"]
+    stack.play(event, "Event")
+    dead = dead_letter(stack, event["id"])
+    assert dead["requestPayload"] == event
+    assert "currentState" in dead["responsePayload"]["errorMessage"]
+
+
+def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
+    """The dead letter of an event, taken off its queue."""
+    sqs = stack.aws("sqs")
+    queue = stack.outputs["FailedCompletionsQueueUrl"]
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=2, VisibilityTimeout=2, MaxNumberOfMessages=10)
+        for message in found.get("Messages", []):
+            body = json.loads(message["Body"])
+            if body["requestPayload"]["id"] == event_id:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                return body
+    raise TimeoutError(f"no dead letter of event {event_id} in {seconds} s")

@@ -1,0 +1,107 @@
+"""What the deployed template promises to whoever runs it."""
+
+import json
+
+import pytest
+import yaml
+from conftest import ROOT
+
+# Actions for which IAM has no resource that a policy could name.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+WITHOUT_RESOURCE = {
+    "sns:GetSubscriptionAttributes",
+    "sns:SetSubscriptionAttributes",
+    "sns:Unsubscribe",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+}
+ROLES = ["SubscribeRole", "UnsubscribeRole", "QueriesRole", "QueryCompletionRole"]
+
+
+def physical(stack, logical_id: str) -> str:
+    answer = stack.aws("cloudformation").describe_stack_resource(StackName=stack.name, LogicalResourceId=logical_id)
+    return answer["StackResourceDetail"]["PhysicalResourceId"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles_name_what_they_may_touch(stack, role):
+    iam = stack.aws("iam")
+    name = physical(stack, role)
+    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+    [policy] = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    for statement in document["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert all("*" not in action for action in actions)
+        if statement["Resource"] == "*":
+            assert set(actions) <= WITHOUT_RESOURCE
+
+
+@pytest.mark.parametrize("table", ["ClientsTable", "CallbacksTable", "QueriesTable"])
+def test_tables_are_on_demand_encrypted_and_recoverable(table):
+    # Read from the template: MiniStack's CloudFormation leaves encryption, recovery and
+    # time to live out of the table that it makes; AWS's doesn't.
+    properties = resources()[table]["Properties"]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize("table", ["CallbacksTable", "QueriesTable"])
+def test_what_expires_has_a_time_to_live(table):
+    expected = {"AttributeName": "expires_at", "Enabled": True}
+    assert resources()[table]["Properties"]["TimeToLiveSpecification"] == expected
+
+
+@pytest.mark.parametrize("function", ["Subscribe", "Unsubscribe", "Queries", "QueryCompletion"])
+def test_every_function_logs_into_a_group_that_forgets(function):
+    group = resources()[f"{function}Logs"]["Properties"]
+    assert group["RetentionInDays"] == "LogRetentionDays"
+    assert resources()[f"{function}Function"]["Properties"]["LoggingConfig"]["LogGroup"] == f"{function}Logs"
+
+
+def resources() -> dict:
+    """The resources of template.yaml, with CloudFormation's short tags read as their arguments."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def argument(loader, _tag, node):
+        if isinstance(node, yaml.ScalarNode):
+            return loader.construct_scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_mapping(node, deep=True)
+
+    Loader.add_multi_constructor("!", argument)
+    return yaml.load((ROOT / "template.yaml").read_text(), Loader)["Resources"]
+
+
+@pytest.mark.parametrize("output", ["UndeliveredQueueUrl", "FailedCompletionsQueueUrl"])
+def test_dead_letters_are_kept_for_two_weeks_and_raise_an_alarm(stack, output):
+    url = stack.outputs[output]
+    attributes = stack.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["MessageRetentionPeriod"] == "1209600"
+    assert attributes["SqsManagedSseEnabled"] == "true"
+    alarms = stack.aws("cloudwatch").describe_alarms()["MetricAlarms"]
+    watched = {d["Value"] for alarm in alarms for d in alarm["Dimensions"] if d["Name"] == "QueueName"}
+    assert url.rsplit("/", 1)[1] in watched
+
+
+def test_undelivered_notifications_may_be_put_into_their_queue_by_sns(stack):
+    url = stack.outputs["UndeliveredQueueUrl"]
+    attributes = stack.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]
+    [statement] = json.loads(attributes["Policy"])["Statement"]
+    assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert statement["Condition"]["ArnLike"]["aws:SourceArn"] == stack.outputs["TopicPrefix"] + "*"
+
+
+def test_athenas_events_reach_the_function(stack):
+    events = stack.aws("events")
+    rule = physical(stack, "QueryCompletionFunctionAthena")
+    pattern = json.loads(events.describe_rule(Name=rule)["EventPattern"])
+    assert pattern == {"source": ["aws.athena"], "detail-type": ["Athena Query State Change"]}
+    [target] = events.list_targets_by_rule(Rule=rule)["Targets"]
+    assert target["Arn"].endswith(f":{stack.outputs['QueryCompletionFunction']}")
+    assert target["DeadLetterConfig"]["Arn"]
