@@ -1,5 +1,6 @@
 """Long steps on a terminal, and failures in one line."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -8,16 +9,18 @@ from pathlib import Path
 
 TICK = 0.5
 TICK_WITHOUT_TERMINAL = 30
+# What cargo, sam and CloudFormation begin a line with when something is wrong.
+FAULT = re.compile(r"\s*(error(\[\w+\])?:|\w*Error:|CREATE_FAILED|UPDATE_FAILED)", re.IGNORECASE)
 
 
 class Failed(Exception):
     """A step failed; the text is for the user."""
 
 
-def step(what: str, command: list[str], env: dict[str, str], log: Path, hint: str = "error") -> None:
+def step(what: str, command: list[str], env: dict[str, str], log: Path) -> None:
     """Runs a command with its output in a log file, and shows that it goes on.
 
-    Raises Failed with one line: the first line of the log that holds `hint`.
+    Raises Failed with one line: the first line of the log that says what went wrong.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -28,7 +31,7 @@ def step(what: str, command: list[str], env: dict[str, str], log: Path, hint: st
         code = process.wait()
         watcher.join()
     if code != 0:
-        raise Failed(f"{what} failed: {reason(log, hint)} (see {log})")
+        raise Failed(f"{what} failed: {reason(log)} (see {log})")
     print(f"{what}: {time.monotonic() - started:.0f} s", flush=True)
 
 
@@ -54,6 +57,6 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def reason(log: Path, hint: str) -> str:
+def reason(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n")
-    return next((line.strip() for line in lines if hint in line.lower()), last_line(log))
+    return next((line.strip() for line in lines if FAULT.match(line)), last_line(log))

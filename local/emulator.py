@@ -20,11 +20,11 @@ PROGRAM = ROOT / "local" / "aws.py"
 def running() -> int | None:
     """The process id of the local AWS that `start` started, if it still runs."""
     try:
-        pid = int(PID.read_text())
+        pid = int(PID.read_text().split()[0])
         command = subprocess.run(
             ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=True
         ).stdout
-    except (FileNotFoundError, ValueError, subprocess.CalledProcessError):
+    except (FileNotFoundError, IndexError, ValueError, subprocess.CalledProcessError):
         return None
     return pid if str(PROGRAM) in command else None
 
@@ -32,6 +32,9 @@ def running() -> int | None:
 def start() -> None:
     """Starts the local AWS on loopback, with IAM enforced; leaves one that runs alone."""
     if running():
+        port = PID.read_text().split()[1]
+        if port != str(PORT):
+            raise Failed(f"the local AWS runs on port {port}: set BELLWIRE_LOCAL_PORT={port}, or stop it with `make down`")
         return
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", PORT)) == 0:
@@ -57,7 +60,7 @@ def start() -> None:
             stderr=log,
             start_new_session=True,
         )
-    PID.write_text(str(process.pid))
+    PID.write_text(f"{process.pid} {PORT}")
     deadline = time.monotonic() + 60
     while not healthy():
         if process.poll() is not None or time.monotonic() > deadline:

@@ -55,8 +55,9 @@ def deploy(fresh: bool) -> None:
 
 def fingerprint() -> str:
     """Changes with the template, its parameters and every binary."""
-    files = [ROOT / "samconfig.toml", *sorted((ROOT / ".aws-sam" / "build").rglob("*"))]
-    return "\n".join(f"{file} {digest(file)}" for file in files if file.is_file())
+    built = ROOT / ".aws-sam" / "build"
+    files = [ROOT / "samconfig.toml", built / "template.yaml", *sorted(built.glob("*/bootstrap"))]
+    return "\n".join(f"{file} {digest(file)}" for file in files)
 
 
 def digest(file: Path) -> str:
@@ -74,7 +75,7 @@ def describe() -> dict[str, str]:
     cloudformation = session.client("cloudformation", endpoint_url=ENDPOINT)
     [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    write_invoke_env(session, cloudformation)
+    write_invoke_files(session, cloudformation)
     return {
         "BELLWIRE_URL": f"{ENDPOINT}/_aws/execute-api/{outputs['ApiId']}/{STAGE}",
         "BELLWIRE_STACK": STACK,
@@ -82,8 +83,16 @@ def describe() -> dict[str, str]:
     }
 
 
-def write_invoke_env(session, cloudformation) -> None:
-    """The functions' environment variables as deployed, for `sam local invoke --env-vars`."""
+def write_invoke_files(session, cloudformation) -> None:
+    """For `sam local invoke`: the template as it was built, in which functions find the local
+    AWS, and the functions' environment variables as deployed.
+
+    SAM passes on only variables that the template names; in the real one that is not the endpoint.
+    """
+    built = ROOT / ".aws-sam" / "build"
+    endpoint = f"    Environment: {{Variables: {{AWS_ENDPOINT_URL: '{ENDPOINT}'}}}}\n"
+    template = (built / "template.yaml").read_text().replace("  Function:\n", f"  Function:\n{endpoint}", 1)
+    (built / "local.yaml").write_text(template)
     functions = session.client("lambda", endpoint_url=ENDPOINT)
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
     variables = {

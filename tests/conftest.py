@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import boto3
 import pytest
 import requests
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "local"))
@@ -45,6 +48,7 @@ class Stack:
         self.name = env["BELLWIRE_STACK"]
         [description] = self.aws("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+        self.clients: list[str] = []
 
     def aws(self, service: str):
         return boto3.client(
@@ -64,7 +68,28 @@ class Stack:
         name = f"test-{uuid.uuid4()}"
         done = self.cli("clients", "create", name, "--json", *(["--publisher"] if publisher else []))
         assert done.returncode == 0, done.stderr
-        return Client(**json.loads(done.stdout))
+        client = Client(**json.loads(done.stdout))
+        self.clients.append(client.client_id)
+        return client
+
+    def clean_up(self) -> None:
+        """Removes the clients that the tests made, and all that is theirs."""
+        sns = self.aws("sns")
+        for client_id in self.clients:
+            sns.delete_topic(TopicArn=self.outputs["TopicPrefix"] + client_id)
+        for table, keys in {
+            "ClientsTable": ["client_id"],
+            "CallbacksTable": ["client_id", "callback_id"],
+            "QueriesTable": ["execution_id"],
+        }.items():
+            self.remove_items(self.outputs[table], keys)
+
+    def remove_items(self, table: str, keys: list[str]) -> None:
+        dynamodb = self.aws("dynamodb")
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                if item.get("client_id", {}).get("S") in self.clients:
+                    dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
 
     def call(self, method: str, path: str, client: Client | None = None, **how) -> requests.Response:
         headers = how.pop("headers", {}) | ({"x-api-key": client.api_key} if client else {})
@@ -111,10 +136,10 @@ class Stack:
         assert self.play(completion(query, state, **how)) is None
 
 
-def completion(query: str, state: str, time: str = "2020-01-17T22:04:24Z", sequence: str = "3", reason=None) -> dict:
+def completion(query: str, state: str, at: str = "2020-01-17T22:04:24Z", sequence: str = "3", reason=None) -> dict:
     """The event `Athena Query State Change`."""
     event = json.loads((ROOT / "events" / "query-completion" / "succeeded.json").read_text())
-    event["time"] = time
+    event["time"] = at
     event["id"] = str(uuid.uuid4())
     event["detail"] |= {"queryExecutionId": query, "currentState": state, "sequenceNumber": sequence}
     if reason:
@@ -142,16 +167,55 @@ def at_once(*calls):
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
+def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
+    """The dead letter of an event, taken off its queue."""
+    sqs = stack.aws("sqs")
+    queue = stack.outputs["FailedCompletionsQueueUrl"]
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=2, VisibilityTimeout=2, MaxNumberOfMessages=10)
+        for message in found.get("Messages", []):
+            body = json.loads(message["Body"])
+            if body["requestPayload"]["id"] == event_id:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                return body
+    raise TimeoutError(f"no dead letter of event {event_id} in {seconds} s")
+
+
+def resources() -> dict:
+    """The resources of template.yaml."""
+    return read_template()["Resources"]
+
+
+def read_template() -> dict:
+    """template.yaml, with CloudFormation's short tags read as their arguments."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def argument(loader, _tag, node):
+        if isinstance(node, yaml.ScalarNode):
+            return loader.construct_scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_mapping(node, deep=True)
+
+    Loader.add_multi_constructor("!", argument)
+    return yaml.load((ROOT / "template.yaml").read_text(), Loader)
+
+
 def new_query() -> str:
     return str(uuid.uuid4())
 
 
 @pytest.fixture(scope="session")
-def stack() -> Stack:
+def stack() -> Iterator[Stack]:
     lines = (ROOT / ".local" / "env").read_text().splitlines()
     env = dict(line.split("=", 1) for line in lines)
     os.environ.update({key: value for key, value in env.items() if key.startswith("AWS_")})
-    return Stack(env)
+    stack = Stack(env)
+    yield stack
+    stack.clean_up()
 
 
 @pytest.fixture(scope="session")

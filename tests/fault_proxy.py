@@ -18,13 +18,21 @@ REFUSED = {
 }
 
 
+INVALID = {
+    "dynamodb": (400, "com.amazon.coral.validate#ValidationException"),
+    "sns": (400, "InvalidParameter"),
+}
+ERRORS = {"throttle": THROTTLED, "refuse": REFUSED, "invalid": INVALID}
+
+
 class FaultProxy:
     """Passes every call of an AWS API on, but for the faults that are set; a context manager."""
 
     def __init__(self, endpoint: str):
         self.calls: Counter[str] = Counter()
-        self._faults: dict[str, tuple[str, int]] = {}
+        self._faults: dict[str, tuple[str, int, int]] = {}
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,8 +43,12 @@ class FaultProxy:
                 operation = operation_of(self.headers, body)
                 fault = proxy._fault(operation)
                 service = "dynamodb" if "X-Amz-Target" in self.headers else "sns"
-                if fault in ("throttle", "refuse"):
-                    status, code = (THROTTLED if fault == "throttle" else REFUSED)[service]
+                if fault == "hang":
+                    proxy._closed.wait()
+                    self.close_connection = True
+                    return
+                if fault in ERRORS:
+                    status, code = ERRORS[fault][service]
                     self.answer(status, {}, error_body(service, code))
                     return
                 request = urllib.request.Request(f"{endpoint}{self.path}", body, dict(self.headers), method="POST")
@@ -68,10 +80,11 @@ class FaultProxy:
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def set(self, operation: str, fault: str, times: int = 1_000_000) -> None:
-        """From now on the operation ends in `throttle`, `refuse` or `break off`, so many times."""
+    def set(self, operation: str, fault: str, times: int = 1_000_000, after: int = 0) -> None:
+        """From its `after`-th call on the operation ends, so many times, in `throttle`, `refuse`,
+        `invalid` (a parameter is wrong), `break off` (after it was carried out) or `hang`."""
         with self._lock:
-            self._faults[operation] = (fault, times)
+            self._faults[operation] = (fault, times, after)
 
     def heal(self) -> None:
         with self._lock:
@@ -80,16 +93,20 @@ class FaultProxy:
     def _fault(self, operation: str) -> str | None:
         with self._lock:
             self.calls[operation] += 1
-            fault, times = self._faults.get(operation, (None, 0))
+            fault, times, after = self._faults.get(operation, (None, 0, 0))
+            if after > 0:
+                self._faults[operation] = (fault, times, after - 1)
+                return None
             if times <= 0:
                 return None
-            self._faults[operation] = (fault, times - 1)
+            self._faults[operation] = (fault, times - 1, 0)
             return fault
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()
 

@@ -65,8 +65,12 @@ class Function:
             stderr=self._log,
         )
 
-    def invoke(self, event: dict) -> Invocation:
+    def send(self, event) -> None:
+        """Hands the function an event without waiting for what it makes of it."""
         self._events.put(event)
+
+    def invoke(self, event) -> Invocation:
+        self.send(event)
         try:
             return self._answers.get(timeout=SECONDS)
         except queue.Empty:

@@ -98,6 +98,11 @@ def test_urls_that_are_refused(stack, client, url, words):
     assert stack.subscriptions(client) == []
 
 
+def test_an_unknown_key_is_named_and_cut(stack, client):
+    body = refused(stack.call("POST", "/v1/subscribe", client, json={"k" * 5000: 1}), 400, "unknown field `kkk")
+    assert "field" not in body and len(body["message"]) <= 200
+
+
 def test_a_url_is_repeated_in_no_message(stack, client):
     # It may carry a secret of the customer's; an error is easily logged.
     answer = stack.subscribe(client, "https://user:hunter2@example.com/")

@@ -10,6 +10,7 @@ def test_create_for_a_script_prints_one_object(stack):
     assert done.returncode == 0 and done.stderr == ""
     created = json.loads(done.stdout)
     assert set(created) == {"client_id", "name", "publisher", "api_key", "client_secret"}
+    stack.clients.append(created["client_id"])
     assert (created["name"], created["publisher"]) == ("scripted", False)
     # 32 random bytes each: 43 characters and a prefix.
     assert len(created["api_key"]) == len(created["client_secret"]) == 47
@@ -20,6 +21,7 @@ def test_create_for_people_says_that_it_is_shown_once(stack):
     assert done.returncode == 0
     for word in ("client id", "cl_", "publisher", "bwk_", "bws_", "can't be shown again"):
         assert word in done.stdout
+    stack.clients.append(done.stdout.split()[2])
 
 
 def test_list_shows_every_client_and_no_secret(stack, client):

@@ -4,8 +4,10 @@ import base64
 import datetime
 import json
 import re
+import threading
 
 import pytest
+import requests
 from conftest import ROOT, confirmation_token, is_confirmation, new_query
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -91,17 +93,26 @@ def test_it_confirms_a_subscription(stack, client, receiver, signer, documented)
 def test_it_reads_both_formats(signer, documented):
     first, second = new_query(), new_query()
     documented["handle"]("Notification", json.dumps(notification(first)).encode())
+    documented["FORMAT"] = "envelope"
+    documented["TOPICS"].add("t")
     documented["handle"]("Notification", json.dumps(signer.sign(envelope(second))).encode())
     assert [it["QueryExecutionId"] for it in documented["told"]] == [first, second]
 
 
 def test_it_refuses_what_is_not_signed_by_sns(stack, client, receiver, signer, documented):
+    documented["FORMAT"] = "envelope"
+    documented["TOPICS"].add("t")
     changed = signer.sign(envelope(new_query())) | {"Message": json.dumps(notification("forged"))}
     with pytest.raises(InvalidSignature):
         documented["handle"]("Notification", json.dumps(changed).encode())
     elsewhere = signer.sign(envelope(new_query())) | {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com.evil/x.pem"}
     with pytest.raises(ValueError, match="not one of Amazon SNS"):
         documented["handle"]("Notification", json.dumps(elsewhere).encode())
+    with pytest.raises(ValueError, match="somebody else's"):
+        theirs = signer.sign(envelope(new_query()) | {"TopicArn": "arn:of:somebody:else"})
+        documented["handle"]("Notification", json.dumps(theirs).encode())
+    with pytest.raises(KeyError):
+        documented["handle"]("Notification", json.dumps(notification("unsigned")).encode())
     assert documented["told"] == []
     stack.subscribe(client, f"{receiver.url}/callback")
     token = confirmation_token(receiver)
@@ -109,3 +120,18 @@ def test_it_refuses_what_is_not_signed_by_sns(stack, client, receiver, signer, d
         forged = {"Type": "SubscriptionConfirmation", "Token": token, "SigningCertURL": "https://example.com/"}
         documented["handle"]("SubscriptionConfirmation", json.dumps(forged).encode())
     assert [it["status"] for it in stack.subscriptions(client)] == ["PENDING_CONFIRMATION"]
+
+
+def test_what_it_refuses_is_tried_again_by_sns(documented):
+    server = documented["ThreadingHTTPServer"](("127.0.0.1", 0), documented["Handler"])
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/callback"
+    headers = {"x-amz-sns-message-type": "Notification"}
+    try:
+        # SNS repeats after a 5xx, and not after a 4xx.
+        assert requests.post(url, b"{", headers=headers, timeout=10).status_code == 500
+        good = requests.post(url, json=notification("q"), headers=headers, timeout=10)
+        assert (good.status_code, [it["QueryExecutionId"] for it in documented["told"]]) == (200, ["q"])
+    finally:
+        server.shutdown()
+        server.server_close()

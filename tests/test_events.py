@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,20 +17,28 @@ FUNCTIONS = {
     "queries": "QueriesFunction",
     "query-completion": "QueryCompletionFunction",
 }
+QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
 STORY = [
     ("subscribe/callback-url.json", 200, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/callback-url-with-options.json", 200, {"status": "PENDING_CONFIRMATION"}),
-    ("subscribe/list.json", 200, {}),
+    ("subscribe/list.json", 200, {"subscriptions": ["callback", "outcomes"]}),
     ("subscribe/token.json", 400, {"field": "token"}),
     ("unsubscribe/callback-url.json", 409, {}),
-    ("queries/register.json", 200, {"QueryExecutionId": "694e7d20-076a-404a-8adf-d5c58a194a09"}),
-    ("queries/show.json", 200, {"QueryExecutionId": "694e7d20-076a-404a-8adf-d5c58a194a09"}),
+    ("queries/register.json", 200, {"QueryExecutionId": QUERY}),
+    ("queries/show.json", 200, {"QueryExecutionId": QUERY}),
+]
+# The state and the reason that each of Athena's events leaves on record.
+OUTCOMES = [
+    ("running", "RUNNING", None),
+    ("succeeded", "SUCCEEDED", None),
+    ("failed", "FAILED", "Table awsdatacatalog.sales.orders does not exist"),
+    ("cancelled", "CANCELLED", None),
 ]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sample_client(stack) -> Iterator[None]:
+def sample_client(stack) -> None:
     """The client that the files are of: a publisher with their key."""
     dynamodb = stack.aws("dynamodb")
     item = {
@@ -43,8 +50,7 @@ def sample_client(stack) -> Iterator[None]:
         "created_at": {"S": "2026-01-01T00:00:00.000000Z"},
     }
     dynamodb.put_item(TableName=stack.outputs["ClientsTable"], Item=item)
-    yield
-    dynamodb.delete_item(TableName=stack.outputs["ClientsTable"], Key={"client_id": item["client_id"]})
+    stack.clients.append(SAMPLE_CLIENT)
 
 
 def read(file: Path) -> dict:
@@ -64,19 +70,29 @@ def test_a_request(functions, file, status, part):
     invocation = functions[file.split("/")[0]].invoke(read(EVENTS / file))
     assert not invocation.failed
     assert invocation.status == status, invocation.payload
-    assert part.items() <= invocation.body.items()
+    body = invocation.body
+    if "subscriptions" in body:
+        body["subscriptions"] = [it["callbackUrl"].rsplit("/", 1)[1] for it in body["subscriptions"]]
+    assert part.items() <= body.items()
 
 
-@pytest.mark.parametrize("name", ["running", "succeeded", "failed", "cancelled"])
-def test_an_event(functions, name):
-    invocation = functions["query-completion"].invoke(read(EVENTS / "query-completion" / f"{name}.json"))
+@pytest.mark.parametrize(("name", "state", "reason"), OUTCOMES)
+def test_an_event(stack, functions, name, state, reason):
+    event = read(EVENTS / "query-completion" / f"{name}.json")
+    invocation = functions["query-completion"].invoke(event)
     assert not invocation.failed, invocation.payload
+    dynamodb, table = stack.aws("dynamodb"), stack.outputs["QueriesTable"]
+    key = {"execution_id": {"S": event["detail"]["queryExecutionId"]}}
+    query = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    if key["execution_id"]["S"] != QUERY:
+        dynamodb.delete_item(TableName=table, Key=key)
+    assert query["state"]["S"] == state
+    assert query.get("state_change_reason", {}).get("S") == reason
+    assert ("completed_at" in query) == (state != "RUNNING")
 
 
 def test_no_file_is_left_out():
-    fed = {file for file, *_ in STORY} | {
-        f"query-completion/{name}.json" for name in ("running", "succeeded", "failed", "cancelled")
-    }
+    fed = {file for file, *_ in STORY} | {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
     assert {str(file.relative_to(EVENTS)) for file in EVENTS.rglob("*.json")} == fed
     assert {file.split("/")[0] for file in fed} == set(FUNCTIONS)
 

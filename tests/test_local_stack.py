@@ -47,7 +47,7 @@ def test_a_failed_step_is_said_in_one_line_with_its_reason(tmp_path):
     done = run(
         """
         from console import Failed, step
-        command = ["sh", "-c", "echo starting; echo 'error: no such crate' >&2; echo more; exit 3"]
+        command = ["sh", "-c", "echo '   Compiling thiserror v2'; echo 'error: no such crate' >&2; echo more; exit 3"]
         try:
             step("building", command, {}, settings.STATE / "build.log")
         except Failed as failed:

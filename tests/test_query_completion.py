@@ -1,11 +1,10 @@
 """From Athena's event to the customer's endpoint."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Receiver, completion, is_notification, new_query
+from conftest import Receiver, completion, dead_letter, is_notification, new_query
 
 
 def settled(stack, client, publisher, receiver: Receiver) -> list[dict]:
@@ -22,7 +21,7 @@ def test_a_finished_query_is_told_to_its_owner(stack, client, publisher, receive
     stack.confirmed(client, receiver)
     query = new_query()
     stack.register(publisher, query, client)
-    stack.complete(query, time="2020-01-17T22:04:24Z")
+    stack.complete(query, at="2020-01-17T22:04:24Z")
     [notification] = receiver.wait_for(is_notification)
     # The body is the notification, and nothing around it.
     expected = f'{{"status":"SUCCEEDED","QueryExecutionId":"{query}","time_completed":"2020-01-17 22:04:24.000000"}}'
@@ -170,18 +169,3 @@ def test_an_event_that_can_not_be_worked_off_ends_in_the_dead_letter_queue(stack
     dead = dead_letter(stack, event["id"])
     assert dead["requestPayload"] == event
     assert "currentState" in dead["responsePayload"]["errorMessage"]
-
-
-def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
-    """The dead letter of an event, taken off its queue."""
-    sqs = stack.aws("sqs")
-    queue = stack.outputs["FailedCompletionsQueueUrl"]
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=2, VisibilityTimeout=2, MaxNumberOfMessages=10)
-        for message in found.get("Messages", []):
-            body = json.loads(message["Body"])
-            if body["requestPayload"]["id"] == event_id:
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-                return body
-    raise TimeoutError(f"no dead letter of event {event_id} in {seconds} s")

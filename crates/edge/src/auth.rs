@@ -88,3 +88,46 @@ impl Authenticator {
         Ok(client)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::BehaviorVersion;
+    use bellwire_rules::ClientId;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    /// An authenticator that knows one key, since so many seconds, and no way to the table.
+    fn knows(key: &Secret, seconds: u64) -> Authenticator {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .build();
+        let table = Clients::new(aws_sdk_dynamodb::Client::from_conf(config), String::new());
+        let authenticator = Authenticator::new(table);
+        let client = Client {
+            client_id: ClientId::generate().unwrap(),
+            name: "it".to_owned(),
+            publisher: false,
+            api_key_sha256: key.hash(),
+            client_secret_sha256: key.hash(),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            key_rotated_at: None,
+            disabled_at: None,
+        };
+        let since = Instant::now()
+            .checked_sub(Duration::from_secs(seconds))
+            .unwrap();
+        let known = HashMap::from([(key.hash().as_str().to_owned(), (client, since))]);
+        *authenticator.known.lock().unwrap() = known;
+        authenticator
+    }
+
+    #[test]
+    fn a_client_is_remembered_for_a_minute_and_no_longer() {
+        let key = Secret::new("key");
+        assert!(knows(&key, 59).remembered(&key.hash()).is_some());
+        assert!(knows(&key, 60).remembered(&key.hash()).is_none());
+        let other = Secret::new("other");
+        assert!(knows(&key, 0).remembered(&other.hash()).is_none());
+    }
+}

@@ -4,7 +4,7 @@
 //! The topic itself is made when it is first needed: by the first `Subscribe`
 //! that finds none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::str::FromStr;
 
@@ -13,31 +13,7 @@ use bellwire_rules::{CallbackUrl, ClientId, Format, Secret, Statuses};
 use bellwire_store::callbacks::Wanted;
 use serde_json::json;
 
-use crate::SnsError;
-
-/// What all topic ARNs of a stack begin with:
-/// `arn:aws:sns:eu-west-1:123456789012:bellwire-`.
-#[derive(Clone, Debug)]
-pub struct TopicPrefix(String);
-
-impl TopicPrefix {
-    fn arn(&self, client_id: &ClientId) -> String {
-        format!("{}{client_id}", self.0)
-    }
-
-    fn name(&self, client_id: &ClientId) -> String {
-        let prefix = self.0.rsplit(':').next().unwrap_or_default();
-        format!("{prefix}{client_id}")
-    }
-}
-
-impl FromStr for TopicPrefix {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
+use crate::{SnsError, TopicPrefix};
 
 /// The ARN of the SQS queue for notifications that SNS gave up on.
 #[derive(Clone, Debug)]
@@ -51,13 +27,19 @@ impl FromStr for DeadLetterQueue {
     }
 }
 
-/// Whether SNS has its token back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmation {
-    /// Not yet; notifications are not sent.
-    Awaited,
-    /// Yes; notifications are sent.
-    Given,
+/// A subscription, as SNS has it.
+#[derive(Clone, Debug)]
+pub struct Subscribed {
+    /// The endpoint: a URL in normal form.
+    pub callback_url: String,
+    /// Which outcomes are let through; `None` when the filter is not one of ours.
+    pub statuses: Option<Statuses>,
+    /// How notifications are wrapped.
+    pub format: Format,
+    /// The ARN of the subscription.
+    pub subscription_arn: String,
+    /// Whether SNS has its token back, and delivers.
+    pub confirmed: bool,
 }
 
 /// The clients' topics.
@@ -65,12 +47,17 @@ pub enum Confirmation {
 pub struct ClientTopics {
     sns: Sns,
     prefix: TopicPrefix,
+    dead_letters: DeadLetterQueue,
 }
 
 impl ClientTopics {
-    /// The topics under this prefix.
-    pub fn new(sns: Sns, prefix: TopicPrefix) -> Self {
-        Self { sns, prefix }
+    /// The topics under this prefix, and the queue for what can't be delivered.
+    pub fn new(sns: Sns, prefix: TopicPrefix, dead_letters: DeadLetterQueue) -> Self {
+        Self {
+            sns,
+            prefix,
+            dead_letters,
+        }
     }
 
     /// Subscribes a URL to the client's topic, or, if it is subscribed and
@@ -83,25 +70,16 @@ impl ClientTopics {
         url: &CallbackUrl,
         statuses: &Statuses,
         format: Format,
-        dead_letters: &DeadLetterQueue,
     ) -> Result<String, SnsError> {
-        let attributes = HashMap::from([
-            ("RawMessageDelivery".to_owned(), raw_delivery(format)),
-            ("FilterPolicy".to_owned(), statuses.filter_policy()),
-            ("DeliveryPolicy".to_owned(), delivery_policy()),
-            (
-                "RedrivePolicy".to_owned(),
-                json!({ "deadLetterTargetArn": dead_letters.0 }).to_string(),
-            ),
-        ]);
+        let attributes = self.attributes(statuses, format);
         match self.send_subscribe(client_id, url, Some(&attributes)).await {
             Err(refused) if refused.is_not_found() => {
                 self.create_topic(client_id).await?;
                 self.send_subscribe(client_id, url, Some(&attributes)).await
             }
-            // The subscription exists with other attributes; without attributes
-            // SNS takes it as it is. They are made to fit once it is confirmed.
-            Err(refused) if refused.is_invalid_parameter() => {
+            // Without attributes SNS takes the subscription as it is. They are made
+            // to fit once it is confirmed.
+            Err(refused) if refused.is_different_attributes() => {
                 self.send_subscribe(client_id, url, None).await
             }
             other => other,
@@ -166,10 +144,7 @@ impl ClientTopics {
     }
 
     /// What SNS has on record of a subscription; `None` when it has nothing.
-    pub async fn describe(
-        &self,
-        subscription_arn: &str,
-    ) -> Result<Option<(Wanted, Confirmation)>, SnsError> {
+    pub async fn describe(&self, subscription_arn: &str) -> Result<Option<Subscribed>, SnsError> {
         let answer = self
             .sns
             .get_subscription_attributes()
@@ -185,29 +160,45 @@ impl ClientTopics {
             Err(error) => return Err(error),
         };
         let attribute = |name: &str| attributes.get(name).map(String::as_str).unwrap_or_default();
-        let wanted = Wanted {
+        Ok(Some(Subscribed {
             callback_url: attribute("Endpoint").to_owned(),
-            statuses: Statuses::from_filter_policy(attribute("FilterPolicy")).unwrap_or_default(),
+            statuses: Statuses::from_filter_policy(attribute("FilterPolicy")),
             format: match attribute("RawMessageDelivery") {
                 "true" => Format::Raw,
                 _ => Format::Envelope,
             },
             subscription_arn: subscription_arn.to_owned(),
-        };
-        let confirmation = match attribute("PendingConfirmation") {
-            "false" => Confirmation::Given,
-            _ => Confirmation::Awaited,
-        };
-        Ok(Some((wanted, confirmation)))
+            confirmed: attribute("PendingConfirmation") == "false",
+        }))
+    }
+
+    /// The ARNs of the subscriptions that SNS has on the client's topic.
+    ///
+    /// SNS tells `PendingConfirmation` instead of an ARN while it waits for a token.
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>
+    pub async fn list(&self, client_id: &ClientId) -> Result<HashSet<String>, SnsError> {
+        let mut subscriptions = self
+            .sns
+            .list_subscriptions_by_topic()
+            .topic_arn(self.prefix.arn(client_id))
+            .into_paginator()
+            .items()
+            .send();
+        let mut arns = HashSet::new();
+        while let Some(subscription) = subscriptions.next().await {
+            match subscription.map_err(SnsError::from) {
+                Ok(subscription) => arns.extend(subscription.subscription_arn),
+                Err(refused) if refused.is_not_found() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(arns)
     }
 
     /// Makes a confirmed subscription deliver what is wanted. SNS takes up to 15
     /// minutes to apply a filter policy everywhere.
     pub async fn apply(&self, wanted: &Wanted) -> Result<(), SnsError> {
-        for (name, value) in [
-            ("FilterPolicy", wanted.statuses.filter_policy()),
-            ("RawMessageDelivery", raw_delivery(wanted.format)),
-        ] {
+        for (name, value) in self.attributes(&wanted.statuses, wanted.format) {
             self.sns
                 .set_subscription_attributes()
                 .subscription_arn(&wanted.subscription_arn)
@@ -217,6 +208,20 @@ impl ClientTopics {
                 .await?;
         }
         Ok(())
+    }
+
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
+    fn attributes(&self, statuses: &Statuses, format: Format) -> HashMap<String, String> {
+        let dead_letters = json!({ "deadLetterTargetArn": self.dead_letters.0 }).to_string();
+        HashMap::from(
+            [
+                ("RawMessageDelivery", (format == Format::Raw).to_string()),
+                ("FilterPolicy", statuses.filter_policy()),
+                ("DeliveryPolicy", delivery_policy()),
+                ("RedrivePolicy", dead_letters),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        )
     }
 
     /// Ends a subscription. Ending it again changes nothing.
@@ -233,55 +238,23 @@ impl ClientTopics {
             _ => Ok(()),
         }
     }
-
-    /// Publishes to the client's topic. A client without a topic has never
-    /// subscribed: nobody is to be told, and that is no failure.
-    pub(crate) async fn publish(
-        &self,
-        client_id: &ClientId,
-        status: &str,
-        message: String,
-    ) -> Result<(), SnsError> {
-        let status = aws_sdk_sns::types::MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(status)
-            .build()?;
-        let answer = self
-            .sns
-            .publish()
-            .topic_arn(self.prefix.arn(client_id))
-            .message(message)
-            .message_attributes("status", status)
-            .send()
-            .await
-            .map_err(SnsError::from);
-        match answer {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn raw_delivery(format: Format) -> String {
-    (format == Format::Raw).to_string()
 }
 
 /// SNS's retries to an endpoint: three at once, sixteen ever slower, two more at
 /// the longest distance, about 56 minutes in all. SNS allows 60. After the last
 /// the notification goes to the dead-letter queue.
 ///
-/// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
+/// <https://docs.aws.amazon.com/sns/latest/dg/creating-delivery-policy.html>
 fn delivery_policy() -> String {
     json!({
         "healthyRetryPolicy": {
             "numRetries": 21,
             "numNoDelayRetries": 3,
-            "maxDelayRetries": 2,
+            "numMaxDelayRetries": 2,
             "minDelayTarget": 5,
             "maxDelayTarget": 600,
             "backoffFunction": "exponential"
-        },
-        "requestPolicy": { "headerContentType": "text/plain; charset=UTF-8" }
+        }
     })
     .to_string()
 }

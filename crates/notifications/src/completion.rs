@@ -10,7 +10,8 @@ use bellwire_store::queries::End;
 use bellwire_store::{Fact, Queries, Query, StoreError};
 use time::OffsetDateTime;
 
-use crate::{ClientTopics, SnsError};
+use crate::publisher::Audience;
+use crate::{Publisher, SnsError};
 
 /// Why the owner was not told, this time.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +33,10 @@ pub enum NotifyError {
 /// What recording a fact came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The fact completed the pair, and SNS accepted the notification.
+    /// Both facts are there, and SNS accepted the notification.
     Notified,
+    /// Both facts are there, and the owner has never subscribed.
+    NobodyToTell,
     /// The owner had been told before, or the other fact is still missing.
     Recorded,
     /// The query belongs to another client.
@@ -44,13 +47,13 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Completions {
     queries: Queries,
-    topics: ClientTopics,
+    publisher: Publisher,
 }
 
 impl Completions {
-    /// Completions recorded in `queries` and published to `topics`.
-    pub fn new(queries: Queries, topics: ClientTopics) -> Self {
-        Self { queries, topics }
+    /// Completions recorded in `queries` and published by `publisher`.
+    pub fn new(queries: Queries, publisher: Publisher) -> Self {
+        Self { queries, publisher }
     }
 
     /// Puts a query on record for its owner.
@@ -104,17 +107,25 @@ impl Completions {
         if !our_turn && !self.queries.take_turn(id, now).await? {
             return self.after_losing_the_turn(id).await;
         }
-        if let Err(error) = self.publish(&query, owner, ended_at).await {
-            // Whoever repeats need not wait for the turn to run out.
-            if let Err(error) = self.queries.give_turn_back(id).await {
-                tracing::warn!(%error, "the turn to publish could not be given back");
+        let audience = match self.publish(&query, owner, ended_at).await {
+            Ok(audience) => audience,
+            Err(error) => {
+                // Whoever repeats need not wait for the turn to run out.
+                if let Err(error) = self.queries.give_turn_back(id).await {
+                    tracing::warn!(%error, "the turn to publish could not be given back");
+                }
+                return Err(error);
             }
-            return Err(error);
+        };
+        // SNS has it: to fail now would be to have it published again.
+        let now = OffsetDateTime::now_utc();
+        if let Err(error) = self.queries.mark_notified(id, now).await {
+            tracing::error!(%error, query = id.as_str(), "a notification could not be marked as sent");
         }
-        self.queries
-            .mark_notified(id, OffsetDateTime::now_utc())
-            .await?;
-        Ok(Outcome::Notified)
+        Ok(match audience {
+            Audience::Topic => Outcome::Notified,
+            Audience::Nobody => Outcome::NobodyToTell,
+        })
     }
 
     /// Somebody was faster: either done by now, or still at it.
@@ -130,7 +141,7 @@ impl Completions {
         query: &Query,
         owner: &ClientId,
         ended_at: OffsetDateTime,
-    ) -> Result<(), NotifyError> {
+    ) -> Result<Audience, NotifyError> {
         let notification = Notification {
             status: query.state,
             execution_id: &query.execution_id,
@@ -138,9 +149,6 @@ impl Completions {
             state_change_reason: query.state_change_reason.as_deref(),
         };
         let message = notification.to_json()?;
-        self.topics
-            .publish(owner, query.state.as_str(), message)
-            .await?;
-        Ok(())
+        Ok(self.publisher.publish(owner, query.state, message).await?)
     }
 }

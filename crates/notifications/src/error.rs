@@ -20,8 +20,16 @@ impl SnsError {
     }
 
     /// SNS says that a parameter, such as a token, is wrong.
-    pub(crate) fn is_invalid_parameter(&self) -> bool {
+    pub fn is_invalid_parameter(&self) -> bool {
         self.has_code(&["InvalidParameter", "InvalidParameterException"])
+    }
+
+    /// SNS has this subscription with other attributes than the request's.
+    pub(crate) fn is_different_attributes(&self) -> bool {
+        self.is_invalid_parameter()
+            && self
+                .context
+                .contains("already exists with different attributes")
     }
 
     /// SNS writes error codes without `Exception` at their end, emulators with it.

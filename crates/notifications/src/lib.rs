@@ -4,9 +4,13 @@
 mod client_topics;
 mod completion;
 mod error;
+mod publisher;
 mod registrations;
+mod topic_prefix;
 
-pub use client_topics::{ClientTopics, Confirmation, DeadLetterQueue, TopicPrefix};
+pub use client_topics::{ClientTopics, DeadLetterQueue};
 pub use completion::{Completions, NotifyError, Outcome};
 pub use error::SnsError;
+pub use publisher::Publisher;
 pub use registrations::{RegistrationError, Registrations};
+pub use topic_prefix::TopicPrefix;

@@ -12,7 +12,12 @@ use bellwire_store::callbacks::Wanted;
 use bellwire_store::{Callback, Callbacks, StoreError};
 use time::OffsetDateTime;
 
-use crate::{ClientTopics, Confirmation, DeadLetterQueue, SnsError};
+use crate::client_topics::Subscribed;
+use crate::{ClientTopics, SnsError};
+
+/// SNS drops a subscription that is not confirmed within 48 hours.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html>
+const PENDING_FOR: time::Duration = time::Duration::days(2);
 
 /// A registration could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +25,7 @@ pub enum RegistrationError {
     /// The Callbacks table failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// SNS failed.
+    /// SNS failed, or refused.
     #[error(transparent)]
     Sns(#[from] SnsError),
 }
@@ -40,20 +45,34 @@ impl Registrations {
 
     /// All of the client's registrations, oldest first, as SNS has them.
     pub async fn list(&self, client_id: &ClientId) -> Result<Vec<Callback>, RegistrationError> {
-        let mut callbacks = self
-            .callbacks
-            .list(client_id, OffsetDateTime::now_utc())
-            .await?;
-        for callback in &mut callbacks {
-            self.refresh(client_id, callback).await?;
+        let recorded = self.callbacks.list(client_id).await?;
+        let in_sns = self.topics.list(client_id).await?;
+        let dropped_if_pending = OffsetDateTime::now_utc() - PENDING_FOR;
+        let mut callbacks = Vec::with_capacity(recorded.len());
+        for callback in recorded {
+            // SNS lists a subscription by its ARN from its confirmation on.
+            let listed = in_sns.contains(&callback.subscription_arn);
+            let as_recorded = if callback.is_confirmed() {
+                listed
+            } else {
+                !listed && callback.created_at > dropped_if_pending
+            };
+            if as_recorded {
+                callbacks.push(callback);
+            } else {
+                callbacks.extend(self.refresh(client_id, callback).await?);
+            }
         }
         Ok(callbacks)
     }
 
-    /// How many URLs the client has registered.
-    pub async fn count(&self, client_id: &ClientId) -> Result<usize, RegistrationError> {
-        let now = OffsetDateTime::now_utc();
-        Ok(self.callbacks.list(client_id, now).await?.len())
+    /// The client's registration of a URL in normal form, as it is on record.
+    pub async fn recorded(
+        &self,
+        client_id: &ClientId,
+        callback_url: &str,
+    ) -> Result<Option<Callback>, RegistrationError> {
+        Ok(self.callbacks.get(client_id, callback_url).await?)
     }
 
     /// The client's registration of a URL in normal form, as SNS has it.
@@ -62,12 +81,10 @@ impl Registrations {
         client_id: &ClientId,
         callback_url: &str,
     ) -> Result<Option<Callback>, RegistrationError> {
-        let now = OffsetDateTime::now_utc();
-        let mut found = self.callbacks.get(client_id, callback_url, now).await?;
-        if let Some(callback) = &mut found {
-            self.refresh(client_id, callback).await?;
+        match self.recorded(client_id, callback_url).await? {
+            Some(callback) => self.refresh(client_id, callback).await,
+            None => Ok(None),
         }
-        Ok(found)
     }
 
     /// Has SNS send a token to the URL, and records that it waits for it.
@@ -77,11 +94,10 @@ impl Registrations {
         url: &CallbackUrl,
         statuses: Statuses,
         format: Format,
-        dead_letters: &DeadLetterQueue,
     ) -> Result<Callback, RegistrationError> {
         let subscription_arn = self
             .topics
-            .subscribe(client_id, url, &statuses, format, dead_letters)
+            .subscribe(client_id, url, &statuses, format)
             .await?;
         let wanted = Wanted {
             callback_url: url.as_str().to_owned(),
@@ -89,12 +105,18 @@ impl Registrations {
             format,
             subscription_arn,
         };
-        let mut callback = self
+        let now = OffsetDateTime::now_utc();
+        let callback = self
             .callbacks
-            .record_pending(client_id, &wanted, OffsetDateTime::now_utc())
+            .record_pending(client_id, &wanted, now)
             .await?;
-        self.refresh(client_id, &mut callback).await?;
-        Ok(callback)
+        // The URL may be confirmed in SNS without being on record.
+        match self.topics.describe(&callback.subscription_arn).await? {
+            Some(actual) if actual.confirmed && !callback.is_confirmed() => {
+                self.record_confirmed(client_id, actual, None).await
+            }
+            _ => Ok(callback),
+        }
     }
 
     /// Gives SNS a token back. Returns the registration that it confirms, or
@@ -107,10 +129,10 @@ impl Registrations {
         let Some(subscription_arn) = self.topics.confirm(client_id, token).await? else {
             return Ok(self.confirmed_before(client_id, token).await?);
         };
-        let Some((actual, _)) = self.topics.describe(&subscription_arn).await? else {
+        let Some(actual) = self.topics.describe(&subscription_arn).await? else {
             return Ok(None);
         };
-        self.record_confirmed(client_id, &actual, Some(token))
+        self.record_confirmed(client_id, actual, Some(token))
             .await
             .map(Some)
     }
@@ -133,9 +155,7 @@ impl Registrations {
         callback: &Callback,
     ) -> Result<(), RegistrationError> {
         self.topics.unsubscribe(&callback.subscription_arn).await?;
-        self.callbacks
-            .remove(client_id, &callback.callback_url)
-            .await?;
+        self.callbacks.remove(client_id, callback).await?;
         Ok(())
     }
 
@@ -154,8 +174,7 @@ impl Registrations {
             if let Some(milliseconds) = pause {
                 tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             }
-            let now = OffsetDateTime::now_utc();
-            let callbacks = self.callbacks.list(client_id, now).await?;
+            let callbacks = self.callbacks.list(client_id).await?;
             let all_confirmed = callbacks.iter().all(Callback::is_confirmed);
             let confirmed = callbacks.into_iter().find(|callback| {
                 callback.is_confirmed() && callback.token_sha256.as_ref() == Some(&hash)
@@ -167,22 +186,28 @@ impl Registrations {
         Ok(None)
     }
 
-    /// A pending registration may be confirmed in SNS all the same: its owner
-    /// opened the `SubscribeURL` of the confirmation, or we were cut off between
-    /// SNS and the table. Asks SNS, and records what it says.
-    async fn refresh(
+    /// Brings a registration up to date with SNS; `None` when SNS has dropped it.
+    ///
+    /// A pending one may be confirmed in SNS all the same: its owner opened the
+    /// `SubscribeURL` of the confirmation, or we were cut off between SNS and the
+    /// table. SNS drops one that nobody confirms, and one whose owner opened the
+    /// `UnsubscribeURL` of an envelope.
+    pub async fn refresh(
         &self,
         client_id: &ClientId,
-        callback: &mut Callback,
-    ) -> Result<(), RegistrationError> {
-        if callback.is_confirmed() {
-            return Ok(());
+        callback: Callback,
+    ) -> Result<Option<Callback>, RegistrationError> {
+        match self.topics.describe(&callback.subscription_arn).await? {
+            Some(actual) if actual.confirmed && !callback.is_confirmed() => self
+                .record_confirmed(client_id, actual, None)
+                .await
+                .map(Some),
+            Some(_) => Ok(Some(callback)),
+            None => {
+                self.callbacks.remove(client_id, &callback).await?;
+                Ok(None)
+            }
         }
-        let described = self.topics.describe(&callback.subscription_arn).await?;
-        if let Some((actual, Confirmation::Given)) = described {
-            *callback = self.record_confirmed(client_id, &actual, None).await?;
-        }
-        Ok(())
     }
 
     /// Makes SNS deliver what was asked for since it made the subscription, and
@@ -190,26 +215,26 @@ impl Registrations {
     async fn record_confirmed(
         &self,
         client_id: &ClientId,
-        actual: &Wanted,
+        actual: Subscribed,
         token: Option<&Secret>,
     ) -> Result<Callback, RegistrationError> {
-        let now = OffsetDateTime::now_utc();
-        let known = self
-            .callbacks
-            .get(client_id, &actual.callback_url, now)
-            .await?;
-        if let Some(known) = known
-            && (&known.statuses, known.format) != (&actual.statuses, actual.format)
-        {
-            let wanted = Wanted {
-                subscription_arn: actual.subscription_arn.clone(),
-                ..known.wanted()
-            };
+        let known = self.callbacks.get(client_id, &actual.callback_url).await?;
+        let wanted = Wanted {
+            callback_url: actual.callback_url,
+            subscription_arn: actual.subscription_arn,
+            statuses: match &known {
+                Some(known) => known.statuses.clone(),
+                None => actual.statuses.clone().unwrap_or_default(),
+            },
+            format: known.map_or(actual.format, |known| known.format),
+        };
+        if (Some(&wanted.statuses), wanted.format) != (actual.statuses.as_ref(), actual.format) {
             self.topics.apply(&wanted).await?;
         }
+        let now = OffsetDateTime::now_utc();
         Ok(self
             .callbacks
-            .record_confirmed(client_id, actual, token, now)
+            .record_confirmed(client_id, &wanted, token, now)
             .await?)
     }
 }

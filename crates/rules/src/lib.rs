@@ -9,10 +9,14 @@ pub mod digest;
 pub mod execution_id;
 pub mod network;
 pub mod notification;
+pub mod patch;
 pub mod query_state;
+pub mod retry;
 pub mod secret;
+pub mod signature;
 pub mod statuses;
 pub mod timestamp;
+pub mod webhook_headers;
 
 pub use callback_url::{CallbackUrl, UrlPolicy, UrlRefused};
 pub use client_id::ClientId;

@@ -2,8 +2,10 @@
 //!
 //! Key `client_id` and `callback_id` (the SHA-256 of the URL, which may be longer
 //! than a key). SNS holds the subscription itself; this table says what the
-//! customer asked for and how far it got, and can be rebuilt from SNS.
-//! A registration that nobody confirms expires, as it does in SNS.
+//! customer asked for and how far it got, and can be rebuilt from SNS. Items have
+//! no time to live: SNS may confirm a subscription that we believe pending, and
+//! what it delivers must be on record. They go when SNS is found to have dropped
+//! its subscription, two days after the last request if nobody confirms.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -16,13 +18,9 @@ use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_rules::{ClientId, Format, Secret, SecretHash, Statuses};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::StoreError;
-
-/// SNS drops a subscription that is not confirmed within 48 hours.
-/// <https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html>
-const PENDING_FOR: Duration = Duration::days(2);
 
 /// How far a registration got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +54,6 @@ pub struct Callback {
     /// The hash of the token that confirmed it, so that the token may be repeated.
     #[serde(default)]
     pub token_sha256: Option<SecretHash>,
-    /// When DynamoDB may drop it, in seconds since 1970: while it is pending.
-    #[serde(default)]
-    expires_at: Option<i64>,
 }
 
 impl Callback {
@@ -75,11 +70,6 @@ impl Callback {
     /// Whether notifications are sent.
     pub fn is_confirmed(&self) -> bool {
         self.status == CallbackStatus::Confirmed
-    }
-
-    /// DynamoDB drops expired items late, so a reader looks for itself.
-    fn has_expired(&self, now: OffsetDateTime) -> bool {
-        self.expires_at.is_some_and(|at| at <= now.unix_timestamp())
     }
 }
 
@@ -114,7 +104,6 @@ impl Callbacks {
         &self,
         client_id: &ClientId,
         callback_url: &str,
-        now: OffsetDateTime,
     ) -> Result<Option<Callback>, StoreError> {
         let answer = self
             .db
@@ -125,16 +114,11 @@ impl Callbacks {
             .consistent_read(true)
             .send()
             .await?;
-        let found: Option<Callback> = answer.item.map(from_item).transpose()?;
-        Ok(found.filter(|callback| !callback.has_expired(now)))
+        Ok(answer.item.map(from_item).transpose()?)
     }
 
     /// All of the client's registrations, oldest first.
-    pub async fn list(
-        &self,
-        client_id: &ClientId,
-        now: OffsetDateTime,
-    ) -> Result<Vec<Callback>, StoreError> {
+    pub async fn list(&self, client_id: &ClientId) -> Result<Vec<Callback>, StoreError> {
         let mut items = self
             .db
             .query()
@@ -150,7 +134,6 @@ impl Callbacks {
             found.push(item?);
         }
         let mut callbacks: Vec<Callback> = from_items(found)?;
-        callbacks.retain(|callback| !callback.has_expired(now));
         callbacks.sort_by_key(|callback| callback.created_at);
         Ok(callbacks)
     }
@@ -164,13 +147,11 @@ impl Callbacks {
         now: OffsetDateTime,
     ) -> Result<Callback, StoreError> {
         let pending = to_attribute_value(CallbackStatus::PendingConfirmation)?;
-        let expires_at = (now + PENDING_FOR).unix_timestamp();
         let answer = self
             .update(client_id, &wanted.callback_url)
             .update_expression(
                 "SET callback_url = :url, #status = :status, statuses = :statuses, #format = :format, \
-                 subscription_arn = :arn, created_at = if_not_exists(created_at, :now), \
-                 expires_at = :expires_at",
+                 subscription_arn = :arn, created_at = if_not_exists(created_at, :now)",
             )
             .condition_expression("attribute_not_exists(#status) OR #status = :status")
             .expression_attribute_names("#status", "status")
@@ -181,7 +162,6 @@ impl Callbacks {
             .expression_attribute_values(":format", to_attribute_value(wanted.format)?)
             .expression_attribute_values(":arn", AttributeValue::S(wanted.subscription_arn.clone()))
             .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
-            .expression_attribute_values(":expires_at", AttributeValue::N(expires_at.to_string()))
             .return_values_on_condition_check_failure(OnRefusal::AllOld)
             .send()
             .await;
@@ -220,7 +200,7 @@ impl Callbacks {
             );
         }
         let answer = request
-            .update_expression(update + " REMOVE expires_at")
+            .update_expression(update)
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#format", "format")
             .expression_attribute_values(":url", AttributeValue::S(confirmed.callback_url.clone()))
@@ -254,16 +234,26 @@ impl Callbacks {
         Ok(())
     }
 
-    /// Forgets the URL. Forgetting what isn't there changes nothing.
-    pub async fn remove(&self, client_id: &ClientId, callback_url: &str) -> Result<(), StoreError> {
-        self.db
+    /// Forgets the URL, unless it has been registered anew since `known` was read.
+    /// Forgetting what isn't there changes nothing.
+    pub async fn remove(&self, client_id: &ClientId, known: &Callback) -> Result<(), StoreError> {
+        let answer = self
+            .db
             .delete_item()
             .table_name(&self.table)
             .key("client_id", AttributeValue::S(client_id.to_string()))
-            .key("callback_id", callback_id(callback_url))
+            .key("callback_id", callback_id(&known.callback_url))
+            .condition_expression("subscription_arn = :arn")
+            .expression_attribute_values(":arn", AttributeValue::S(known.subscription_arn.clone()))
             .send()
-            .await?;
-        Ok(())
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     fn update(&self, client_id: &ClientId, callback_url: &str) -> UpdateItemFluentBuilder {

@@ -6,7 +6,7 @@ mod register;
 mod show;
 
 use bellwire_edge::{Authenticator, Failure, body, ok, serve};
-use bellwire_notifications::{ClientTopics, Completions};
+use bellwire_notifications::{Completions, Publisher};
 use bellwire_runtime::env::required;
 use bellwire_runtime::{aws, logs};
 use bellwire_store::{Clients, Queries};
@@ -35,10 +35,10 @@ impl Function {
         let sns = aws_sdk_sns::Client::new(&config);
         let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         let queries = Queries::new(db, required("QUERIES_TABLE")?);
-        let topics = ClientTopics::new(sns, required("TOPIC_PREFIX")?);
+        let publisher = Publisher::new(sns, required("TOPIC_PREFIX")?);
         Ok(Self {
             authenticator: Authenticator::new(clients.clone()),
-            completions: Completions::new(queries.clone(), topics),
+            completions: Completions::new(queries.clone(), publisher),
             clients,
             queries,
         })

@@ -52,7 +52,9 @@ pub async fn register(
         Outcome::SomebodyElses => Err(Failure::conflict(
             "QueryExecutionId: this query is on record for another client",
         )),
-        Outcome::Notified | Outcome::Recorded => Ok(OnRecord { execution_id: id }),
+        Outcome::Notified | Outcome::NobodyToTell | Outcome::Recorded => {
+            Ok(OnRecord { execution_id: id })
+        }
     }
 }
 

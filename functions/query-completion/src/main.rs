@@ -6,7 +6,7 @@
 
 mod event;
 
-use bellwire_notifications::{ClientTopics, Completions, Outcome};
+use bellwire_notifications::{Completions, Outcome, Publisher};
 use bellwire_runtime::env::required;
 use bellwire_runtime::{aws, logs};
 use bellwire_store::Queries;
@@ -34,7 +34,7 @@ fn completions_from_env() -> Result<Completions, Error> {
     let sns = aws_sdk_sns::Client::new(&config);
     Ok(Completions::new(
         Queries::new(db, required("QUERIES_TABLE")?),
-        ClientTopics::new(sns, required("TOPIC_PREFIX")?),
+        Publisher::new(sns, required("TOPIC_PREFIX")?),
     ))
 }
 

@@ -10,7 +10,7 @@ mod register;
 mod request;
 
 use bellwire_edge::{Authenticator, Failure, body, ok, serve};
-use bellwire_notifications::{ClientTopics, DeadLetterQueue, Registrations};
+use bellwire_notifications::{ClientTopics, Registrations};
 use bellwire_rules::UrlPolicy;
 use bellwire_runtime::env::required;
 use bellwire_runtime::{aws, logs};
@@ -24,7 +24,6 @@ use crate::request::SubscribeRequest;
 struct Function {
     authenticator: Authenticator,
     registrations: Registrations,
-    dead_letters: DeadLetterQueue,
     url_policy: UrlPolicy,
 }
 
@@ -44,9 +43,12 @@ impl Function {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
             registrations: Registrations::new(
                 Callbacks::new(db, required("CALLBACKS_TABLE")?),
-                ClientTopics::new(sns, required("TOPIC_PREFIX")?),
+                ClientTopics::new(
+                    sns,
+                    required("TOPIC_PREFIX")?,
+                    required("UNDELIVERED_QUEUE_ARN")?,
+                ),
             ),
-            dead_letters: required("UNDELIVERED_QUEUE_ARN")?,
             url_policy: UrlPolicy {
                 allow_http: required("ALLOW_HTTP")?,
                 open_networks: required("OPEN_NETWORKS")?,
@@ -61,10 +63,7 @@ impl Function {
         }
         match body::json::<SubscribeRequest>(&request)?.into_wish(&self.url_policy)? {
             request::Wish::Register(wish) => {
-                ok(
-                    &register::register(&self.registrations, &self.dead_letters, &client, wish)
-                        .await?,
-                )
+                ok(&register::register(&self.registrations, &client, wish).await?)
             }
             request::Wish::Confirm(token) => {
                 ok(&confirm::confirm(&self.registrations, &client, &token).await?)

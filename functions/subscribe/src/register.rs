@@ -2,7 +2,7 @@
 //! token is sent again. Already confirmed: nothing is sent, options may change.
 
 use bellwire_edge::Failure;
-use bellwire_notifications::{DeadLetterQueue, Registrations};
+use bellwire_notifications::{RegistrationError, Registrations};
 use bellwire_rules::ClientId;
 use bellwire_store::callbacks::Wanted;
 use bellwire_store::{Callback, CallbackStatus};
@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::request::Registration;
 
-/// How many URLs a client may register. SNS allows 200 filter policies per topic.
+/// How many URLs a client may register. Every URL has a filter policy, and SNS
+/// allows 200 of them per topic (and 10,000 per account, unless it is raised).
 /// <https://docs.aws.amazon.com/general/latest/gr/sns.html>
 const MAX_URLS: usize = 100;
 
@@ -42,7 +43,6 @@ impl From<Callback> for Progress {
 /// Registers a URL for the client.
 pub async fn register(
     registrations: &Registrations,
-    dead_letters: &DeadLetterQueue,
     client: &ClientId,
     wish: Registration,
 ) -> Result<Progress, Failure> {
@@ -50,53 +50,75 @@ pub async fn register(
         .get(client, wish.url.as_str())
         .await
         .map_err(Failure::internal)?;
-    match known {
-        Some(callback) if callback.is_confirmed() => {
-            change_options(registrations, client, callback, wish).await
-        }
-        None if registrations
-            .count(client)
-            .await
-            .map_err(Failure::internal)?
-            >= MAX_URLS =>
-        {
-            Err(Failure::conflict(format!(
-                "callbackUrl: {MAX_URLS} URLs are registered already, which is the most; unsubscribe one first"
-            )))
-        }
+    let callback = match known {
+        Some(callback) if callback.is_confirmed() => callback,
         pending => {
-            let (statuses, format) = pending.map(|it| (it.statuses, it.format)).unzip();
-            registrations
-                .request_confirmation(
-                    client,
-                    &wish.url,
-                    wish.statuses.or(statuses).unwrap_or_default(),
-                    wish.format.or(format).unwrap_or_default(),
-                    dead_letters,
-                )
-                .await
-                .map(Progress::from)
-                .map_err(Failure::internal)
+            if pending.is_none() {
+                check_room(registrations, client).await?;
+            }
+            request_confirmation(registrations, client, &wish, pending).await?
         }
+    };
+    if callback.is_confirmed() {
+        change_options(registrations, client, &callback, wish).await?;
     }
+    Ok(callback.into())
 }
 
+async fn check_room(registrations: &Registrations, client: &ClientId) -> Result<(), Failure> {
+    let registered = registrations
+        .list(client)
+        .await
+        .map_err(Failure::internal)?;
+    if registered.len() < MAX_URLS {
+        return Ok(());
+    }
+    Err(Failure::conflict(format!(
+        "callbackUrl: {MAX_URLS} URLs are registered already, which is the most; unsubscribe one first"
+    )))
+}
+
+async fn request_confirmation(
+    registrations: &Registrations,
+    client: &ClientId,
+    wish: &Registration,
+    pending: Option<Callback>,
+) -> Result<Callback, Failure> {
+    let (statuses, format) = pending.map(|it| (it.statuses, it.format)).unzip();
+    registrations
+        .request_confirmation(
+            client,
+            &wish.url,
+            wish.statuses.clone().or(statuses).unwrap_or_default(),
+            wish.format.or(format).unwrap_or_default(),
+        )
+        .await
+        .map_err(|error| match error {
+            // Such as a host name that SNS doesn't take.
+            RegistrationError::Sns(refused) if refused.is_invalid_parameter() => {
+                Failure::field("callbackUrl", "Amazon SNS can't send to this URL")
+            }
+            other => Failure::internal(other),
+        })
+}
+
+/// Makes a confirmed URL be told what is asked for now; what isn't said stays.
 async fn change_options(
     registrations: &Registrations,
     client: &ClientId,
-    callback: Callback,
+    callback: &Callback,
     wish: Registration,
-) -> Result<Progress, Failure> {
+) -> Result<(), Failure> {
     let wanted = Wanted {
-        statuses: wish.statuses.unwrap_or(callback.statuses.clone()),
+        statuses: wish.statuses.unwrap_or_else(|| callback.statuses.clone()),
         format: wish.format.unwrap_or(callback.format),
         ..callback.wanted()
     };
-    if (&wanted.statuses, wanted.format) != (&callback.statuses, callback.format) {
-        registrations
-            .change_options(client, &wanted)
-            .await
-            .map_err(Failure::internal)?;
+    if (&wanted.statuses, wanted.format) == (&callback.statuses, callback.format) {
+        return Ok(());
     }
-    Ok(callback.into())
+    registrations
+        .change_options(client, &wanted)
+        .await
+        .map_err(Failure::internal)
 }

@@ -1,11 +1,12 @@
 //! `POST /v1/unsubscribe {"callbackUrl"}`: ends the notifications to a URL.
 
 use bellwire_edge::{Authenticator, Failure, body, ok, serve};
-use bellwire_notifications::{ClientTopics, Registrations};
+use bellwire_notifications::{ClientTopics, RegistrationError, Registrations};
+use bellwire_rules::ClientId;
 use bellwire_rules::callback_url::normal_form;
 use bellwire_runtime::env::required;
 use bellwire_runtime::{aws, logs};
-use bellwire_store::{Callbacks, Clients};
+use bellwire_store::{Callback, Callbacks, Clients};
 use lambda_http::http::Response;
 use lambda_http::{Body, Error, Request};
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,11 @@ impl Function {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
             registrations: Registrations::new(
                 Callbacks::new(db, required("CALLBACKS_TABLE")?),
-                ClientTopics::new(sns, required("TOPIC_PREFIX")?),
+                ClientTopics::new(
+                    sns,
+                    required("TOPIC_PREFIX")?,
+                    required("UNDELIVERED_QUEUE_ARN")?,
+                ),
             ),
         })
     }
@@ -58,8 +63,7 @@ impl Function {
         let url = normal_form(&wish.callback_url)
             .map_err(|refused| Failure::field("callbackUrl", refused))?;
         let callback = self
-            .registrations
-            .get(&client, &url)
+            .find(&client, &url)
             .await
             .map_err(Failure::internal)?
             .ok_or_else(|| {
@@ -80,5 +84,20 @@ impl Function {
             callback_url: callback.callback_url,
             status: "UNSUBSCRIBED",
         })
+    }
+
+    /// The registration of a URL. A confirmed one is not compared with SNS, which may
+    /// have dropped it in an attempt that was cut off: the repetition ends as it would have.
+    async fn find(
+        &self,
+        client: &ClientId,
+        url: &str,
+    ) -> Result<Option<Callback>, RegistrationError> {
+        match self.registrations.recorded(client, url).await? {
+            Some(callback) if !callback.is_confirmed() => {
+                self.registrations.refresh(client, callback).await
+            }
+            recorded => Ok(recorded),
+        }
     }
 }

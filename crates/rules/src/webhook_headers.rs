@@ -1,0 +1,184 @@
+//! The headers that a subscriber may add to its deliveries.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+/// The most headers that a subscription may have.
+pub const MAX_HEADERS: usize = 100;
+/// The most characters of a header's value.
+pub const MAX_VALUE_LENGTH: usize = 4096;
+
+/// Headers that are ours, or that belong to the connection.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-axway-streams-"];
+
+/// Checked headers. Their values may be secrets, so they don't print.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebhookHeaders(BTreeMap<String, String>);
+
+/// Why a header was refused; the text is for the customer and repeats no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderRefused {
+    /// There are more than [`MAX_HEADERS`].
+    #[error("at most {MAX_HEADERS} headers are allowed")]
+    TooMany,
+    /// RFC 9110 doesn't allow the name.
+    #[error("`{0}` is not the name of a header")]
+    Name(String),
+    /// The header is set by Bellwire, or belongs to the connection.
+    #[error("`{0}` can't be set by a subscription")]
+    Reserved(String),
+    /// The same name, written in two ways.
+    #[error("`{0}` is given twice")]
+    Twice(String),
+    /// RFC 9110 doesn't allow the value, or it has more than [`MAX_VALUE_LENGTH`] characters.
+    #[error(
+        "the value of `{0}` must be at most {MAX_VALUE_LENGTH} visible ASCII characters, spaces and tabs"
+    )]
+    Value(String),
+}
+
+impl WebhookHeaders {
+    /// Checks headers that a customer sent.
+    pub fn check(headers: BTreeMap<String, String>) -> Result<Self, HeaderRefused> {
+        if headers.len() > MAX_HEADERS {
+            return Err(HeaderRefused::TooMany);
+        }
+        let mut seen = HashSet::new();
+        for (name, value) in &headers {
+            let short = || name.chars().take(100).collect::<String>();
+            let parsed = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| HeaderRefused::Name(short()))?;
+            let lower = parsed.as_str();
+            if RESERVED.contains(&lower)
+                || RESERVED_PREFIXES
+                    .iter()
+                    .any(|prefix| lower.starts_with(prefix))
+            {
+                return Err(HeaderRefused::Reserved(short()));
+            }
+            if value.len() > MAX_VALUE_LENGTH
+                || !value.is_ascii()
+                || HeaderValue::from_str(value).is_err()
+            {
+                return Err(HeaderRefused::Value(short()));
+            }
+            if !seen.insert(parsed) {
+                return Err(HeaderRefused::Twice(short()));
+            }
+        }
+        Ok(Self(headers))
+    }
+
+    /// Names and values, for the one place that sends them.
+    pub fn expose(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The names, each with its value hidden: for showing.
+    pub fn redacted(&self) -> BTreeMap<&str, &'static str> {
+        self.0
+            .keys()
+            .map(|name| (name.as_str(), "[redacted]"))
+            .collect()
+    }
+}
+
+impl fmt::Debug for WebhookHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.redacted().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&str, &str)]) -> Result<WebhookHeaders, HeaderRefused> {
+        WebhookHeaders::check(
+            headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn ordinary_headers_pass_as_they_are() {
+        let headers = check(&[("Authorization", "Bearer AbCdEf123456"), ("X-Trace", "")]).unwrap();
+        let sent: Vec<_> = headers.expose().collect();
+        assert_eq!(
+            sent,
+            [("Authorization", "Bearer AbCdEf123456"), ("X-Trace", "")]
+        );
+        assert!(!format!("{headers:?}").contains("AbCdEf"));
+    }
+
+    #[test]
+    fn reserved_and_illegal_ones_are_refused() {
+        for name in [
+            "Host",
+            "content-LENGTH",
+            "Transfer-Encoding",
+            "Connection",
+            "Content-Type",
+            "webhook-id",
+            "Webhook-Signature",
+            "X-Axway-Streams-Topic-Id",
+        ] {
+            assert_eq!(
+                check(&[(name, "x")]),
+                Err(HeaderRefused::Reserved(name.to_owned()))
+            );
+        }
+        for name in ["", "a b", "a:b", "ä", "a\r\nb"] {
+            assert_eq!(
+                check(&[(name, "x")]),
+                Err(HeaderRefused::Name(name.to_owned()))
+            );
+        }
+        for value in ["a\r\nX-Evil: 1", "a\0", "ä", "a\u{7f}", &"x".repeat(4097)] {
+            assert_eq!(
+                check(&[("a", value)]),
+                Err(HeaderRefused::Value("a".to_owned()))
+            );
+        }
+        assert_eq!(
+            check(&[("X-A", "1"), ("x-a", "2")]),
+            Err(HeaderRefused::Twice("x-a".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_hundred_are_enough() {
+        let many = |count: usize| {
+            WebhookHeaders::check(
+                (0..count)
+                    .map(|n| (format!("x-{n}"), String::new()))
+                    .collect(),
+            )
+        };
+        assert!(many(100).is_ok());
+        assert_eq!(many(101), Err(HeaderRefused::TooMany));
+    }
+}
