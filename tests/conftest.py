@@ -49,6 +49,7 @@ class Stack:
         [description] = self.aws("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
         self.clients: list[str] = []
+        self.topics: list[str] = []
 
     def aws(self, service: str):
         return boto3.client(
@@ -83,6 +84,10 @@ class Stack:
             "QueriesTable": ["execution_id"],
         }.items():
             self.remove_items(self.outputs[table], keys)
+        cleaner = self.new_client(publisher=True)
+        for topic in self.topics:
+            self.call("DELETE", f"/topics/{topic}", cleaner)
+        self.remove_items(self.outputs["ClientsTable"], ["client_id"])
 
     def remove_items(self, table: str, keys: list[str]) -> None:
         dynamodb = self.aws("dynamodb")

@@ -11,6 +11,9 @@ CALLS = [
     ("POST", "/v1/unsubscribe"),
     ("POST", "/v1/queries"),
     ("GET", "/v1/queries/x"),
+    ("POST", "/topics"),
+    ("GET", "/topics"),
+    ("DELETE", "/topics/x"),
 ]
 
 
@@ -48,6 +51,14 @@ def test_a_subscribers_key_can_not_do_what_a_publishers_can(stack, client, publi
     assert refused.status_code == 403
     assert "publisher" in refused.json()["message"]
     assert stack.call("POST", "/v1/queries", publisher, json=body).status_code == 400
+
+
+def test_a_bearer_token_is_a_key_too(stack, client):
+    for scheme, status in (("Bearer", 200), ("bearer", 200), ("Basic", 401)):
+        answer = stack.call("GET", "/v1/subscribe", headers={"Authorization": f"{scheme} {client.api_key}"})
+        assert answer.status_code == status
+    both = {"Authorization": f"Bearer {client.api_key}", "x-api-key": "wrong"}
+    assert stack.call("GET", "/v1/subscribe", headers=both).status_code == 401
 
 
 def test_a_publisher_may_subscribe_too(stack, publisher):

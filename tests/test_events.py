@@ -16,6 +16,7 @@ FUNCTIONS = {
     "unsubscribe": "UnsubscribeFunction",
     "queries": "QueriesFunction",
     "query-completion": "QueryCompletionFunction",
+    "topics": "TopicsFunction",
 }
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
@@ -27,6 +28,11 @@ STORY = [
     ("unsubscribe/callback-url.json", 409, {}),
     ("queries/register.json", 200, {"QueryExecutionId": QUERY}),
     ("queries/show.json", 200, {"QueryExecutionId": QUERY}),
+    ("topics/create.json", 201, {"name": "orders"}),
+    ("topics/list.json", 200, {}),
+    ("topics/show.json", 404, {}),
+    ("topics/change.json", 404, {}),
+    ("topics/delete.json", 404, {}),
 ]
 # The state and the reason that each of Athena's events leaves on record.
 OUTCOMES = [
@@ -66,11 +72,13 @@ def functions(stack):
 
 
 @pytest.mark.parametrize(("file", "status", "part"), STORY)
-def test_a_request(functions, file, status, part):
+def test_a_request(stack, functions, file, status, part):
     invocation = functions[file.split("/")[0]].invoke(read(EVENTS / file))
     assert not invocation.failed
     assert invocation.status == status, invocation.payload
     body = invocation.body
+    if file == "topics/create.json":
+        stack.topics.append(body["id"])
     if "subscriptions" in body:
         body["subscriptions"] = [it["callbackUrl"].rsplit("/", 1)[1] for it in body["subscriptions"]]
     assert part.items() <= body.items()

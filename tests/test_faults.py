@@ -309,6 +309,23 @@ def test_a_url_that_sns_refuses_is_the_callers_mistake(stack, client, receiver, 
     assert statuses(stack, client) == []
 
 
+@pytest.mark.parametrize("fault", ["throttle", "refuse"])
+def test_a_topic_that_can_not_be_written_is_not_there_and_its_name_is_free(stack, publisher, aws, fault):
+    wish = {
+        "name": f"test-{new_query()}",
+        "publisher": {"type": "http-post", "payload": {"type": "event"}},
+    }
+    with Function(stack, "TopicsFunction", aws.endpoint) as topics:
+        aws.set("TransactWriteItems", fault)
+        assert is_internal_error(topics.invoke(api_event("POST", "/topics", publisher, wish)), topics)
+        aws.heal()
+        listed = stack.call("GET", "/topics", publisher, params={"search": f"name:{wish['name']}"})
+        assert listed.json()["items"] == []
+        made = topics.invoke(api_event("POST", "/topics", publisher, wish))
+    assert made.status == 201
+    stack.topics.append(made.body["id"])
+
+
 def test_a_client_is_looked_up_once_in_a_while(stack, client, aws, subscribe):
     for _ in range(3):
         assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, {"token": ""})).status == 400

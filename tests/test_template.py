@@ -15,7 +15,7 @@ WITHOUT_RESOURCE = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
 }
-ROLES = ["SubscribeRole", "UnsubscribeRole", "QueriesRole", "QueryCompletionRole"]
+ROLES = ["SubscribeRole", "UnsubscribeRole", "QueriesRole", "QueryCompletionRole", "TopicsRole"]
 
 
 def physical(stack, logical_id: str) -> str:
@@ -37,7 +37,7 @@ def test_roles_name_what_they_may_touch(stack, role):
             assert set(actions) <= WITHOUT_RESOURCE
 
 
-@pytest.mark.parametrize("table", ["ClientsTable", "CallbacksTable", "QueriesTable"])
+@pytest.mark.parametrize("table", ["ClientsTable", "CallbacksTable", "QueriesTable", "TopicsTable"])
 def test_tables_are_on_demand_encrypted_and_recoverable(table):
     # Read from the template: MiniStack's CloudFormation leaves encryption, recovery and
     # time to live out of the table that it makes; AWS's doesn't.
@@ -47,13 +47,13 @@ def test_tables_are_on_demand_encrypted_and_recoverable(table):
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-@pytest.mark.parametrize("table", ["QueriesTable"])
+@pytest.mark.parametrize("table", ["QueriesTable", "TopicsTable"])
 def test_what_expires_has_a_time_to_live(table):
     expected = {"AttributeName": "expires_at", "Enabled": True}
     assert resources()[table]["Properties"]["TimeToLiveSpecification"] == expected
 
 
-@pytest.mark.parametrize("function", ["Subscribe", "Unsubscribe", "Queries", "QueryCompletion"])
+@pytest.mark.parametrize("function", ["Subscribe", "Unsubscribe", "Queries", "QueryCompletion", "Topics"])
 def test_every_function_logs_into_a_group_that_forgets(function):
     group = resources()[f"{function}Logs"]["Properties"]
     assert group["RetentionInDays"] == "LogRetentionDays"

@@ -37,12 +37,9 @@ impl Authenticator {
     /// The client that sent the request.
     ///
     /// # Errors
-    /// 401 when the header `x-api-key` is missing, or its key is unknown or disabled.
+    /// 401 when there is no key, or one that is unknown or disabled.
     pub async fn client(&self, request: &Request) -> Result<Client, Failure> {
-        let key = request
-            .headers()
-            .get("x-api-key")
-            .and_then(|value| value.to_str().ok())
+        let key = presented(request)
             .filter(|key| !key.is_empty() && key.len() <= MAX_KEY_LENGTH)
             .ok_or_else(Failure::unauthorized)?;
         let hash = Secret::new(key).hash();
@@ -87,6 +84,15 @@ impl Authenticator {
         known.insert(hash.as_str().to_owned(), (client.clone(), Instant::now()));
         Ok(client)
     }
+}
+
+/// The key in the header `x-api-key`, or in `Authorization: Bearer`.
+fn presented(request: &Request) -> Option<&str> {
+    let header = |name| request.headers().get(name)?.to_str().ok();
+    header("x-api-key").or_else(|| {
+        let (scheme, key) = header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    })
 }
 
 #[cfg(test)]

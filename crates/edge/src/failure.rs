@@ -48,7 +48,7 @@ impl Failure {
     pub fn unauthorized() -> Self {
         Self::mistake(
             StatusCode::UNAUTHORIZED,
-            "a valid API key is needed in the header x-api-key",
+            "a valid API key is needed, in the header x-api-key or as a bearer token",
         )
     }
 

@@ -4,8 +4,9 @@
 mod auth;
 pub mod body;
 mod failure;
+pub mod list;
 mod serve;
 
 pub use auth::Authenticator;
 pub use failure::Failure;
-pub use serve::{ok, serve};
+pub use serve::{created, no_content, ok, serve};

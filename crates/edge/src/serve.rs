@@ -26,6 +26,7 @@ where
             method = request.method().as_str(),
             path = request.uri().path(),
             client = tracing::field::Empty,
+            topic = tracing::field::Empty,
         );
         let handled = handle(request);
         async move {
@@ -44,6 +45,18 @@ where
 /// 200, with a JSON body.
 pub fn ok(body: &impl Serialize) -> Result<Response<Body>, Failure> {
     Ok(json(StatusCode::OK, body))
+}
+
+/// 201, with a JSON body.
+pub fn created(body: &impl Serialize) -> Result<Response<Body>, Failure> {
+    Ok(json(StatusCode::CREATED, body))
+}
+
+/// 204, with no body.
+pub fn no_content() -> Result<Response<Body>, Failure> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
 }
 
 /// An answer with a JSON body.

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// An item is not written as this version writes it.
     #[error("malformed item: {0}")]
     Malformed(#[from] serde_dynamo::Error),
+    /// A part of an item is not the JSON that this version writes.
+    #[error("malformed JSON in an item: {0}")]
+    Json(#[from] serde_json::Error),
     /// A request lacks something that the SDK wants: a defect of ours.
     #[error("incomplete request: {0}")]
     Incomplete(#[from] aws_sdk_dynamodb::error::BuildError),

@@ -9,7 +9,7 @@ use bellwire_store::{Client, Clients};
 use time::macros::datetime;
 
 async fn clients() -> Clients {
-    let db = support::table(&["client_id"], Some(("by-api-key", "api_key_sha256"))).await;
+    let db = support::table(&["client_id"], Some(("by-api-key", &["api_key_sha256"]))).await;
     Clients::new(db, support::TABLE.to_owned())
 }
 

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 pub const TABLE: &str = "table";
 
 /// Starts an emulator with a table of these keys, as `template.yaml` has them.
-pub async fn table(keys: &[&str], index: Option<(&str, &str)>) -> Client {
+pub async fn table(keys: &[&str], index: Option<(&str, &[&str])>) -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let database = dynoxide::Database::memory().unwrap();
@@ -33,21 +33,19 @@ pub async fn table(keys: &[&str], index: Option<(&str, &str)>) -> Client {
             .attribute_definitions(text(name))
             .key_schema(key(name, kind));
     }
-    if let Some((index, name)) = index {
-        request = request
-            .attribute_definitions(text(name))
-            .global_secondary_indexes(
-                GlobalSecondaryIndex::builder()
-                    .index_name(index)
-                    .key_schema(key(name, KeyType::Hash))
-                    .projection(
-                        Projection::builder()
-                            .projection_type(ProjectionType::All)
-                            .build(),
-                    )
-                    .build()
-                    .unwrap(),
+    if let Some((index, names)) = index {
+        let mut schema = GlobalSecondaryIndex::builder()
+            .index_name(index)
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::All)
+                    .build(),
             );
+        for (name, kind) in names.iter().zip([KeyType::Hash, KeyType::Range]) {
+            request = request.attribute_definitions(text(name));
+            schema = schema.key_schema(key(name, kind));
+        }
+        request = request.global_secondary_indexes(schema.build().unwrap());
     }
     request.send().await.unwrap();
     db

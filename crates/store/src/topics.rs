@@ -1,0 +1,275 @@
+//! The Topics table: what is published, under unique names.
+//!
+//! Key `topic_id`. Beside each topic there is an item that holds its name,
+//! `topic_id` = `name#` and the name's hash; both are written in one transaction,
+//! so that a name is given once. The index `listed` holds the topics that have not
+//! been deleted, oldest first. A deleted topic leaves a mark behind, so that a
+//! publisher learns that it is gone, and not that it never was.
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use bellwire_rules::digest::sha256_hex;
+use bellwire_rules::topic::Topic;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+use time::{Duration, OffsetDateTime};
+
+use crate::StoreError;
+
+const LISTED: &str = "listed";
+/// How long the mark of a deleted topic stays.
+const MARK_KEPT: Duration = Duration::days(30);
+
+/// A topic as it is stored. The revision grows with each change, so that two
+/// changes at once don't overwrite each other.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Item {
+    topic_id: String,
+    revision: u64,
+    /// The key of the index `listed`; missing once the topic is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed: Option<String>,
+    created_at: String,
+    /// The topic, in JSON: its `config` may be any object.
+    topic: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+/// A topic with the revision that it was read at.
+#[derive(Clone, Debug)]
+pub struct StoredTopic {
+    /// The topic.
+    pub topic: Topic,
+    revision: u64,
+    deleted: bool,
+}
+
+/// What looking for a topic came to.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It is there.
+    Live(StoredTopic),
+    /// It was deleted, in the last 30 days.
+    Deleted,
+    /// There is none.
+    Unknown,
+}
+
+/// What writing a topic came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is written.
+    Done,
+    /// Another topic has the name. Nothing was written.
+    NameTaken,
+    /// Somebody else has changed or deleted it meanwhile, or is about to. Nothing was written.
+    Changed,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    db: DynamoDb,
+    table: String,
+}
+
+impl Topics {
+    /// The table of this name.
+    pub fn new(db: DynamoDb, table: String) -> Self {
+        Self { db, table }
+    }
+
+    /// The topic of this id.
+    pub async fn get(&self, id: &str) -> Result<Found, StoreError> {
+        let answer = self
+            .db
+            .get_item()
+            .table_name(&self.table)
+            .key("topic_id", AttributeValue::S(id.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let Some(item) = answer.item.filter(|item| item.contains_key("topic")) else {
+            return Ok(Found::Unknown);
+        };
+        let stored = read(from_item(item)?)?;
+        Ok(if stored.deleted {
+            Found::Deleted
+        } else {
+            Found::Live(stored)
+        })
+    }
+
+    /// All topics, oldest first.
+    pub async fn list(&self) -> Result<Vec<Topic>, StoreError> {
+        let mut items = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .index_name(LISTED)
+            .key_condition_expression("listed = :listed")
+            .expression_attribute_values(":listed", AttributeValue::S(LISTED.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut topics = Vec::new();
+        while let Some(item) = items.next().await {
+            topics.push(read(from_item(item?)?)?.topic);
+        }
+        Ok(topics)
+    }
+
+    /// Adds a topic.
+    pub async fn create(&self, topic: &Topic) -> Result<Written, StoreError> {
+        let put = self
+            .put(&item(topic, 1)?)?
+            .condition_expression("attribute_not_exists(topic_id)");
+        self.write([Some(transact_put(put)?), Some(self.take_name(topic)?), None])
+            .await
+    }
+
+    /// Replaces a topic by `changed`, which has the same id.
+    pub async fn update(
+        &self,
+        known: &StoredTopic,
+        changed: &Topic,
+    ) -> Result<Written, StoreError> {
+        let put = known.unchanged(self.put(&item(changed, known.revision + 1)?)?);
+        let (taken, given_up) = if changed.name == known.topic.name {
+            (None, None)
+        } else {
+            (
+                Some(self.take_name(changed)?),
+                Some(self.give_name_up(&known.topic)?),
+            )
+        };
+        self.write([Some(transact_put(put)?), taken, given_up])
+            .await
+    }
+
+    /// Deletes a topic; its name is free again.
+    pub async fn delete(
+        &self,
+        known: &StoredTopic,
+        now: OffsetDateTime,
+    ) -> Result<Written, StoreError> {
+        let mark = Item {
+            listed: None,
+            expires_at: Some((now + MARK_KEPT).unix_timestamp()),
+            ..item(&known.topic, known.revision + 1)?
+        };
+        let put = known.unchanged(self.put(&mark)?);
+        self.write([
+            Some(transact_put(put)?),
+            None,
+            Some(self.give_name_up(&known.topic)?),
+        ])
+        .await
+    }
+
+    fn put(
+        &self,
+        item: &Item,
+    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
+        Ok(Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?)))
+    }
+
+    fn take_name(&self, topic: &Topic) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .item("topic_id", name_key(&topic.name))
+            .item("named", AttributeValue::S(topic.id.clone()))
+            .condition_expression("attribute_not_exists(topic_id)")
+            .build()?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn give_name_up(&self, topic: &Topic) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .key("topic_id", name_key(&topic.name))
+            .condition_expression("named = :id")
+            .expression_attribute_values(":id", AttributeValue::S(topic.id.clone()))
+            .build()?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// Writes the topic, the name that it takes and the name that it gives up, all or nothing.
+    async fn write(&self, writes: [Option<TransactWriteItem>; 3]) -> Result<Written, StoreError> {
+        let takes_a_name = writes.get(1).is_some_and(Option::is_some);
+        let answer = self
+            .db
+            .transact_write_items()
+            .set_transact_items(Some(writes.into_iter().flatten().collect()))
+            .send()
+            .await;
+        let Err(error) = answer else {
+            return Ok(Written::Done);
+        };
+        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+            error.as_service_error()
+        else {
+            return Err(error.into());
+        };
+        let reasons = canceled.cancellation_reasons();
+        let because = |code| {
+            let at = reasons
+                .iter()
+                .position(|reason| reason.code() == Some(code));
+            at.map(|index| takes_a_name && index == 1)
+        };
+        match (
+            because("ConditionalCheckFailed"),
+            because("TransactionConflict"),
+        ) {
+            (Some(true), _) => Ok(Written::NameTaken),
+            (Some(false), _) | (None, Some(_)) => Ok(Written::Changed),
+            // Throttled.
+            (None, None) => Err(error.into()),
+        }
+    }
+}
+
+impl StoredTopic {
+    /// The condition that nobody has written the topic since it was read.
+    fn unchanged(
+        &self,
+        put: aws_sdk_dynamodb::types::builders::PutBuilder,
+    ) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        put.condition_expression("revision = :revision")
+            .expression_attribute_values(":revision", AttributeValue::N(self.revision.to_string()))
+    }
+}
+
+fn transact_put(
+    put: aws_sdk_dynamodb::types::builders::PutBuilder,
+) -> Result<TransactWriteItem, StoreError> {
+    Ok(TransactWriteItem::builder().put(put.build()?).build())
+}
+
+fn item(topic: &Topic, revision: u64) -> Result<Item, StoreError> {
+    Ok(Item {
+        topic_id: topic.id.clone(),
+        revision,
+        listed: Some(LISTED.to_owned()),
+        created_at: bellwire_rules::timestamp::iso(topic.create_timestamp),
+        topic: serde_json::to_string(topic)?,
+        expires_at: None,
+    })
+}
+
+fn read(item: Item) -> Result<StoredTopic, StoreError> {
+    Ok(StoredTopic {
+        topic: serde_json::from_str(&item.topic)?,
+        revision: item.revision,
+        deleted: item.listed.is_none(),
+    })
+}
+
+fn name_key(name: &str) -> AttributeValue {
+    AttributeValue::S(format!("name#{}", sha256_hex(name)))
+}

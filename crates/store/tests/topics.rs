@@ -1,0 +1,139 @@
+//! The Topics table against a DynamoDB emulator.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use bellwire_rules::topic::{Topic, TopicDefinition};
+use bellwire_store::Topics;
+use bellwire_store::topics::{Found, StoredTopic, Written};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+
+async fn topics() -> Topics {
+    let index = ("listed", ["listed", "created_at"].as_slice());
+    let db = support::table(&["topic_id"], Some(index)).await;
+    Topics::new(db, support::TABLE.to_owned())
+}
+
+fn definition(name: &str) -> TopicDefinition {
+    let text = format!(
+        r#"{{"name": "{name}", "publisher": {{"type": "http-post", "payload": {{"type": "event"}},
+            "config": {{"note": [1, {{"a": null}}]}}}}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+fn topic(id: &str, name: &str) -> Topic {
+    Topic::new(id.to_owned(), definition(name), NOW)
+}
+
+async fn live(topics: &Topics, id: &str) -> StoredTopic {
+    match topics.get(id).await.unwrap() {
+        Found::Live(topic) => topic,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_topic_is_read_as_it_was_written() {
+    let topics = topics().await;
+    assert!(matches!(topics.get("a").await.unwrap(), Found::Unknown));
+    assert_eq!(
+        topics.create(&topic("a", "orders")).await.unwrap(),
+        Written::Done
+    );
+    assert_eq!(live(&topics, "a").await.topic, topic("a", "orders"));
+}
+
+#[tokio::test]
+async fn a_name_is_given_once_and_is_free_again_after_it_was_given_up() {
+    let topics = topics().await;
+    topics.create(&topic("a", "orders")).await.unwrap();
+    assert_eq!(
+        topics.create(&topic("b", "orders")).await.unwrap(),
+        Written::NameTaken
+    );
+    assert!(matches!(topics.get("b").await.unwrap(), Found::Unknown));
+
+    let known = live(&topics, "a").await;
+    let renamed = known.topic.changed(definition("customers"), NOW);
+    assert_eq!(
+        topics.update(&known, &renamed).await.unwrap(),
+        Written::Done
+    );
+    assert_eq!(
+        topics.create(&topic("b", "orders")).await.unwrap(),
+        Written::Done
+    );
+    let known = live(&topics, "b").await;
+    let renamed = known.topic.changed(definition("customers"), NOW);
+    assert_eq!(
+        topics.update(&known, &renamed).await.unwrap(),
+        Written::NameTaken
+    );
+    assert_eq!(live(&topics, "b").await.topic.name, "orders");
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_the_second_is_told() {
+    let topics = topics().await;
+    topics.create(&topic("a", "orders")).await.unwrap();
+    let known = live(&topics, "a").await;
+    let later = known
+        .topic
+        .changed(definition("orders"), NOW + Duration::hours(1));
+    assert_eq!(topics.update(&known, &later).await.unwrap(), Written::Done);
+    assert_eq!(
+        topics.update(&known, &later).await.unwrap(),
+        Written::Changed
+    );
+    assert_eq!(topics.delete(&known, NOW).await.unwrap(), Written::Changed);
+    assert_eq!(live(&topics, "a").await.topic, later);
+}
+
+#[tokio::test]
+async fn a_deleted_topic_leaves_a_mark_and_its_name() {
+    let topics = topics().await;
+    topics.create(&topic("a", "orders")).await.unwrap();
+    let known = live(&topics, "a").await;
+    assert_eq!(topics.delete(&known, NOW).await.unwrap(), Written::Done);
+    assert!(matches!(topics.get("a").await.unwrap(), Found::Deleted));
+    assert!(topics.list().await.unwrap().is_empty());
+    assert_eq!(
+        topics.create(&topic("b", "orders")).await.unwrap(),
+        Written::Done
+    );
+}
+
+#[tokio::test]
+async fn the_list_is_complete_and_in_order_of_creation() {
+    let topics = topics().await;
+    for hour in (1..=15).rev() {
+        let made = Topic {
+            create_timestamp: NOW + Duration::hours(hour),
+            ..topic(&format!("id-{hour}"), &format!("name-{hour}"))
+        };
+        topics.create(&made).await.unwrap();
+    }
+    let ids: Vec<_> = topics
+        .list()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|it| it.id)
+        .collect();
+    let expected: Vec<_> = (1..=15).map(|hour| format!("id-{hour}")).collect();
+    assert_eq!(ids, expected);
+}
+
+#[tokio::test]
+async fn the_item_that_holds_a_name_is_no_topic() {
+    let topics = topics().await;
+    topics.create(&topic("a", "orders")).await.unwrap();
+    let key = format!("name#{}", bellwire_rules::digest::sha256_hex("orders"));
+    assert!(matches!(topics.get(&key).await.unwrap(), Found::Unknown));
+    assert_eq!(topics.list().await.unwrap().len(), 1);
+}

@@ -1,0 +1,78 @@
+//! `/topics`: makes, lists, shows, changes and deletes topics.
+//!
+//! Every key may look; only a publisher's may change.
+
+mod change;
+mod create;
+mod delete;
+
+use bellwire_edge::{Authenticator, Failure, body, created, list, no_content, ok, serve};
+use bellwire_runtime::env::required;
+use bellwire_runtime::{aws, logs};
+use bellwire_store::topics::{Found, StoredTopic};
+use bellwire_store::{Clients, Topics};
+use lambda_http::http::{Method, Response};
+use lambda_http::{Body, Error, Request, RequestExt};
+
+/// The fields that the list can be sorted by.
+const SORTED_BY: &[&str] = &["name", "createTimestamp", "modifyTimestamp"];
+
+/// What the function keeps between requests.
+struct Function {
+    authenticator: Authenticator,
+    topics: Topics,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    logs::start();
+    let function = &Function::from_env()?;
+    serve(|request| function.handle(request)).await
+}
+
+impl Function {
+    fn from_env() -> Result<Self, Error> {
+        let db = aws_sdk_dynamodb::Client::new(&aws::lambda_config()?);
+        Ok(Self {
+            authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
+            topics: Topics::new(db, required("TOPICS_TABLE")?),
+        })
+    }
+
+    async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        if request.method() == Method::GET {
+            self.authenticator.client(&request).await?;
+        } else {
+            self.authenticator.publisher(&request).await?;
+        }
+        let parameters = request.path_parameters();
+        let Some(id) = parameters.first("topicId") else {
+            return match *request.method() {
+                Method::POST => {
+                    created(&create::create(&self.topics, body::json(&request)?).await?)
+                }
+                _ => list::page(&request, self.topics.list().await?, SORTED_BY),
+            };
+        };
+        tracing::Span::current().record("topic", id);
+        match *request.method() {
+            Method::PUT => {
+                let definition = body::json(&request)?;
+                let known = self.existing(id).await?;
+                ok(&change::change(&self.topics, known, definition).await?)
+            }
+            Method::DELETE => {
+                delete::delete(&self.topics, self.existing(id).await?).await?;
+                no_content()
+            }
+            _ => ok(&self.existing(id).await?.topic),
+        }
+    }
+
+    async fn existing(&self, id: &str) -> Result<StoredTopic, Failure> {
+        match self.topics.get(id).await? {
+            Found::Live(topic) => Ok(topic),
+            Found::Deleted | Found::Unknown => Err(Failure::not_found("there is no such topic")),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+"""`/topics`, in both spellings of its path."""
+
+import re
+import uuid
+from urllib.parse import urljoin
+
+import pytest
+import requests
+from conftest import at_once
+
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+SPELLINGS = ["/topics", "/streams/hub/api/v1/topics"]
+
+
+def definition(name: str | None = None, payload: str = "snapshot", **more) -> dict:
+    publisher = {"type": "http-post", "config": {}, "payload": {"type": payload}}
+    return {"name": name or f"test-{uuid.uuid4()}", "publisher": publisher, **more}
+
+
+def webhook(**modes) -> list[dict]:
+    return [{"type": "webhook", **modes}]
+
+
+def create(stack, publisher, wish: dict, path: str = "/topics") -> requests.Response:
+    answer = stack.call("POST", path, publisher, json=wish)
+    if answer.status_code == 201:
+        stack.topics.append(answer.json()["id"])
+    return answer
+
+
+@pytest.mark.parametrize("path", SPELLINGS)
+def test_a_topic_is_made_shown_changed_and_deleted(stack, client, publisher, path):
+    wish = definition(
+        subscribers=webhook(
+            allowedSubscriptionModes=["snapshot-only", "snapshot-patch"], defaultSubscriptionMode="snapshot-patch"
+        )
+    )
+    made = create(stack, publisher, wish, path)
+    assert made.status_code == 201
+    topic = made.json()
+    assert uuid.UUID(topic["id"])
+    assert TIMESTAMP.fullmatch(topic["createTimestamp"])
+    assert topic["createTimestamp"] == topic["modifyTimestamp"]
+    assert {key: topic[key] for key in wish} == wish
+
+    here = f"{path}/{topic['id']}"
+    for reader in (publisher, client):
+        shown = stack.call("GET", here, reader)
+        assert (shown.status_code, shown.json()) == (200, topic)
+
+    other = definition(name=wish["name"] + "-new", subscribers=webhook(allowedSubscriptionModes=["snapshot-only"]))
+    changed = stack.call("PUT", here, publisher, json=other)
+    assert changed.status_code == 200
+    body = changed.json()
+    assert {key: body[key] for key in other} == other
+    assert (body["id"], body["createTimestamp"]) == (topic["id"], topic["createTimestamp"])
+    assert body["modifyTimestamp"] > topic["modifyTimestamp"]
+    assert stack.call("GET", here, client).json() == body
+
+    gone = stack.call("DELETE", here, publisher)
+    assert (gone.status_code, gone.content) == (204, b"")
+    for method in ("GET", "DELETE"):
+        assert stack.call(method, here, publisher).status_code == 404
+    assert stack.call("PUT", here, publisher, json=other).status_code == 404
+
+
+def test_a_name_is_given_once(stack, publisher):
+    wish = definition()
+    first = create(stack, publisher, wish)
+    taken = create(stack, publisher, wish)
+    assert taken.status_code == 409
+    assert "name" in taken.json()["message"]
+    second = create(stack, publisher, definition()).json()
+    renamed = stack.call("PUT", f"/topics/{second['id']}", publisher, json=wish)
+    assert renamed.status_code == 409
+    stack.call("DELETE", f"/topics/{first.json()['id']}", publisher)
+    assert create(stack, publisher, wish).status_code == 201
+
+
+def test_of_many_at_once_one_gets_the_name(stack, publisher):
+    wish = definition()
+    answers = at_once(*[lambda: create(stack, publisher, wish)] * 6)
+    assert sorted(it.status_code for it in answers) == [201] + [409] * 5
+
+
+def test_what_a_topic_carries_can_not_change(stack, publisher):
+    topic = create(stack, publisher, definition(payload="event")).json()
+    refused = stack.call("PUT", f"/topics/{topic['id']}", publisher, json=definition(payload="snapshot"))
+    assert refused.status_code == 409
+    assert "payload" in refused.json()["message"]
+    assert stack.call("GET", f"/topics/{topic['id']}", publisher).json() == topic
+
+
+def test_only_publishers_change_topics(stack, client, publisher):
+    topic = create(stack, publisher, definition()).json()
+    here = f"/topics/{topic['id']}"
+    assert stack.call("POST", "/topics", client, json=definition()).status_code == 403
+    assert stack.call("PUT", here, client, json=definition()).status_code == 403
+    assert stack.call("DELETE", here, client).status_code == 403
+    assert stack.call("GET", here, client).json() == topic
+
+
+@pytest.mark.parametrize("topic", ["x", "x" * 1000, str(uuid.uuid4()), "name%23abc", "%00"])
+def test_a_topic_that_is_none(stack, publisher, topic):
+    assert stack.call("GET", f"/topics/{topic}", publisher).status_code == 404
+    assert stack.call("DELETE", f"/topics/{topic}", publisher).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"name": None}, "name"),
+        ({"name": 5}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 256}, "name"),
+        ({"publisher": None}, "publisher"),
+        ({"publisher": {}}, "publisher"),
+        ({"publisher": {"type": "kafka", "payload": {"type": "event"}}}, "publisher.type"),
+        ({"publisher": {"type": "http-post"}}, "payload"),
+        ({"publisher": {"type": "http-post", "payload": {"type": "patch"}}}, "publisher.payload.type"),
+        ({"publisher": {"type": "http-post", "payload": {"type": "event"}, "config": 5}}, "publisher.config"),
+        (
+            {"publisher": {"type": "http-post", "payload": {"type": "event"}, "config": {"a": "x" * 20_000}}},
+            "publisher.config",
+        ),
+        ({"publisher": {"type": "http-post", "payload": {"type": "event"}, "more": 1}}, "more"),
+        ({"subscribers": {}}, "subscribers"),
+        ({"subscribers": [{}]}, "type"),
+        ({"subscribers": [{"type": "kafka"}]}, "subscribers[0].type"),
+        ({"subscribers": webhook() * 2}, "subscribers"),
+        ({"subscribers": webhook(allowedSubscriptionModes=[])}, "subscribers"),
+        ({"subscribers": webhook(allowedSubscriptionModes=["all"])}, "allowedSubscriptionModes"),
+        ({"subscribers": webhook(allowedSubscriptionModes=["event"])}, "subscribers"),
+        ({"subscribers": webhook(defaultSubscriptionMode="event")}, "subscribers"),
+        (
+            {"subscribers": webhook(allowedSubscriptionModes=["snapshot-only"], defaultSubscriptionMode="snapshot-patch")},
+            "subscribers",
+        ),
+        ({"extra": 1}, "extra"),
+        ({"id": "mine"}, "id"),
+    ],
+)
+def test_definitions_that_make_no_sense(stack, publisher, change, word):
+    wish = definition() | change
+    answer = create(stack, publisher, wish)
+    assert answer.status_code == 400, answer.text
+    assert word in answer.json()["message"]
+    listed = stack.call("GET", "/topics", publisher, params={"search": f'name:"{wish["name"]}"'})
+    assert listed.status_code == 400 or listed.json()["items"] == []
+
+
+@pytest.fixture(scope="module")
+def mark(stack, publisher) -> str:
+    """Of 25 topics, a mark that they have and no other."""
+    mark = uuid.uuid4().hex
+    for n in range(25):
+        payload = "event" if n % 5 == 0 else "snapshot"
+        wish = definition(f"{mark}-{n:02}", payload)
+        wish["publisher"]["config"] = {"mark": mark, "number": n}
+        assert create(stack, publisher, wish).status_code == 201
+    return mark
+
+
+class TestLists:
+    """`GET /topics`: pages, order, search."""
+
+    def names(self, stack, publisher, **parameters) -> list[str]:
+        answer = stack.call("GET", "/topics", publisher, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return [it["name"].split("-")[-1] for it in answer.json()["items"]]
+
+    @pytest.mark.parametrize("path", SPELLINGS)
+    def test_links_lead_through_all_pages(self, stack, client, mark, path):
+        first = stack.call(
+            "GET", path, client, params={"search": f"publisher.config.mark:{mark}", "pageSize": 10, "sort": "name,DESC"}
+        )
+        pages, answer = [], first
+        while True:
+            body = answer.json()
+            pages.append([it["name"].split("-")[-1] for it in body["items"]])
+            links = {link["rel"]: link["url"] for link in requests.utils.parse_header_links(answer.headers["Link"])}
+            assert links == body["links"]
+            assert ("prev" in links) == (len(pages) > 1)
+            if "next" not in links:
+                break
+            answer = requests.get(urljoin(answer.url, links["next"]), headers={"x-api-key": client.api_key}, timeout=30)
+        assert [len(page) for page in pages] == [10, 10, 5]
+        assert sum(pages, []) == [f"{n:02}" for n in reversed(range(25))]
+        back = requests.get(urljoin(answer.url, links["first"]), headers={"x-api-key": client.api_key}, timeout=30)
+        assert back.json()["items"] == first.json()["items"]
+
+    def test_twenty_a_page_in_order_of_creation(self, stack, publisher, mark):
+        search = f"publisher.config.mark:{mark}"
+        assert self.names(stack, publisher, search=search) == [f"{n:02}" for n in range(20)]
+        assert self.names(stack, publisher, search=search, page=2) == [f"{n:02}" for n in range(20, 25)]
+        assert self.names(stack, publisher, search=search, page=3) == []
+        by_time = self.names(stack, publisher, search=search, sort="createTimestamp,DESC", pageSize=3)
+        assert by_time == ["24", "23", "22"]
+
+    def test_search_finds_what_it_says(self, stack, publisher, mark):
+        search = f"publisher.config.mark:{mark} AND publisher.payload.type:event"
+        assert self.names(stack, publisher, search=search) == ["00", "05", "10", "15", "20"]
+        search = f"publisher.config.mark:{mark} AND (publisher.config.number:3 OR name:{mark}-04)"
+        assert self.names(stack, publisher, search=search) == ["03", "04"]
+
+    @pytest.mark.parametrize(
+        ("parameters", "word"),
+        [
+            ({"page": "0"}, "page"),
+            ({"page": "-1"}, "page"),
+            ({"page": "x"}, "page"),
+            ({"pageSize": "0"}, "pageSize"),
+            ({"pageSize": "1001"}, "pageSize"),
+            ({"sort": "publisher,ASC"}, "createTimestamp"),
+            ({"sort": "name,UP"}, "sort"),
+            ({"search": "name"}, "search"),
+            ({"search": "name:x AND"}, "search"),
+            ({"search": "(" * 500}, "search"),
+            ({"search": "a:" + "x" * 1000}, "search"),
+        ],
+    )
+    def test_parameters_that_make_no_sense(self, stack, publisher, parameters, word):
+        answer = stack.call("GET", "/topics", publisher, params=parameters)
+        assert answer.status_code == 400
+        assert word in answer.json()["message"]
