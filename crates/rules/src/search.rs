@@ -81,7 +81,9 @@ fn is(found: &Value, value: &str) -> bool {
     match found {
         Value::String(text) => text == value,
         Value::Array(elements) => elements.iter().any(|element| is(element, value)),
-        other => other.to_string() == value,
+        Value::Number(number) => number.to_string() == value,
+        Value::Bool(yes) => value == if *yes { "true" } else { "false" },
+        Value::Null | Value::Object(_) => false,
     }
 }
 
