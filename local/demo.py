@@ -136,17 +136,17 @@ The stack is still running. Try next, in a shell:
    PUBLISHER={publisher["api_key"]}
 
    # what is registered
-   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe
+   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe
 
    # a URL of the internal network is refused
-   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe -d '{{"callbackUrl": "https://10.0.0.1/"}}'
+   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe -d '{{"callbackUrl": "https://10.0.0.1/"}}'
 
    # another query for the same customer, and how it stands
-   curl -w '\\n' -H "x-api-key: $PUBLISHER" $URL/v1/queries -d '{{"QueryExecutionId": "{query}", "client_id": "{customer["client_id"]}"}}'
-   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/queries/{query}
+   curl -sw '\\n' -H "x-api-key: $PUBLISHER" $URL/v1/queries -d '{{"QueryExecutionId": "{query}", "client_id": "{customer["client_id"]}"}}'
+   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/queries/{query}
 
    # no more notifications
-   curl -w '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/unsubscribe -d '{{"callbackUrl": "{callback}"}}'
+   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/unsubscribe -d '{{"callbackUrl": "{callback}"}}'
 
 A receiver that prints what arrives: .venv/bin/python local/receiver.py 8000
 Stop the stack: make down"""

@@ -1,0 +1,216 @@
+//! One POST, and what came of it.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bellwire_rules::{UrlPolicy, UrlRefused};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use tower_service::Service;
+
+use crate::Guard;
+use crate::guard::NoAllowedAddress;
+
+/// How long an exchange may take, and how much of an answer is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Until the answer is read.
+    pub exchange: Duration,
+    /// Bytes of the answer's body that are kept; the rest is not read.
+    pub body: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            exchange: Duration::from_secs(15),
+            body: 16 * 1024,
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The beginning of its body.
+    pub body: Vec<u8>,
+    /// Whether the body has more than that.
+    pub cut: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The URL is not allowed as it is written.
+    #[error("the URL {0}")]
+    Url(#[from] UrlRefused),
+    /// The host has no address that may be called.
+    #[error(transparent)]
+    Address(#[from] NoAllowedAddress),
+    /// The request can't be written.
+    #[error("the request is malformed: {0}")]
+    Request(#[from] http::Error),
+    /// There was no answer in time.
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+    /// There is no connection, its certificate is not valid, or it broke off.
+    #[error("{0}")]
+    Connection(String),
+}
+
+/// A request with what came of it.
+#[derive(Debug)]
+pub struct Exchange {
+    /// How long it took.
+    pub duration: Duration,
+    /// The answer, or why there is none.
+    pub outcome: Result<Answer, Failure>,
+}
+
+/// Sends POSTs, and keeps connections for the next.
+#[derive(Debug, Clone)]
+pub struct Sender<R = GaiResolver> {
+    client: Client<HttpsConnector<HttpConnector<Guard<R>>>, Full<Bytes>>,
+    policy: Arc<UrlPolicy>,
+    limits: Limits,
+}
+
+impl Sender {
+    /// A sender that trusts Mozilla's root certificates.
+    ///
+    /// # Errors
+    /// When the TLS library can't be set up.
+    pub fn new(policy: UrlPolicy, limits: Limits) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_webpki_roots()
+            .with_no_client_auth();
+        Ok(Self::with(GaiResolver::new(), tls, policy, limits))
+    }
+}
+
+impl<R> Sender<R>
+where
+    R: Service<Name> + Clone + Send + Sync + 'static,
+    R::Response: Iterator<Item = SocketAddr>,
+    R::Error: Into<Box<dyn Error + Send + Sync>>,
+    R::Future: Send + 'static,
+{
+    /// A sender with another resolver, and other roots of trust.
+    pub fn with(resolver: R, tls: ClientConfig, policy: UrlPolicy, limits: Limits) -> Self {
+        let policy = Arc::new(policy);
+        let mut connector =
+            HttpConnector::new_with_resolver(Guard::new(resolver, Arc::clone(&policy)));
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(limits.connect));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Self {
+            client,
+            policy,
+            limits,
+        }
+    }
+
+    /// Sends a POST. The URL is checked again: the policy may have changed since it
+    /// was registered, and a host that is an address is never resolved.
+    pub async fn post(&self, url: &str, headers: HeaderMap, body: Bytes) -> Exchange {
+        let started = Instant::now();
+        let limit = self.limits.exchange;
+        let outcome = match tokio::time::timeout(limit, self.exchange(url, headers, body)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Timeout(limit)),
+        };
+        Exchange {
+            duration: started.elapsed(),
+            outcome,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let url = self.policy.check(url)?;
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(url.as_str().parse::<Uri>().map_err(http::Error::from)?)
+            .body(Full::new(body))?;
+        *request.headers_mut() = headers;
+        let response = self.client.request(request).await.map_err(explain)?;
+        self.read(response).await
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<Answer, Failure> {
+        let (parts, mut incoming) = response.into_parts();
+        let mut answer = Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: Vec::new(),
+            cut: false,
+        };
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|broken| Failure::Connection(chain(&broken)))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let room = self.limits.body - answer.body.len();
+            answer.body.extend(data.iter().take(room));
+            if data.len() > room {
+                answer.cut = true;
+                break;
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn explain(error: hyper_util::client::legacy::Error) -> Failure {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<NoAllowedAddress>() {
+            return Failure::Address(*refused);
+        }
+        cause = inner.source();
+    }
+    Failure::Connection(chain(&error))
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
