@@ -37,6 +37,18 @@ def test_a_taken_port_is_said_in_one_line(tmp_path):
     )
 
 
+def test_another_port_than_the_running_stacks_is_said_in_one_line(stack):
+    running = stack.env["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]
+    done = run(
+        "sys.argv[1:] = ['up']; import stack; sys.exit(stack.main())", ROOT / ".local", BELLWIRE_LOCAL_PORT="1"
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: the local AWS runs on port {running}: "
+        f"set BELLWIRE_LOCAL_PORT={running}, or stop it with `make down`\n"
+    )
+
+
 def test_a_missing_tool_is_said_in_one_line(tmp_path):
     done = run("sys.argv[1:] = ['up']; import stack; sys.exit(stack.main())", tmp_path, PATH="/nowhere")
     assert done.returncode == 1
