@@ -22,7 +22,9 @@ INVALID = {
     "dynamodb": (400, "com.amazon.coral.validate#ValidationException"),
     "sns": (400, "InvalidParameter"),
 }
-ERRORS = {"throttle": THROTTLED, "refuse": REFUSED, "invalid": INVALID}
+# What AWS says to a Subscribe whose endpoint is subscribed with other attributes.
+DIFFERENT = "Invalid parameter: Attributes Reason: Subscription already exists with different attributes"
+ERRORS = {"throttle": THROTTLED, "refuse": REFUSED, "invalid": INVALID, "different": INVALID}
 
 
 class FaultProxy:
@@ -49,7 +51,8 @@ class FaultProxy:
                     return
                 if fault in ERRORS:
                     status, code = ERRORS[fault][service]
-                    self.answer(status, {}, error_body(service, code))
+                    message = DIFFERENT if fault == "different" else "no"
+                    self.answer(status, {}, error_body(service, code, message))
                     return
                 request = urllib.request.Request(f"{endpoint}{self.path}", body, dict(self.headers), method="POST")
                 try:
@@ -81,8 +84,8 @@ class FaultProxy:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def set(self, operation: str, fault: str, times: int = 1_000_000, after: int = 0) -> None:
-        """From its `after`-th call on the operation ends, so many times, in `throttle`, `refuse`,
-        `invalid` (a parameter is wrong), `break off` (after it was carried out) or `hang`."""
+        """From its `after`-th call on the operation ends, so many times, in one of ERRORS, in
+        `break off` (it is carried out, and nobody hears of it) or in `hang`."""
         with self._lock:
             self._faults[operation] = (fault, times, after)
 
@@ -117,10 +120,10 @@ def operation_of(headers, body: bytes) -> str:
     return parse_qs(body.decode()).get("Action", ["?"])[0]
 
 
-def error_body(service: str, code: str) -> bytes:
+def error_body(service: str, code: str, message: str) -> bytes:
     if service == "dynamodb":
-        return json.dumps({"__type": code, "message": "no"}).encode()
+        return json.dumps({"__type": code, "message": message}).encode()
     return (
         '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'
-        f"<Code>{code}</Code><Message>no</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+        f"<Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
     ).encode()

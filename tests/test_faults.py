@@ -309,6 +309,25 @@ def test_a_url_that_sns_refuses_is_the_callers_mistake(stack, client, receiver, 
     assert statuses(stack, client) == []
 
 
+def test_a_subscription_that_sns_has_with_other_attributes_is_taken_as_it_is(
+    stack, client, receiver, aws, subscribe
+):
+    # MiniStack takes no notice of different attributes; AWS refuses the request that has them.
+    url = f"{receiver.url}/callback"
+    stack.subscribe(client, url)
+    aws.set("Subscribe", "different", times=1)
+    wish = {"callbackUrl": url, "statuses": ["FAILED"]}
+    answer = subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish))
+    assert answer.body["status"] == "PENDING_CONFIRMATION"
+    assert aws.calls["Subscribe"] == 2
+    stack.confirm(client, confirmation_token(receiver, count=2))
+    sns = stack.aws("sns")
+    topic = stack.outputs["TopicPrefix"] + client.client_id
+    [subscription] = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    attributes = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])["Attributes"]
+    assert json.loads(attributes["FilterPolicy"]) == {"status": ["FAILED"]}
+
+
 @pytest.mark.parametrize("fault", ["throttle", "refuse"])
 def test_a_topic_that_can_not_be_written_is_not_there_and_its_name_is_free(stack, publisher, aws, fault):
     wish = {
