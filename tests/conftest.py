@@ -75,6 +75,9 @@ class Stack:
 
     def clean_up(self) -> None:
         """Removes the clients that the tests made, and all that is theirs."""
+        cleaner = self.new_client(publisher=True)
+        for topic in self.topics:
+            self.call("DELETE", f"/topics/{topic}", cleaner)
         sns = self.aws("sns")
         for client_id in self.clients:
             sns.delete_topic(TopicArn=self.outputs["TopicPrefix"] + client_id)
@@ -84,10 +87,6 @@ class Stack:
             "QueriesTable": ["execution_id"],
         }.items():
             self.remove_items(self.outputs[table], keys)
-        cleaner = self.new_client(publisher=True)
-        for topic in self.topics:
-            self.call("DELETE", f"/topics/{topic}", cleaner)
-        self.remove_items(self.outputs["ClientsTable"], ["client_id"])
 
     def remove_items(self, table: str, keys: list[str]) -> None:
         dynamodb = self.aws("dynamodb")

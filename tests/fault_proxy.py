@@ -32,6 +32,7 @@ class FaultProxy:
 
     def __init__(self, endpoint: str):
         self.calls: Counter[str] = Counter()
+        self.last: dict[str, bytes] = {}  # the body of the last call, by operation
         self._faults: dict[str, tuple[str, int, int]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -43,6 +44,7 @@ class FaultProxy:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 operation = operation_of(self.headers, body)
+                proxy.last[operation] = body
                 fault = proxy._fault(operation)
                 service = "dynamodb" if "X-Amz-Target" in self.headers else "sns"
                 if fault == "hang":

@@ -6,6 +6,7 @@ import hashlib
 import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
 
 import pytest
 from conftest import completion, confirmation_token, dead_letter, is_confirmation, is_notification, new_query
@@ -343,6 +344,20 @@ def test_a_topic_that_can_not_be_written_is_not_there_and_its_name_is_free(stack
         made = topics.invoke(api_event("POST", "/topics", publisher, wish))
     assert made.status == 201
     stack.topics.append(made.body["id"])
+
+
+def test_sns_is_asked_for_signed_unsubscribing_and_sha_256(stack, client, receiver, aws, subscribe):
+    # MiniStack takes no notice of either; on AWS they keep whoever sees an envelope from
+    # ending the subscription, and sign envelopes with SHA-256.
+    wish = {"callbackUrl": f"{receiver.url}/callback"}
+    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish)).status == 200
+    made = parse_qs(aws.last["CreateTopic"].decode())
+    assert made["Attributes.entry.1.key"] == ["SignatureVersion"]
+    assert made["Attributes.entry.1.value"] == ["2"]
+    wish = {"token": confirmation_token(receiver)}
+    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish)).status == 200
+    confirmed = parse_qs(aws.last["ConfirmSubscription"].decode())
+    assert confirmed["AuthenticateOnUnsubscribe"] == ["true"]
 
 
 def test_a_client_is_looked_up_once_in_a_while(stack, client, aws, subscribe):
