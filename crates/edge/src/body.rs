@@ -1,6 +1,8 @@
 //! Reading a request's JSON body.
 
+use bellwire_rules::document::{BadDocument, Document};
 use lambda_http::Request;
+use lambda_http::http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 
 use crate::Failure;
@@ -17,6 +19,36 @@ const MAX_PROBLEM: usize = 200;
 /// 400 for one that is missing, no JSON, nested too deep, no object, or not a `T`.
 pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> {
     read(request.body().as_ref())
+}
+
+/// Reads the body as any JSON, of up to 1 MiB.
+///
+/// # Errors
+/// 413 for a body that is too large, 400 for one that is no JSON or nested too deep.
+pub fn document(request: &Request) -> Result<Document, Failure> {
+    Document::parse(request.body().as_ref()).map_err(|bad| match bad {
+        BadDocument::TooLong => Failure::too_large(bad.to_string()),
+        BadDocument::NotJson(_) => Failure::bad_request(bad.to_string()),
+    })
+}
+
+/// Sees to it that the body calls itself JSON.
+///
+/// # Errors
+/// 415 for everything but `application/json`, with or without parameters.
+pub fn must_be_json(request: &Request) -> Result<(), Failure> {
+    let media_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok()?.split(';').next())
+        .unwrap_or_default();
+    if media_type.trim().eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(Failure::unsupported_media_type(
+            "Content-Type: must be application/json",
+        ))
+    }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {

@@ -70,9 +70,19 @@ impl Failure {
         Self::mistake(StatusCode::CONFLICT, message)
     }
 
+    /// 410: it was there, and is not any more.
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::GONE, message)
+    }
+
     /// 413: the body is too large.
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// 415: the body is not of a kind that is understood.
+    pub fn unsupported_media_type(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
     /// 503: not now; the same request will do later.
@@ -121,6 +131,20 @@ impl Failure {
 /// Failures of tables and of AWS are ours.
 impl From<bellwire_store::StoreError> for Failure {
     fn from(error: bellwire_store::StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// So are failures of queues.
+impl From<bellwire_queues::QueueError> for Failure {
+    fn from(error: bellwire_queues::QueueError) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// So are failures of the bucket.
+impl From<bellwire_payloads::PayloadError> for Failure {
+    fn from(error: bellwire_payloads::PayloadError) -> Self {
         Self::internal(error)
     }
 }

@@ -9,4 +9,4 @@ mod serve;
 
 pub use auth::Authenticator;
 pub use failure::Failure;
-pub use serve::{created, no_content, ok, serve};
+pub use serve::{accepted, created, no_content, ok, serve};

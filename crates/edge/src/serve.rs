@@ -27,6 +27,7 @@ where
             path = request.uri().path(),
             client = tracing::field::Empty,
             topic = tracing::field::Empty,
+            subscription = tracing::field::Empty,
         );
         let handled = handle(request);
         async move {
@@ -50,6 +51,11 @@ pub fn ok(body: &impl Serialize) -> Result<Response<Body>, Failure> {
 /// 201, with a JSON body.
 pub fn created(body: &impl Serialize) -> Result<Response<Body>, Failure> {
     Ok(json(StatusCode::CREATED, body))
+}
+
+/// 202, with a JSON body.
+pub fn accepted(body: &impl Serialize) -> Result<Response<Body>, Failure> {
+    Ok(json(StatusCode::ACCEPTED, body))
 }
 
 /// 204, with no body.

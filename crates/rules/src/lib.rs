@@ -3,23 +3,30 @@
 //! Everything here is pure (or, for [`secret`], asks only the operating system for
 //! randomness), so it is tested in milliseconds.
 
+pub mod authorization;
 pub mod callback_url;
 pub mod client_id;
+pub mod delivery_id;
 pub mod digest;
+pub mod document;
+pub mod error_event;
 pub mod execution_id;
 pub mod modes;
 pub mod network;
 pub mod notification;
 pub mod paging;
 pub mod patch;
+pub mod payload;
 pub mod query_state;
 pub mod retry;
+pub mod retry_after;
 pub mod search;
 pub mod secret;
 pub mod signature;
 pub mod statuses;
 pub mod timestamp;
 pub mod topic;
+pub mod verdict;
 pub mod webhook_headers;
 
 pub use callback_url::{CallbackUrl, UrlPolicy, UrlRefused};

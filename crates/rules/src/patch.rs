@@ -3,7 +3,7 @@
 //! Only `add`, `replace` and `remove` are used: that is all that a difference needs,
 //! and all that protocol B allows.
 
-use serde_json::Value;
+use crate::document::Document;
 
 /// What a subscriber is sent when a document has changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,17 +16,26 @@ pub enum Change {
     Snapshot,
 }
 
-/// The change from `old` to `new`, where `new` is `new_length` bytes long when sent.
+/// The change from `old` to `new`.
+///
+/// A document with a number that isn't exact ([`Document::is_exact`]) is sent as a
+/// snapshot, in the publisher's own text: a patch would round it.
 ///
 /// # Errors
 /// Never, as long as operations have a form in JSON.
-pub fn change(old: &Value, new: &Value, new_length: usize) -> Result<Change, serde_json::Error> {
-    let operations = json_patch::diff(old, new);
+pub fn change(old: &Document, new: &Document) -> Result<Change, serde_json::Error> {
+    if old.text() == new.text() {
+        return Ok(Change::None);
+    }
+    if !(old.is_exact() && new.is_exact()) {
+        return Ok(Change::Snapshot);
+    }
+    let operations = json_patch::diff(old.value(), new.value());
     if operations.is_empty() {
         return Ok(Change::None);
     }
     let patch = serde_json::to_string(&operations)?;
-    Ok(if patch.len() > new_length {
+    Ok(if patch.len() > new.text().len() {
         Change::Snapshot
     } else {
         Change::Patch(patch)
@@ -36,9 +45,14 @@ pub fn change(old: &Value, new: &Value, new_length: usize) -> Result<Change, ser
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    /// The document of a value, long enough that no patch is longer.
+    fn document(value: &Value) -> Document {
+        Document::parse(format!("{value}{}", " ".repeat(100_000)).as_bytes()).unwrap()
+    }
 
     fn arbitrary_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
@@ -58,7 +72,7 @@ mod tests {
     }
 
     fn operations(old: &Value, new: &Value) -> Vec<Value> {
-        match change(old, new, usize::MAX).unwrap() {
+        match change(&document(old), &document(new)).unwrap() {
             Change::None => Vec::new(),
             Change::Patch(text) => serde_json::from_str(&text).unwrap(),
             Change::Snapshot => panic!("the patch is longer than any document"),
@@ -80,8 +94,10 @@ mod tests {
         }
 
         #[test]
-        fn a_document_does_not_differ_from_itself(document in arbitrary_json()) {
-            prop_assert_eq!(change(&document, &document, 0).unwrap(), Change::None);
+        fn a_document_does_not_differ_from_itself(value in arbitrary_json()) {
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            let pretty = Document::parse(pretty.as_bytes()).unwrap();
+            prop_assert_eq!(change(&document(&value), &pretty).unwrap(), Change::None);
         }
     }
 
@@ -97,7 +113,17 @@ mod tests {
 
     #[test]
     fn a_patch_longer_than_the_document_is_not_sent() {
-        let (old, new) = (json!({"a": 1, "b": 2}), json!({}));
-        assert_eq!(change(&old, &new, 2).unwrap(), Change::Snapshot);
+        let parse = |text: &str| Document::parse(text.as_bytes()).unwrap();
+        let change = |old, new| change(&parse(old), &parse(new)).unwrap();
+        assert_eq!(change(r#"{"a": 1, "b": 2}"#, "{}"), Change::Snapshot);
+    }
+
+    #[test]
+    fn a_number_that_would_be_rounded_is_sent_in_a_snapshot() {
+        let parse = |text: &str| Document::parse(text.as_bytes()).unwrap();
+        let old = parse(r#"{"id": 123456789012345678901, "other": "a rather long text"}"#);
+        let new = parse(r#"{"id": 123456789012345678902, "other": "a rather long text"}"#);
+        assert_eq!(change(&old, &new).unwrap(), Change::Snapshot);
+        assert_eq!(change(&old, &old).unwrap(), Change::None);
     }
 }

@@ -44,6 +44,11 @@ impl FromStr for RetrySchedule {
     }
 }
 
+/// A random number from 0 to 1, or the middle when the operating system has none to give.
+pub fn random() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

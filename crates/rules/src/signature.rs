@@ -3,10 +3,12 @@
 
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::secret::{Secret, random_bytes};
+use crate::timestamp::iso_serde;
 
 /// What signing secrets begin with.
 const PREFIX: &str = "whsec_";
@@ -20,25 +22,83 @@ pub fn generate_secret() -> Result<Secret, getrandom::Error> {
     Ok(Secret::new(format!("{PREFIX}{}", BASE64.encode(&bytes))))
 }
 
+/// How long the secret before the current one stays valid.
+pub const ROTATION: Duration = Duration::hours(24);
+
+/// The signing secrets of a subscription, as they are stored. They don't print.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SigningSecrets {
+    #[serde(with = "stored")]
+    current: Secret,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<PreviousSecret>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct PreviousSecret {
+    #[serde(with = "stored")]
+    secret: Secret,
+    #[serde(with = "iso_serde")]
+    valid_until: OffsetDateTime,
+}
+
+impl SigningSecrets {
+    /// The first secret.
+    pub fn new(secret: Secret) -> Self {
+        Self {
+            current: secret,
+            previous: None,
+        }
+    }
+
+    /// The same with a new secret; the one that was current stays valid for [`ROTATION`],
+    /// and one before it is void.
+    pub fn rotated(self, secret: Secret, now: OffsetDateTime) -> Self {
+        Self {
+            current: secret,
+            previous: Some(PreviousSecret {
+                secret: self.current,
+                valid_until: now + ROTATION,
+            }),
+        }
+    }
+
+    /// The value of the header `webhook-signature` for a delivery: one signature for
+    /// each valid secret, the current one's first, separated by spaces.
+    pub fn sign(
+        &self,
+        id: &str,
+        sent_at: OffsetDateTime,
+        body: &[u8],
+    ) -> Result<String, BadSigningSecret> {
+        let previous = self.previous.iter().filter(|it| it.valid_until > sent_at);
+        let signatures: Vec<String> = std::iter::once(&self.current)
+            .chain(previous.map(|it| &it.secret))
+            .map(|secret| sign_with(secret, id, sent_at, body))
+            .collect::<Result<_, _>>()?;
+        Ok(signatures.join(" "))
+    }
+}
+
+/// How a secret is stored: as it is. It has to be known to sign with.
+mod stored {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::secret::Secret;
+
+    pub fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(secret.expose())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        String::deserialize(from).map(Secret::new)
+    }
+}
+
 /// The secret is not one of [`generate_secret`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signing secret is written whsec_ and Base64")]
 pub struct BadSigningSecret;
-
-/// The value of the header `webhook-signature` for a delivery: one signature for
-/// each valid secret (two during a rotation), separated by spaces.
-pub fn sign(
-    secrets: &[Secret],
-    id: &str,
-    sent_at: OffsetDateTime,
-    body: &[u8],
-) -> Result<String, BadSigningSecret> {
-    let signatures: Vec<String> = secrets
-        .iter()
-        .map(|secret| sign_with(secret, id, sent_at, body))
-        .collect::<Result<_, _>>()?;
-    Ok(signatures.join(" "))
-}
 
 fn sign_with(
     secret: &Secret,
@@ -67,43 +127,57 @@ mod tests {
     /// The example of the specification's reference libraries.
     #[test]
     fn the_specifications_example_is_signed_as_there() {
-        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let secrets = SigningSecrets::new(Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
         let sent_at = OffsetDateTime::from_unix_timestamp(1_614_265_330).unwrap();
         let body = br#"{"test": 2432232314}"#;
         assert_eq!(
-            sign(&[secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", sent_at, body).unwrap(),
+            secrets
+                .sign("msg_p5jXN8AQM9LWM0D4loKWxJek", sent_at, body)
+                .unwrap(),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
     }
 
     #[test]
     fn during_a_rotation_there_are_two_signatures() {
-        let secrets = [generate_secret().unwrap(), generate_secret().unwrap()];
-        let both = sign(&secrets, "m", OffsetDateTime::UNIX_EPOCH, b"{}").unwrap();
-        let each: Vec<_> = secrets
-            .iter()
-            .map(|one| {
-                sign(
-                    std::slice::from_ref(one),
-                    "m",
-                    OffsetDateTime::UNIX_EPOCH,
-                    b"{}",
-                )
-                .unwrap()
-            })
-            .collect();
-        assert_eq!(both, each.join(" "));
-        assert_ne!(each[0], each[1]);
+        let [a, b, c] = std::array::from_fn(|_| generate_secret().unwrap());
+        let sign = |secrets: &SigningSecrets, at| secrets.sign("m", at, b"{}").unwrap();
+        let alone = |secret: &Secret, at| sign(&SigningSecrets::new(secret.clone()), at);
+        let start = OffsetDateTime::UNIX_EPOCH;
+
+        let rotated = SigningSecrets::new(a.clone()).rotated(b.clone(), start);
+        let soon = start + Duration::hours(23);
+        assert_eq!(
+            sign(&rotated, soon),
+            format!("{} {}", alone(&b, soon), alone(&a, soon))
+        );
+        let later = start + ROTATION;
+        assert_eq!(sign(&rotated, later), alone(&b, later));
+        let again = rotated.rotated(c.clone(), soon);
+        assert_eq!(
+            sign(&again, soon),
+            format!("{} {}", alone(&c, soon), alone(&b, soon))
+        );
     }
 
     #[test]
-    fn other_texts_are_no_secrets() {
-        for text in ["", "MfKQ9r8G", "whsec_*", "WHSEC_MfKQ9r8G"] {
-            let secret = Secret::new(text);
-            assert_eq!(
-                sign(&[secret], "m", OffsetDateTime::UNIX_EPOCH, b""),
-                Err(BadSigningSecret)
-            );
+    fn secrets_are_stored_and_do_not_print() {
+        let secret = generate_secret().unwrap();
+        let secrets =
+            SigningSecrets::new(secret.clone()).rotated(secret.clone(), OffsetDateTime::UNIX_EPOCH);
+        let stored = serde_json::to_string(&secrets).unwrap();
+        assert!(stored.contains(secret.expose()));
+        let read: SigningSecrets = serde_json::from_str(&stored).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+        assert!(!format!("{read:?}").contains("whsec_"));
+    }
+
+    #[test]
+    fn what_is_no_signing_secret_signs_nothing() {
+        for text in ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_?"] {
+            let secrets = SigningSecrets::new(Secret::new(text));
+            let signed = secrets.sign("m", OffsetDateTime::UNIX_EPOCH, b"");
+            assert_eq!(signed, Err(BadSigningSecret));
         }
     }
 }

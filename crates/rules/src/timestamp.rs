@@ -1,8 +1,9 @@
-//! The two ways in which points in time are written; both UTC, both with six
-//! digits after the second, always.
+//! The ways in which points in time are written, all in UTC; those that are read by
+//! customers with six digits after the second, always.
 
 use serde::Serializer;
 use time::format_description::StaticFormatDescription;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -11,9 +12,12 @@ const SPACED: StaticFormatDescription =
 const ISO: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
+const SCHEDULE: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+
 fn write(at: OffsetDateTime, format: StaticFormatDescription) -> String {
     // Formatting into memory fails only for a format that asks for what the
-    // value lacks; these two ask for nothing that an OffsetDateTime lacks.
+    // value lacks; these ask for nothing that an OffsetDateTime lacks.
     at.to_offset(UtcOffset::UTC)
         .format(format)
         .unwrap_or_default()
@@ -29,6 +33,21 @@ pub fn iso(at: OffsetDateTime) -> String {
     write(at, ISO)
 }
 
+/// `2020-01-17T22:04:24`, the form of EventBridge Scheduler's `at(…)`, in UTC.
+pub fn schedule_time(at: OffsetDateTime) -> String {
+    write(at, SCHEDULE)
+}
+
+/// `PT0.153501S`: a duration in ISO 8601, in seconds and microseconds.
+pub fn iso_duration(duration: std::time::Duration) -> String {
+    format!("PT{}.{:06}S", duration.as_secs(), duration.subsec_micros())
+}
+
+/// Reads a date and time with a zone, in RFC 3339.
+pub fn parse(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()
+}
+
 /// For serde: [`spaced`].
 pub fn serialize_spaced<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&spaced(*at))
@@ -38,7 +57,6 @@ pub fn serialize_spaced<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::
 pub mod iso_serde {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use time::OffsetDateTime;
-    use time::format_description::well_known::Rfc3339;
 
     /// Writes [`super::iso`].
     pub fn serialize<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
@@ -48,8 +66,9 @@ pub mod iso_serde {
     /// Reads a date and time in RFC 3339.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OffsetDateTime, D::Error> {
         let text = String::deserialize(from)?;
-        OffsetDateTime::parse(&text, &Rfc3339)
-            .map_err(|_| D::Error::custom("expected a date and time such as 2020-01-17T22:04:24Z"))
+        super::parse(&text).ok_or_else(|| {
+            D::Error::custom("expected a date and time with a zone, such as 2020-01-17T22:04:24Z")
+        })
     }
 
     /// The same for a field that may be missing; to be used with `#[serde(default)]`.
@@ -80,7 +99,6 @@ pub mod iso_serde {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use time::format_description::well_known::Rfc3339;
     use time::macros::datetime;
 
     use super::*;
@@ -94,6 +112,22 @@ mod tests {
         assert_eq!(
             iso(datetime!(2020-01-17 22:04:24.089_113_999 UTC)),
             "2020-01-17T22:04:24.089113Z"
+        );
+    }
+
+    #[test]
+    fn durations_have_six_digits_too() {
+        assert_eq!(
+            iso_duration(std::time::Duration::from_micros(153_501)),
+            "PT0.153501S"
+        );
+        assert_eq!(
+            iso_duration(std::time::Duration::from_secs(75)),
+            "PT75.000000S"
+        );
+        assert_eq!(
+            schedule_time(datetime!(2019-10-06 11:30:10.9 +2)),
+            "2019-10-06T09:30:10"
         );
     }
 

@@ -113,21 +113,21 @@ impl TopicDefinition {
                 "must have at most one entry of the type webhook".to_owned(),
             );
         }
-        self.modes().map_err(|problem| BadDefinition {
+        modes(&self.publisher, &self.subscribers).map_err(|problem| BadDefinition {
             field: "subscribers",
             problem: format!("a mode {problem}").replace("a mode must", "the list of modes must"),
         })
     }
+}
 
-    /// The modes in which the topic may be had.
-    pub fn modes(&self) -> Result<Modes, BadModes> {
-        let webhook = self.subscribers.first();
-        Modes::new(
-            self.publisher.payload.kind,
-            webhook.and_then(|it| it.allowed_subscription_modes.as_deref()),
-            webhook.and_then(|it| it.default_subscription_mode),
-        )
-    }
+/// The modes that follow from what is said of a topic.
+fn modes(publisher: &Publisher, subscribers: &[Subscriber]) -> Result<Modes, BadModes> {
+    let webhook = subscribers.first();
+    Modes::new(
+        publisher.payload.kind,
+        webhook.and_then(|it| it.allowed_subscription_modes.as_deref()),
+        webhook.and_then(|it| it.default_subscription_mode),
+    )
 }
 
 /// A topic, as its publishers and subscribers see it.
@@ -161,6 +161,11 @@ impl Topic {
             create_timestamp: now,
             modify_timestamp: now,
         }
+    }
+
+    /// The modes in which it may be had.
+    pub fn modes(&self) -> Result<Modes, BadModes> {
+        modes(&self.publisher, &self.subscribers)
     }
 
     /// The topic with another definition.

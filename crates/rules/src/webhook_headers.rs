@@ -27,7 +27,7 @@ const RESERVED: &[&str] = &[
     "transfer-encoding",
     "upgrade",
 ];
-const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-axway-streams-"];
+const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-axway-streams-", "x-bellwire-"];
 
 /// Checked headers. Their values may be secrets, so they don't print.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

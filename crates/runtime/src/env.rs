@@ -24,3 +24,15 @@ where
     let text = std::env::var(name).map_err(|cause: VarError| bad(cause.into()))?;
     text.parse().map_err(|cause: T::Err| bad(cause.into()))
 }
+
+/// The value of an environment variable that is a number of days, or of parts of one.
+///
+/// # Errors
+/// When it isn't set, or is no number that a duration can have.
+pub fn days(name: &'static str) -> Result<time::Duration, BadSetting> {
+    let days: f64 = required(name)?;
+    time::Duration::checked_seconds_f64(days * 86_400.0).ok_or_else(|| BadSetting {
+        name,
+        cause: "is no number of days".into(),
+    })
+}

@@ -1,15 +1,26 @@
-//! The tables, one module each: [`clients`] for all protocols, [`callbacks`] and
-//! [`queries`] for protocol A, [`topics`] for protocol B. A module knows its table's keys, conditions and time to live;
-//! nothing outside this crate writes a DynamoDB expression.
+//! The tables, one module each: [`clients`] for all protocols, [`callbacks`] and [`queries`]
+//! for protocol A, the others for protocol B. A module knows its table's keys, conditions and
+//! time to live; nothing outside this crate writes a DynamoDB expression.
 
 pub mod callbacks;
 pub mod clients;
+pub mod deliveries;
 mod error;
+pub mod events;
+pub mod exchanges;
+pub mod members;
 pub mod queries;
+pub mod subscriptions;
 pub mod topics;
+pub mod turns;
 
 pub use callbacks::{Callback, CallbackStatus, Callbacks};
 pub use clients::{Client, Clients};
+pub use deliveries::Deliveries;
 pub use error::StoreError;
+pub use events::Events;
+pub use exchanges::Exchanges;
+pub use members::Members;
 pub use queries::{Fact, Queries, Query};
+pub use subscriptions::Subscriptions;
 pub use topics::Topics;

@@ -33,6 +33,9 @@ struct Item {
     created_at: String,
     /// The topic, in JSON: its `config` may be any object.
     topic: String,
+    /// Whether the deletion is still to be announced to the topic's subscribers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unannounced: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
 }
@@ -44,6 +47,7 @@ pub struct StoredTopic {
     pub topic: Topic,
     revision: u64,
     deleted: bool,
+    unannounced: bool,
 }
 
 /// What looking for a topic came to.
@@ -52,7 +56,10 @@ pub enum Found {
     /// It is there.
     Live(StoredTopic),
     /// It was deleted, in the last 30 days.
-    Deleted,
+    Deleted {
+        /// Whether that is still to be announced to its subscribers.
+        unannounced: bool,
+    },
     /// There is none.
     Unknown,
 }
@@ -96,7 +103,9 @@ impl Topics {
         };
         let stored = read(from_item(item)?)?;
         Ok(if stored.deleted {
-            Found::Deleted
+            Found::Deleted {
+                unannounced: stored.unannounced,
+            }
         } else {
             Found::Live(stored)
         })
@@ -149,7 +158,8 @@ impl Topics {
             .await
     }
 
-    /// Deletes a topic; its name is free again.
+    /// Deletes a topic; its name is free again. That it is to be announced is on record
+    /// until [`Self::note_announced`].
     pub async fn delete(
         &self,
         known: &StoredTopic,
@@ -157,6 +167,7 @@ impl Topics {
     ) -> Result<Written, StoreError> {
         let mark = Item {
             listed: None,
+            unannounced: true,
             expires_at: Some((now + MARK_KEPT).unix_timestamp()),
             ..item(&known.topic, known.revision + 1)?
         };
@@ -167,6 +178,19 @@ impl Topics {
             Some(self.give_name_up(&known.topic)?),
         ])
         .await
+    }
+
+    /// Notes that a topic's deletion was announced.
+    pub async fn note_announced(&self, id: &str) -> Result<(), StoreError> {
+        self.db
+            .update_item()
+            .table_name(&self.table)
+            .key("topic_id", AttributeValue::S(id.to_owned()))
+            .update_expression("REMOVE unannounced")
+            .condition_expression("attribute_exists(topic_id)")
+            .send()
+            .await?;
+        Ok(())
     }
 
     fn put(
@@ -258,6 +282,7 @@ fn item(topic: &Topic, revision: u64) -> Result<Item, StoreError> {
         listed: Some(LISTED.to_owned()),
         created_at: bellwire_rules::timestamp::iso(topic.create_timestamp),
         topic: serde_json::to_string(topic)?,
+        unannounced: false,
         expires_at: None,
     })
 }
@@ -267,6 +292,7 @@ fn read(item: Item) -> Result<StoredTopic, StoreError> {
         topic: serde_json::from_str(&item.topic)?,
         revision: item.revision,
         deleted: item.listed.is_none(),
+        unannounced: item.unannounced,
     })
 }
 

@@ -100,7 +100,10 @@ async fn a_deleted_topic_leaves_a_mark_and_its_name() {
     topics.create(&topic("a", "orders")).await.unwrap();
     let known = live(&topics, "a").await;
     assert_eq!(topics.delete(&known, NOW).await.unwrap(), Written::Done);
-    assert!(matches!(topics.get("a").await.unwrap(), Found::Deleted));
+    assert!(matches!(
+        topics.get("a").await.unwrap(),
+        Found::Deleted { .. }
+    ));
     assert!(topics.list().await.unwrap().is_empty());
     assert_eq!(
         topics.create(&topic("b", "orders")).await.unwrap(),

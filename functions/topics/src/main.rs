@@ -7,6 +7,7 @@ mod create;
 mod delete;
 
 use bellwire_edge::{Authenticator, Failure, body, created, list, no_content, ok, serve};
+use bellwire_queues::Queue;
 use bellwire_runtime::env::required;
 use bellwire_runtime::{aws, logs};
 use bellwire_store::topics::{Found, StoredTopic};
@@ -21,6 +22,7 @@ const SORTED_BY: &[&str] = &["name", "createTimestamp", "modifyTimestamp"];
 struct Function {
     authenticator: Authenticator,
     topics: Topics,
+    publications: Queue,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -32,10 +34,13 @@ async fn main() -> Result<(), Error> {
 
 impl Function {
     fn from_env() -> Result<Self, Error> {
-        let db = aws_sdk_dynamodb::Client::new(&aws::lambda_config()?);
+        let config = aws::lambda_config()?;
+        let db = aws_sdk_dynamodb::Client::new(&config);
+        let sqs = aws_sdk_sqs::Client::new(&config);
         Ok(Self {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
             topics: Topics::new(db, required("TOPICS_TABLE")?),
+            publications: Queue::new(sqs, required("PUBLICATIONS_QUEUE_URL")?),
         })
     }
 
@@ -62,7 +67,7 @@ impl Function {
                 ok(&change::change(&self.topics, known, definition).await?)
             }
             Method::DELETE => {
-                delete::delete(&self.topics, self.existing(id).await?).await?;
+                delete::delete(&self.topics, &self.publications, id).await?;
                 no_content()
             }
             _ => ok(&self.existing(id).await?.topic),
@@ -72,7 +77,12 @@ impl Function {
     async fn existing(&self, id: &str) -> Result<StoredTopic, Failure> {
         match self.topics.get(id).await? {
             Found::Live(topic) => Ok(topic),
-            Found::Deleted | Found::Unknown => Err(Failure::not_found("there is no such topic")),
+            Found::Deleted { .. } | Found::Unknown => Err(no_such_topic()),
         }
     }
+}
+
+/// 404: there is no such topic.
+fn no_such_topic() -> Failure {
+    Failure::not_found("there is no such topic")
 }

@@ -1,0 +1,95 @@
+//! Telling a topic's news to its subscriptions: a message for each.
+//!
+//! A small topic is told at once, by whoever has the news. A large one is told by
+//! segments: a message for each, and whoever takes it tells the segment's members. Either
+//! way a step that is repeated sends the same messages again, and `deliver` knows what has
+//! arrived.
+
+use bellwire_queues::{Announcement, Delivery, FanOut, Message, Queue, QueueError};
+use bellwire_store::members::{Member, SEGMENT};
+use bellwire_store::{Members, StoreError};
+
+/// Up to how many subscriptions a topic is told without the step over segments.
+const SMALL: u64 = 100;
+/// How many deliveries are written down before they are sent: payloads travel with them.
+const AT_ONCE: usize = 100;
+
+/// The news could not be told to all.
+#[derive(Debug, thiserror::Error)]
+pub enum FanOutError {
+    /// The members can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The messages can't be sent.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// The members of topics, and the ways to them.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    members: Members,
+    fan_outs: Queue,
+    deliveries: Queue,
+}
+
+impl Audience {
+    /// The members in this table, told by way of these queues.
+    pub fn new(members: Members, fan_outs: Queue, deliveries: Queue) -> Self {
+        Self {
+            members,
+            fan_outs,
+            deliveries,
+        }
+    }
+
+    /// Tells all members of a topic, directly or by segments.
+    pub async fn tell(
+        &self,
+        topic_id: &str,
+        announcement: Announcement,
+    ) -> Result<(), FanOutError> {
+        let count = self.members.count(topic_id).await?;
+        if count <= SMALL {
+            return self.tell_segment(topic_id, 0, &announcement).await;
+        }
+        let messages = (0..count.div_ceil(SEGMENT))
+            .map(|segment| {
+                Message::new(&FanOut::Segment {
+                    topic_id: topic_id.to_owned(),
+                    segment,
+                    announcement: announcement.clone(),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(self.fan_outs.send_all(messages).await?)
+    }
+
+    /// Tells the members of one segment.
+    pub async fn tell_segment(
+        &self,
+        topic_id: &str,
+        segment: u64,
+        announcement: &Announcement,
+    ) -> Result<(), FanOutError> {
+        let members = self.members.of(topic_id, segment).await?;
+        for members in members.chunks(AT_ONCE) {
+            let messages = members
+                .iter()
+                .map(|member| Message::delivery(&delivery(member, announcement)))
+                .collect::<Result<_, _>>()?;
+            self.deliveries.send_all(messages).await?;
+        }
+        Ok(())
+    }
+}
+
+fn delivery(member: &Member, announcement: &Announcement) -> Delivery {
+    Delivery {
+        subscription_id: member.subscription_id.clone(),
+        client_id: member.client_id.clone(),
+        attempt: 0,
+        accepted_at: announcement.accepted_at,
+        told: announcement.told.clone(),
+    }
+}

@@ -1,0 +1,12 @@
+//! The queues that carry events, and what is in them.
+//!
+//! A step of a delivery takes a message off its queue only once the next step has
+//! it: a function reports the messages that it failed on ([`batch`]), and SQS brings
+//! them again.
+
+pub mod batch;
+pub mod messages;
+mod queue;
+
+pub use messages::{Announcement, Delivery, EventType, FanOut, Publication, Replay, Told, Work};
+pub use queue::{LONGEST_DELAY, Message, Queue, QueueError};

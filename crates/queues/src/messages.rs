@@ -1,0 +1,186 @@
+//! What the queues carry, as JSON.
+
+use bellwire_rules::payload::Payload;
+use bellwire_rules::timestamp::iso_serde;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+/// `Publications.fifo`: what happened to a topic, in the order of acceptance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Publication {
+    /// The id of the publication, and of the event when it is one.
+    pub event_id: String,
+    /// The topic.
+    pub topic_id: String,
+    /// When the API took it.
+    #[serde(with = "iso_serde")]
+    pub accepted_at: OffsetDateTime,
+    /// What it is.
+    pub work: Work,
+}
+
+/// What a publication is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// The topic's whole document.
+    Document {
+        /// The document.
+        payload: Payload,
+    },
+    /// An event.
+    Event {
+        /// The event.
+        payload: Payload,
+        /// Whether the publisher gave it an `Idempotency-Key`, so that the same id may
+        /// come again with another time.
+        repeatable: bool,
+    },
+    /// The topic was deleted.
+    TopicDeleted,
+}
+
+/// `Fanout`: a part of the work of telling many.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FanOut {
+    /// Tell the members of one segment of a topic.
+    Segment {
+        /// The topic.
+        topic_id: String,
+        /// The segment's number.
+        segment: u64,
+        /// What they are told.
+        announcement: Announcement,
+    },
+    /// Tell one subscription again what it has missed.
+    Replay(Replay),
+}
+
+/// The same news for many subscriptions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Announcement {
+    /// When the API took what is told.
+    #[serde(with = "iso_serde")]
+    pub accepted_at: OffsetDateTime,
+    /// What is told.
+    pub told: Told,
+}
+
+/// A wish to have a topic's events again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Replay {
+    /// Whom to tell.
+    pub subscription_id: String,
+    /// The client whose subscription it is.
+    pub client_id: String,
+    /// The topic.
+    pub topic_id: String,
+    /// From when on.
+    #[serde(with = "iso_serde")]
+    pub start: OffsetDateTime,
+    /// Until when.
+    #[serde(with = "iso_serde")]
+    pub end: OffsetDateTime,
+    /// Where an earlier step of the same replay ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// `Deliveries` and `Retries`: one thing to tell to one subscription.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Whom to tell.
+    pub subscription_id: String,
+    /// The client whose subscription it is: the group by which SQS is fair.
+    pub client_id: String,
+    /// How many attempts have failed.
+    #[serde(default)]
+    pub attempt: usize,
+    /// When the API took what is told.
+    #[serde(with = "iso_serde")]
+    pub accepted_at: OffsetDateTime,
+    /// What is told.
+    pub told: Told,
+}
+
+/// What a subscription is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// That a topic's document has this version. What is sent depends on what the
+    /// subscription has.
+    Document {
+        /// The version.
+        version: u64,
+    },
+    /// An event, as it was published.
+    Event {
+        /// Its id.
+        event_id: String,
+        /// The event.
+        payload: Payload,
+    },
+    /// What its owner wants to see arriving, once.
+    Test {
+        /// The id of the test.
+        event_id: String,
+        /// What is sent.
+        payload: Payload,
+    },
+    /// That its topic was deleted, and the subscription with it.
+    TopicDeleted {
+        /// The id of the deletion.
+        event_id: String,
+    },
+}
+
+/// What the body of a delivery is, as it is named to its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventType {
+    /// A whole document.
+    Snapshot,
+    /// A document's change.
+    Patch,
+    /// An event.
+    Event,
+    /// Something that went wrong.
+    Error,
+}
+
+impl EventType {
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Patch => "patch",
+            Self::Event => "event",
+            Self::Error => "error",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages of an older version may still be in a queue, or in a dead-letter queue.
+    #[test]
+    fn messages_are_written_as_they_always_were() {
+        let delivery = Delivery {
+            subscription_id: "s1".to_owned(),
+            client_id: "c1".to_owned(),
+            attempt: 2,
+            accepted_at: OffsetDateTime::UNIX_EPOCH,
+            told: Told::Event {
+                event_id: "e1".to_owned(),
+                payload: Payload::Stored("events/e1".to_owned()),
+            },
+        };
+        let text = r#"{"subscription_id":"s1","client_id":"c1","attempt":2,"accepted_at":"1970-01-01T00:00:00.000000Z","told":{"event":{"event_id":"e1","payload":{"stored":"events/e1"}}}}"#;
+        assert_eq!(serde_json::to_string(&delivery).unwrap(), text);
+        let read: Delivery = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+}

@@ -1,0 +1,201 @@
+//! Sending.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{BuildError, SdkError};
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use std::error::Error;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::messages::{Delivery, Publication};
+
+/// The most messages of a batch. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+const BATCH: usize = 10;
+/// How many batches are sent at once.
+const AT_ONCE: usize = 16;
+/// How often messages that a batch failed on are sent.
+const ATTEMPTS: usize = 4;
+/// The longest that SQS holds a message back.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    sqs: Client,
+    url: String,
+}
+
+/// A message could not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// SQS refused, throttled or did not answer, after all attempts.
+    #[error("SQS: {0}")]
+    Sqs(String),
+    /// A message has no form in JSON: a defect of ours.
+    #[error("malformed message: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A request lacks something that the SDK wants: a defect of ours.
+    #[error("incomplete request: {0}")]
+    Incomplete(#[from] BuildError),
+}
+
+impl<E, R> From<SdkError<E, R>> for QueueError
+where
+    E: Error + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    /// Keeps the chain of causes, and not the request and the response.
+    fn from(error: SdkError<E, R>) -> Self {
+        Self::Sqs(format!("{:#}", anyhow::Error::from(error)))
+    }
+}
+
+/// A message that is to be sent.
+#[derive(Clone, Debug)]
+pub struct Message {
+    body: String,
+    group: Option<String>,
+    deduplication: Option<String>,
+    delay: Duration,
+}
+
+impl Message {
+    /// A message of any kind.
+    pub fn new(body: &impl serde::Serialize) -> Result<Self, QueueError> {
+        Ok(Self {
+            body: serde_json::to_string(body)?,
+            group: None,
+            deduplication: None,
+            delay: Duration::ZERO,
+        })
+    }
+
+    /// A publication: in order within its topic, and once.
+    pub fn publication(publication: &Publication) -> Result<Self, QueueError> {
+        Ok(Self {
+            group: Some(publication.topic_id.clone()),
+            deduplication: Some(publication.event_id.clone()),
+            ..Self::new(publication)?
+        })
+    }
+
+    /// A delivery: one client's don't hold up another's.
+    pub fn delivery(delivery: &Delivery) -> Result<Self, QueueError> {
+        Ok(Self {
+            group: Some(delivery.client_id.clone()),
+            ..Self::new(delivery)?
+        })
+    }
+
+    /// The message, held back for at most [`LONGEST_DELAY`].
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// The delay in whole seconds, which is how SQS counts.
+    fn seconds(&self) -> i32 {
+        let delay = self.delay.min(LONGEST_DELAY).as_secs_f64().round();
+        // At most 900.
+        #[allow(clippy::cast_possible_truncation)]
+        let seconds = delay as i32;
+        seconds
+    }
+}
+
+impl Queue {
+    /// The queue of this URL.
+    pub fn new(sqs: Client, url: String) -> Self {
+        Self { sqs, url }
+    }
+
+    /// Sends a message.
+    pub async fn send(&self, message: Message) -> Result<(), QueueError> {
+        let delay = (!message.delay.is_zero()).then(|| message.seconds());
+        self.sqs
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(message.body)
+            .set_message_group_id(message.group)
+            .set_message_deduplication_id(message.deduplication)
+            .set_delay_seconds(delay)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Sends many messages, in batches, several at once and in no order. After an error
+    /// some of them may have been sent.
+    pub async fn send_all(&self, messages: Vec<Message>) -> Result<(), QueueError> {
+        let mut entries = Vec::with_capacity(messages.len());
+        for (number, message) in messages.into_iter().enumerate() {
+            let delay = (!message.delay.is_zero()).then(|| message.seconds());
+            entries.push(
+                SendMessageBatchRequestEntry::builder()
+                    .id(number.to_string())
+                    .message_body(message.body)
+                    .set_message_group_id(message.group)
+                    .set_message_deduplication_id(message.deduplication)
+                    .set_delay_seconds(delay)
+                    .build()?,
+            );
+        }
+        let batches: Vec<_> = entries.chunks(BATCH).map(<[_]>::to_vec).collect();
+        stream::iter(batches)
+            .map(|batch| self.send_batch(batch))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await
+    }
+
+    async fn send_batch(
+        &self,
+        mut entries: Vec<SendMessageBatchRequestEntry>,
+    ) -> Result<(), QueueError> {
+        let mut refusal = String::new();
+        for _ in 0..ATTEMPTS {
+            let answer = self
+                .sqs
+                .send_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries.clone()))
+                .send()
+                .await?;
+            let Some(failed) = answer.failed().first() else {
+                return Ok(());
+            };
+            refusal = format!(
+                "{}: {}",
+                failed.code(),
+                failed.message().unwrap_or_default()
+            );
+            entries.retain(|entry| answer.failed().iter().any(|it| it.id() == entry.id()));
+        }
+        Err(QueueError::Sqs(refusal))
+    }
+
+    /// Puts a message that nothing can be done with into this dead-letter queue, as it
+    /// came, with the reason in the attribute `reason`.
+    pub async fn bury(
+        &self,
+        body: &str,
+        reason: &str,
+        group: Option<String>,
+        deduplication: Option<String>,
+    ) -> Result<(), QueueError> {
+        let reason = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(reason)
+            .build()?;
+        self.sqs
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .message_attributes("reason", reason)
+            .set_message_group_id(group)
+            .set_message_deduplication_id(deduplication)
+            .send()
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! How a subscriber's endpoint wants to be authorised: OAuth 2.0, client credentials
+//! (RFC 6749, 4.4).
+
+use serde::{Deserialize, Serialize};
+
+use crate::callback_url::{UrlPolicy, UrlRefused};
+
+/// The longest client id, client secret and scope, in characters.
+const MAX_LENGTH: usize = 2048;
+
+/// What a customer says of it.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AuthorizationWish {
+    #[serde(rename = "type")]
+    kind: AuthorizationType,
+    client_id: String,
+    client_secret: String,
+    provider: String,
+    #[serde(default)]
+    mode: CredentialsMode,
+    scope: Option<String>,
+}
+
+/// The kinds of authorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthorizationType {
+    /// Client credentials.
+    Oauth2,
+}
+
+/// How the provider is given the credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CredentialsMode {
+    /// As HTTP Basic authentication.
+    #[default]
+    Header,
+    /// In the form.
+    Body,
+}
+
+/// Checked settings of OAuth 2.0. The secret doesn't print.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Authorization {
+    /// The client id at the provider.
+    pub client_id: String,
+    client_secret: String,
+    /// The URL where tokens are had, in normal form.
+    pub provider: String,
+    /// How the provider is given the credentials.
+    pub mode: CredentialsMode,
+    /// The scopes, separated by spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// Why settings were refused: the field at fault, and the reason for the customer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadAuthorization {
+    /// A text that is empty or too long.
+    #[error("must have 1 to {MAX_LENGTH} characters")]
+    Length(&'static str),
+    /// The URL of the provider.
+    #[error(transparent)]
+    Provider(#[from] UrlRefused),
+}
+
+impl BadAuthorization {
+    /// The field at fault.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Length(field) => field,
+            Self::Provider(_) => "authorization.provider",
+        }
+    }
+}
+
+/// What is shown of the settings.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownAuthorization<'a> {
+    #[serde(rename = "type")]
+    kind: AuthorizationType,
+    client_id: &'a str,
+    client_secret: &'static str,
+    provider: &'a str,
+    mode: CredentialsMode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+}
+
+impl Authorization {
+    /// Checks what a customer said. The provider's URL obeys the policy of callbacks: it
+    /// is called by Bellwire too.
+    pub fn check(wish: AuthorizationWish, policy: &UrlPolicy) -> Result<Self, BadAuthorization> {
+        let AuthorizationType::Oauth2 = wish.kind;
+        for (field, text) in [
+            ("authorization.clientId", Some(&wish.client_id)),
+            ("authorization.clientSecret", Some(&wish.client_secret)),
+            ("authorization.scope", wish.scope.as_ref()),
+        ] {
+            if text.is_some_and(|text| text.is_empty() || text.chars().count() > MAX_LENGTH) {
+                return Err(BadAuthorization::Length(field));
+            }
+        }
+        Ok(Self {
+            provider: policy.check(&wish.provider)?.as_str().to_owned(),
+            client_id: wish.client_id,
+            client_secret: wish.client_secret,
+            mode: wish.mode,
+            scope: wish.scope,
+        })
+    }
+
+    /// The secret, for the one place that sends it.
+    pub fn expose_secret(&self) -> &str {
+        &self.client_secret
+    }
+
+    /// The settings without the secret.
+    pub fn redacted(&self) -> ShownAuthorization<'_> {
+        ShownAuthorization {
+            kind: AuthorizationType::Oauth2,
+            client_id: &self.client_id,
+            client_secret: "[redacted]",
+            provider: &self.provider,
+            mode: self.mode,
+            scope: self.scope.as_deref(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.redacted().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(change: Value) -> Result<Authorization, String> {
+        let mut wish = json!({"type": "oauth2", "clientId": "me", "clientSecret": "hush", "provider": "https://id.example.com/token"});
+        for (key, value) in change.as_object().unwrap() {
+            wish[key] = value.clone();
+        }
+        let wish = serde_json::from_value(wish).map_err(|error| error.to_string())?;
+        Authorization::check(wish, &UrlPolicy::default())
+            .map_err(|bad| format!("{}: {bad}", bad.field()))
+    }
+
+    #[test]
+    fn the_header_is_the_usual_way_and_the_secret_is_not_shown() {
+        let authorization = check(json!({})).unwrap();
+        assert_eq!(authorization.mode, CredentialsMode::Header);
+        assert_eq!(authorization.expose_secret(), "hush");
+        let shown = format!(
+            "{authorization:?}{}",
+            serde_json::to_string(&authorization.redacted()).unwrap()
+        );
+        assert!(!shown.contains("hush"), "{shown}");
+        assert_eq!(
+            check(json!({"mode": "body", "scope": "a b"})).unwrap().mode,
+            CredentialsMode::Body
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        for (change, problem) in [
+            (json!({"type": "basic"}), "unknown variant `basic`"),
+            (
+                json!({"clientId": ""}),
+                "authorization.clientId: must have 1",
+            ),
+            (
+                json!({"clientSecret": "x".repeat(2049)}),
+                "authorization.clientSecret: must have 1",
+            ),
+            (json!({"scope": ""}), "authorization.scope: must have 1"),
+            (
+                json!({"provider": "https://10.0.0.1/"}),
+                "authorization.provider: must not point",
+            ),
+            (
+                json!({"provider": "ftp://example.com/"}),
+                "authorization.provider: must use https",
+            ),
+            (json!({"mode": "query"}), "unknown variant `query`"),
+            (json!({"extra": 1}), "unknown field `extra`"),
+        ] {
+            let error = check(change).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The JSON that publishers send.
+
+use serde_json::{Number, Value};
+
+/// The largest publication, in bytes.
+pub const MAX_LENGTH: usize = 1024 * 1024;
+
+/// A publication that is JSON, with the text that it was published as. The text is
+/// what subscribers get: numbers, order and spaces are the publisher's.
+#[derive(Debug, Clone)]
+pub struct Document {
+    text: String,
+    value: Value,
+    exact: bool,
+}
+
+/// Why a publication was refused; the text is for the publisher.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadDocument {
+    /// It has more than [`MAX_LENGTH`] bytes.
+    #[error("the body must have at most {MAX_LENGTH} bytes")]
+    TooLong,
+    /// It is not JSON, or nests deeper than 128 levels.
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+}
+
+impl Document {
+    /// Reads a publication.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadDocument> {
+        if bytes.len() > MAX_LENGTH {
+            return Err(BadDocument::TooLong);
+        }
+        let not_json = |cause: &dyn ToString| BadDocument::NotJson(cause.to_string());
+        let text = std::str::from_utf8(bytes).map_err(|cause| not_json(&cause))?;
+        let value = serde_json::from_str(text).map_err(|cause| not_json(&cause))?;
+        Ok(Self {
+            text: text.to_owned(),
+            value,
+            exact: numbers(text).all(is_exact),
+        })
+    }
+
+    /// The text as it was published.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it says.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Whether [`Self::value`] says all of it: false when a number has more digits than
+    /// a 64-bit integer or float can hold.
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+}
+
+/// The numbers in a text that is JSON.
+fn numbers(json: &str) -> impl Iterator<Item = &str> {
+    // Outside of strings, every other character than these ends or begins a token.
+    outside_strings(json)
+        .flat_map(|part| {
+            part.split(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'))
+        })
+        .filter(|token| token.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+}
+
+/// The parts of a text that is JSON between its strings.
+fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(json);
+    std::iter::from_fn(move || {
+        let (part, behind) = match rest?.split_once('"') {
+            Some((part, behind)) => (part, Some(behind)),
+            None => (rest?, None),
+        };
+        rest = behind.and_then(after_string);
+        Some(part)
+    })
+}
+
+/// What stands behind the quote that ends a string.
+fn after_string(text: &str) -> Option<&str> {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })?;
+    text.get(end + 1..)
+}
+
+/// Whether a 64-bit integer or float holds the number as it is written. Every float
+/// tells 15 digits apart; the longer ones that programs write are read back to the
+/// same digits.
+fn is_exact(number: &str) -> bool {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let written = || Some(number.parse::<Number>().ok()?.to_string());
+    number.parse::<i64>().is_ok()
+        || number.parse::<u64>().is_ok()
+        || digits <= 15
+        || written().as_deref() == Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn exact(text: &str) -> bool {
+        Document::parse(text.as_bytes()).unwrap().is_exact()
+    }
+
+    #[test]
+    fn numbers_that_fit_are_exact() {
+        for text in [
+            "0",
+            "-1",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "0.1",
+            "1e5",
+            "1E+300",
+            "0.30000000000000004",
+            "[1.50, 2.0]",
+            r#"{"123456789012345678901234567890": "12345678901234567890123"}"#,
+            r#""a\"12345678901234567890123\\" "#,
+        ] {
+            assert!(exact(text), "{text}");
+        }
+        for text in [
+            "18446744073709551616",
+            "-9223372036854775809",
+            "0.12345678901234567890",
+            r#"["\\", 123456789012345678901]"#,
+            r#"{"a": {"b": [1, 2, 99999999999999999999]}}"#,
+        ] {
+            assert!(!exact(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for bytes in [
+            &b""[..],
+            b" ",
+            b"{",
+            b"\xff",
+            b"{} {}",
+            b"NaN",
+            b"{\"a\": 1,}",
+        ] {
+            let refused = Document::parse(bytes).unwrap_err();
+            assert!(matches!(refused, BadDocument::NotJson(_)), "{bytes:?}");
+        }
+        assert!(Document::parse("[".repeat(10_000).as_bytes()).is_err());
+        let long = [b' '].repeat(MAX_LENGTH);
+        assert_eq!(
+            Document::parse(&[&long[..], b"1"].concat()).unwrap_err(),
+            BadDocument::TooLong
+        );
+        assert!(Document::parse(&[&long[1..], b"1"].concat()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn floats_as_programs_write_them_are_exact(number: f64) {
+            prop_assume!(number.is_finite());
+            let text = serde_json::to_string(&number).unwrap();
+            prop_assert!(exact(&text), "{}", text);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The events that tell a subscriber what went wrong.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::timestamp::iso_serde;
+
+/// An error event, as it is sent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorEvent<'a> {
+    /// When it happened.
+    #[serde(with = "iso_serde")]
+    pub datetime: OffsetDateTime,
+    /// Who is told.
+    pub subscription_id: &'a str,
+    /// What happened, as a number.
+    pub code: u32,
+    /// What it is about.
+    pub category: &'static str,
+    /// What happened, for people.
+    pub message: &'static str,
+}
+
+impl<'a> ErrorEvent<'a> {
+    /// The topic is gone, and the subscription with it.
+    pub fn topic_not_found(subscription_id: &'a str, datetime: OffsetDateTime) -> Self {
+        Self {
+            datetime,
+            subscription_id,
+            code: 40404,
+            category: "subscription",
+            message: "Topic not found: it was deleted, and this subscription with it",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_written_as_the_protocol_has_it() {
+        let event = ErrorEvent::topic_not_found("s1", OffsetDateTime::UNIX_EPOCH);
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["datetime"], "1970-01-01T00:00:00.000000Z");
+        assert_eq!(
+            (&json["code"], &json["category"]),
+            (&40404.into(), &"subscription".into())
+        );
+        assert_eq!(json["subscriptionId"], "s1");
+    }
+}

@@ -1,0 +1,112 @@
+//! What is told, on its way through queues and tables.
+//!
+//! Compressed, since they are paid for by size. What is still too large for a message
+//! or an item lies in a bucket, and a key stands for it.
+
+use std::io::{Read, Write};
+
+use data_encoding::BASE64;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+
+use crate::document::MAX_LENGTH;
+
+/// The most bytes, compressed, of a payload that travels by itself. Ten in Base64 fit
+/// into one batch of SQS (1 MiB), and several into an item of DynamoDB (400 KB).
+pub const MAX_INLINE: usize = 64 * 1024;
+
+/// A payload, or where it lies.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// The payload itself: gzip in Base64.
+    Inline(String),
+    /// The key of an object that holds its gzip.
+    Stored(String),
+}
+
+/// The compressed bytes are not those of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a payload is not written as it should be")]
+pub struct Damaged;
+
+/// The gzip of a payload.
+pub fn compress(payload: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing into memory doesn't fail.
+    let _ = encoder.write_all(payload);
+    encoder.finish().unwrap_or_default()
+}
+
+/// The payload of a gzip.
+///
+/// # Errors
+/// When it is none, or more than a payload may be.
+pub fn decompress(gzip: &[u8]) -> Result<Vec<u8>, Damaged> {
+    // A patch or an error is never longer than the longest document.
+    let most = u64::try_from(MAX_LENGTH).map_err(|_| Damaged)?;
+    let mut payload = Vec::new();
+    GzDecoder::new(gzip)
+        .take(most + 1)
+        .read_to_end(&mut payload)
+        .map_err(|_| Damaged)?;
+    if payload.len() > MAX_LENGTH {
+        return Err(Damaged);
+    }
+    Ok(payload)
+}
+
+impl Payload {
+    /// A payload that travels by itself.
+    pub fn inline(gzip: &[u8]) -> Self {
+        Self::Inline(BASE64.encode(gzip))
+    }
+
+    /// The gzip of a payload that travels by itself.
+    ///
+    /// # Errors
+    /// When it is not Base64.
+    pub fn unpack(base64: &str) -> Result<Vec<u8>, Damaged> {
+        decompress(&BASE64.decode(base64.as_bytes()).map_err(|_| Damaged)?)
+    }
+}
+
+/// Payloads are nobody's business but the subscriber's.
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inline(text) => write!(f, "Inline({} characters)", text.len()),
+            Self::Stored(key) => write!(f, "Stored({key})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_payload_comes_out_as_it_went_in(payload: Vec<u8>) {
+            let Payload::Inline(text) = Payload::inline(&compress(&payload)) else {
+                panic!("it was put inline");
+            };
+            prop_assert_eq!(Payload::unpack(&text).unwrap(), payload);
+        }
+    }
+
+    #[test]
+    fn what_is_no_payload_is_an_error() {
+        assert_eq!(decompress(b"no gzip"), Err(Damaged));
+        assert_eq!(Payload::unpack("?"), Err(Damaged));
+        assert_eq!(
+            decompress(&compress(&vec![0; MAX_LENGTH + 1])),
+            Err(Damaged)
+        );
+        assert!(decompress(&compress(&vec![0; MAX_LENGTH])).is_ok());
+    }
+}

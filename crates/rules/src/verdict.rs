@@ -1,0 +1,94 @@
+//! What an answer means for a delivery.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::retry_after::retry_after;
+
+/// What an exchange came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The endpoint has it: a 2xx.
+    Delivered,
+    /// The endpoint wants no more: a 410.
+    Gone,
+    /// It is to be tried again.
+    Failed {
+        /// How long the endpoint asked to be left alone, if it did: with a 429 or 503.
+        leave_alone: Option<Duration>,
+    },
+}
+
+/// What an answer means. Redirects are not followed: a URL that has moved is for its
+/// owner to register.
+pub fn verdict(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Verdict {
+    if status.is_success() {
+        return Verdict::Delivered;
+    }
+    if status == StatusCode::GONE {
+        return Verdict::Gone;
+    }
+    let asks = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let leave_alone = headers
+        .get(header::RETRY_AFTER)
+        .filter(|_| asks)
+        .and_then(|value| retry_after(value.to_str().ok()?, now));
+    Verdict::Failed { leave_alone }
+}
+
+/// A status that is no success, as protocol B writes it: `404 NOT_FOUND`.
+pub fn status_message(status: StatusCode) -> String {
+    let name = status
+        .canonical_reason()
+        .unwrap_or("UNKNOWN")
+        .to_uppercase()
+        .replace([' ', '-'], "_")
+        .replace('\'', "");
+    format!("{} {name}", status.as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn of(status: u16, retry_after: Option<&str>) -> Verdict {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        verdict(status, &headers, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn answers_mean_what_the_protocol_says() {
+        let again = |seconds: Option<u64>| Verdict::Failed {
+            leave_alone: seconds.map(Duration::from_secs),
+        };
+        for status in [200, 201, 202, 204, 299] {
+            assert_eq!(of(status, None), Verdict::Delivered);
+        }
+        assert_eq!(of(410, None), Verdict::Gone);
+        for status in [301, 302, 308, 400, 401, 404, 408, 429, 500, 503, 599] {
+            assert_eq!(of(status, None), again(None));
+        }
+        assert_eq!(of(429, Some("7")), again(Some(7)));
+        assert_eq!(of(503, Some("9")), again(Some(9)));
+        assert_eq!(of(503, Some("soon")), again(None));
+        assert_eq!(of(500, Some("9")), again(None));
+    }
+
+    #[test]
+    fn a_status_has_a_name() {
+        let message = |code| status_message(StatusCode::from_u16(code).unwrap());
+        assert_eq!(message(404), "404 NOT_FOUND");
+        assert_eq!(message(418), "418 IM_A_TEAPOT");
+        assert_eq!(message(599), "599 UNKNOWN");
+    }
+}

@@ -1,0 +1,196 @@
+//! The Deliveries table: which deliveries of events have arrived.
+//!
+//! Key `delivery_id`. A mark is written with the exchange that succeeded, and kept as
+//! long as events are, so that a message that comes twice, a redriven one and a replay
+//! send only what has not arrived.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use serde_dynamo::aws_sdk_dynamodb_1::from_item;
+use time::{Duration, OffsetDateTime};
+
+use crate::exchanges::{Exchange, Exchanges};
+use crate::subscriptions::Subscription;
+use crate::{StoreError, Subscriptions};
+
+/// The most items of one BatchWriteItem.
+const BATCH: usize = 25;
+/// How often items that DynamoDB left out of a batch are asked for or written again.
+const ATTEMPTS: u32 = 5;
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The exchange.
+    pub exchange: Exchange,
+    /// Whether to mark the delivery as arrived.
+    pub arrived: bool,
+}
+
+/// What is known before an attempt.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The subscriptions that exist, by their ids.
+    pub subscriptions: HashMap<String, Subscription>,
+    /// The deliveries that have arrived.
+    pub arrived: HashSet<String>,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Deliveries {
+    db: DynamoDb,
+    table: String,
+    kept: Duration,
+    subscriptions: Subscriptions,
+    exchanges: Exchanges,
+}
+
+impl Deliveries {
+    /// The table of this name, whose items are kept so long, beside the tables that are
+    /// read and written with it.
+    pub fn new(
+        db: DynamoDb,
+        table: String,
+        kept: Duration,
+        subscriptions: Subscriptions,
+        exchanges: Exchanges,
+    ) -> Self {
+        Self {
+            db,
+            table,
+            kept,
+            subscriptions,
+            exchanges,
+        }
+    }
+
+    /// Which of these subscriptions exist, and which of these deliveries have arrived,
+    /// for at most 50 deliveries at once.
+    pub async fn look_up(
+        &self,
+        subscription_ids: HashSet<&str>,
+        delivery_ids: HashSet<String>,
+    ) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        let mut wanted = HashMap::from([
+            (
+                self.subscriptions.table().to_owned(),
+                keys("subscription_id", subscription_ids.iter().copied())?,
+            ),
+            (
+                self.table.clone(),
+                keys("delivery_id", delivery_ids.iter().map(String::as_str))?,
+            ),
+        ]);
+        wanted.retain(|_, keys| !keys.keys.is_empty());
+        for _ in 0..ATTEMPTS {
+            if wanted.is_empty() {
+                return Ok(known);
+            }
+            let answer = self
+                .db
+                .batch_get_item()
+                .set_request_items(Some(wanted))
+                .send()
+                .await?;
+            for (table, items) in answer.responses.unwrap_or_default() {
+                for item in items {
+                    if table == self.table {
+                        known.arrived.extend(text(&item, "delivery_id"));
+                    } else {
+                        let subscription: Subscription = from_item(item)?;
+                        known
+                            .subscriptions
+                            .insert(subscription.subscription_id.clone(), subscription);
+                    }
+                }
+            }
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+        }
+        Err(StoreError::DynamoDb(
+            "throttled: keys were left out".to_owned(),
+        ))
+    }
+
+    /// Records attempts, and which deliveries have arrived.
+    pub async fn record(
+        &self,
+        attempts: &[Attempt],
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let expires_at = (now + self.kept).unix_timestamp().to_string();
+        let mut writes = Vec::new();
+        for attempt in attempts {
+            let exchange = self.exchanges.item(&attempt.exchange)?;
+            writes.push((self.exchanges.table(), put(exchange)?));
+            if attempt.arrived {
+                let id = attempt.exchange.pipeline_id.clone();
+                let mark = HashMap::from([
+                    ("delivery_id".to_owned(), AttributeValue::S(id)),
+                    (
+                        "expires_at".to_owned(),
+                        AttributeValue::N(expires_at.clone()),
+                    ),
+                ]);
+                writes.push((self.table.as_str(), put(mark)?));
+            }
+        }
+        for batch in writes.chunks(BATCH) {
+            let mut requests: HashMap<String, Vec<WriteRequest>> = HashMap::new();
+            for (table, write) in batch {
+                requests
+                    .entry((*table).to_owned())
+                    .or_default()
+                    .push(write.clone());
+            }
+            self.write(requests).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        mut requests: HashMap<String, Vec<WriteRequest>>,
+    ) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let answer = self
+                .db
+                .batch_write_item()
+                .set_request_items(Some(requests))
+                .send()
+                .await?;
+            requests = answer.unprocessed_items.unwrap_or_default();
+            if requests.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::DynamoDb(
+            "throttled: items were left out".to_owned(),
+        ))
+    }
+}
+
+fn keys<'a>(
+    name: &str,
+    values: impl Iterator<Item = &'a str>,
+) -> Result<KeysAndAttributes, StoreError> {
+    let keys = values
+        .map(|value| HashMap::from([(name.to_owned(), AttributeValue::S(value.to_owned()))]))
+        .collect();
+    Ok(KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .consistent_read(true)
+        .build()?)
+}
+
+fn put(item: HashMap<String, AttributeValue>) -> Result<WriteRequest, StoreError> {
+    let put = PutRequest::builder().set_item(Some(item)).build()?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}
+
+fn text(item: &HashMap<String, AttributeValue>, name: &str) -> Option<String> {
+    item.get(name)?.as_s().ok().cloned()
+}

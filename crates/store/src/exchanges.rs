@@ -1,0 +1,163 @@
+//! The Exchanges table: every request to an endpoint, with its answer.
+//!
+//! Key `subscription_id`, `exchange_id` (the time of the request, then what makes it
+//! unique), so that a stretch of time is a range of keys.
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::types::AttributeValue;
+use bellwire_rules::timestamp::{self, iso_serde};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_items, to_item};
+use std::collections::{BTreeMap, HashMap};
+use time::{Duration, OffsetDateTime};
+
+use crate::StoreError;
+
+/// An exchange, as its subscriber sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exchange {
+    /// The subscription.
+    pub subscription_id: String,
+    /// The delivery, the same over its retries.
+    pub pipeline_id: String,
+    /// What was sent: `snapshot`, `patch`, `event` or `error`.
+    pub event_type: String,
+    /// When.
+    #[serde(with = "iso_serde")]
+    pub request_datetime: OffsetDateTime,
+    /// How long it took: an ISO 8601 duration.
+    pub request_duration: String,
+    /// Where to.
+    pub request_url: String,
+    /// The headers, secrets redacted.
+    pub request_headers: BTreeMap<String, String>,
+    /// Which retry it was, from 1; missing for a first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_retry_attempts: Option<usize>,
+    /// How many retries there are; missing for a first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_retry_max_attempts: Option<usize>,
+    /// The status of the answer, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_code: Option<u16>,
+    /// The headers of the answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub response_headers: BTreeMap<String, String>,
+    /// The beginning of the answer's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<String>,
+    /// How large the answer's body is, with the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_size: Option<String>,
+    /// Why it is no success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Item {
+    subscription_id: String,
+    exchange_id: String,
+    /// The exchange in JSON: nothing in it is ever asked for by itself.
+    exchange: String,
+    expires_at: i64,
+}
+
+/// Exchanges in the order of their requests, and where to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Slice {
+    /// The exchanges.
+    pub exchanges: Vec<Exchange>,
+    /// The key of the last one, when there may be more.
+    pub more_after: Option<String>,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Exchanges {
+    db: DynamoDb,
+    table: String,
+    kept: Duration,
+}
+
+impl Exchanges {
+    /// The table of this name, whose items are kept so long.
+    pub fn new(db: DynamoDb, table: String, kept: Duration) -> Self {
+        Self { db, table, kept }
+    }
+
+    /// The name of the table.
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The item of an exchange.
+    pub(crate) fn item(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<HashMap<String, AttributeValue>, StoreError> {
+        let unique = format!(
+            "{}#{}",
+            exchange.pipeline_id,
+            exchange.request_retry_attempts.unwrap_or(0)
+        );
+        Ok(to_item(Item {
+            subscription_id: exchange.subscription_id.clone(),
+            exchange_id: exchange_id(exchange.request_datetime, &unique),
+            exchange: serde_json::to_string(exchange)?,
+            expires_at: (exchange.request_datetime + self.kept).unix_timestamp(),
+        })?)
+    }
+
+    /// A subscription's exchanges whose requests were sent from `start` to `end`, after
+    /// the one whose key is `after`. Reads at most 1 MB, the most that one query reads.
+    pub async fn between(
+        &self,
+        subscription_id: &str,
+        start: OffsetDateTime,
+        end: OffsetDateTime,
+        after: Option<String>,
+    ) -> Result<Slice, StoreError> {
+        // The next text behind `after`.
+        let behind = after.map(|after| after + "\0").unwrap_or_default();
+        let from = exchange_id(start, "").max(behind);
+        // Behind every id of the last moment.
+        let to = exchange_id(end, "~");
+        if from > to {
+            return Ok(Slice::default());
+        }
+        let answer = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression(
+                "subscription_id = :subscription AND exchange_id BETWEEN :from AND :to",
+            )
+            .expression_attribute_values(
+                ":subscription",
+                AttributeValue::S(subscription_id.to_owned()),
+            )
+            .expression_attribute_values(":from", AttributeValue::S(from))
+            .expression_attribute_values(":to", AttributeValue::S(to))
+            .send()
+            .await?;
+        let more_after = answer
+            .last_evaluated_key
+            .as_ref()
+            .and_then(|key| key.get("exchange_id")?.as_s().ok().cloned());
+        let items: Vec<Item> = from_items(answer.items.unwrap_or_default())?;
+        let exchanges = items
+            .iter()
+            .map(|item| serde_json::from_str(&item.exchange))
+            .collect::<Result<_, _>>()?;
+        Ok(Slice {
+            exchanges,
+            more_after,
+        })
+    }
+}
+
+fn exchange_id(at: OffsetDateTime, unique: &str) -> String {
+    format!("{}#{unique}", timestamp::iso(at))
+}

@@ -1,0 +1,124 @@
+//! The versions of a topic's document.
+
+use bellwire_payloads::Kept;
+use bellwire_rules::document::Document;
+use bellwire_rules::patch::{self, Change};
+use bellwire_rules::payload::Payload;
+use bellwire_store::events::{Committed, Version};
+use lambda_runtime::Error;
+use time::OffsetDateTime;
+
+use crate::Function;
+
+/// How often a publication is tried that others get in the way of. None does, but for
+/// the same message delivered twice.
+const ATTEMPTS: usize = 5;
+
+/// A publication as a version of its topic's document.
+pub struct Versioned {
+    /// The version.
+    pub version: u64,
+    /// The document before it.
+    pub superseded: Option<Payload>,
+}
+
+impl Function {
+    /// Makes a publication the next version of its topic's document. Returns the version,
+    /// or `None` when it is what the document is already. A publication that was committed
+    /// before keeps its version.
+    pub async fn commit_document(
+        &self,
+        topic_id: &str,
+        publication_id: &str,
+        accepted_at: OffsetDateTime,
+        payload: Payload,
+    ) -> Result<Option<Versioned>, Error> {
+        let new = self.read(&payload).await?;
+        for _ in 0..ATTEMPTS {
+            let now = OffsetDateTime::now_utc();
+            let current = self.events.latest(topic_id).await?;
+            let change = match &current {
+                Some(current) => patch::change(&self.read(&current.snapshot).await?, &new)?,
+                None => Change::Snapshot,
+            };
+            let patch = match change {
+                Change::None => {
+                    let noted = self
+                        .events
+                        .note_unchanged(topic_id, publication_id, now)
+                        .await?;
+                    if let Committed::Before(version) = noted {
+                        return self.committed_before(topic_id, version).await;
+                    }
+                    self.payloads.retire(&payload).await?;
+                    return Ok(None);
+                }
+                Change::Snapshot => None,
+                Change::Patch(patch) => {
+                    let id = format!("{publication_id}.patch");
+                    let patch = patch.as_bytes();
+                    Some(self.payloads.keep(&id, patch, Kept::LikeEvents).await?)
+                }
+            };
+            let previous = current.as_ref().map(|current| current.version);
+            let next = Version {
+                version: previous.unwrap_or(0) + 1,
+                accepted_at,
+                snapshot: payload.clone(),
+                patch,
+            };
+            let committed = self
+                .events
+                .commit(topic_id, publication_id, &next, previous, now)
+                .await?;
+            match committed {
+                Committed::Done => {
+                    return Ok(Some(Versioned {
+                        version: next.version,
+                        superseded: current.map(|current| current.snapshot),
+                    }));
+                }
+                Committed::Before(version) => {
+                    return self.committed_before(topic_id, version).await;
+                }
+                Committed::Overtaken => {}
+            }
+        }
+        Err("other publications got in the way too often".into())
+    }
+
+    async fn committed_before(
+        &self,
+        topic_id: &str,
+        version: Option<u64>,
+    ) -> Result<Option<Versioned>, Error> {
+        let Some(version) = version else {
+            return Ok(None);
+        };
+        let before = self
+            .events
+            .version(topic_id, version.saturating_sub(1))
+            .await?;
+        Ok(Some(Versioned {
+            version,
+            superseded: before.map(|before| before.snapshot),
+        }))
+    }
+
+    /// Lets go of the document of a deleted topic.
+    pub async fn forget_document(&self, topic_id: &str) -> Result<(), Error> {
+        let Some(last) = self.events.latest(topic_id).await? else {
+            return Ok(());
+        };
+        let now = OffsetDateTime::now_utc();
+        self.events
+            .expire_latest(topic_id, last.version, now)
+            .await?;
+        self.payloads.retire(&last.snapshot).await?;
+        Ok(())
+    }
+
+    async fn read(&self, payload: &Payload) -> Result<Document, Error> {
+        Ok(Document::parse(&self.payloads.read(payload).await?)?)
+    }
+}

@@ -1,0 +1,68 @@
+//! One publication.
+
+use bellwire_queues::{Announcement, Publication, Told, Work};
+use bellwire_store::events::Event;
+use lambda_runtime::Error;
+use time::OffsetDateTime;
+
+use crate::Function;
+
+impl Function {
+    /// Puts a publication on record and has it told. To do so again tells the same again.
+    pub async fn commit(&self, publication: Publication) -> Result<(), Error> {
+        let Publication {
+            event_id,
+            topic_id,
+            accepted_at,
+            work,
+        } = publication;
+        let tell = async |told| {
+            let announcement = Announcement { accepted_at, told };
+            self.audience.tell(&topic_id, announcement).await
+        };
+        match work {
+            Work::Document { payload } => {
+                let committed = self
+                    .commit_document(&topic_id, &event_id, accepted_at, payload)
+                    .await?;
+                let Some(committed) = committed else {
+                    tracing::info!("the document is what it was");
+                    return Ok(());
+                };
+                let version = committed.version;
+                tell(Told::Document { version }).await?;
+                if let Some(superseded) = committed.superseded {
+                    self.payloads.retire(&superseded).await?;
+                }
+                tracing::info!(version, "document committed");
+            }
+            Work::Event {
+                payload,
+                repeatable,
+            } => {
+                let event = Event {
+                    event_id: event_id.clone(),
+                    accepted_at,
+                    payload: payload.clone(),
+                };
+                let now = OffsetDateTime::now_utc();
+                if repeatable {
+                    if !self.events.record_once(&topic_id, &event, now).await? {
+                        tracing::info!("event has been published before");
+                        return Ok(());
+                    }
+                } else {
+                    self.events.record(&topic_id, &event, now).await?;
+                }
+                tell(Told::Event { event_id, payload }).await?;
+                tracing::info!("event committed");
+            }
+            Work::TopicDeleted => {
+                tell(Told::TopicDeleted { event_id }).await?;
+                self.forget_document(&topic_id).await?;
+                tracing::info!("topic deleted");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! One attempt: the request, what came of it, and its record.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use bellwire_outbound::{Answer, Exchange, Sender};
+use bellwire_queues::EventType;
+use bellwire_rules::timestamp::iso_duration;
+use bellwire_rules::verdict::{Verdict, status_message, verdict};
+use bellwire_store::exchanges::Exchange as Record;
+use bellwire_store::subscriptions::Subscription;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use time::OffsetDateTime;
+
+use crate::access_token::{AccessTokens, TokenRefused};
+
+const REDACTED: &str = "[redacted]";
+/// The most headers of an answer that are recorded, and the most characters of each.
+const MAX_HEADERS: usize = 64;
+const MAX_HEADER_LENGTH: usize = 1024;
+
+/// What is sent to an endpoint.
+#[derive(Clone, Debug)]
+pub struct Letter<'a> {
+    /// To whom.
+    pub subscription: &'a Subscription,
+    /// The delivery.
+    pub delivery_id: String,
+    /// The event.
+    pub event_id: String,
+    /// What the body is.
+    pub event_type: EventType,
+    /// The body.
+    pub body: Bytes,
+    /// How many attempts have failed before.
+    pub attempt: usize,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub struct Sent {
+    /// What it means.
+    pub verdict: Verdict,
+    /// Its record.
+    pub record: Record,
+}
+
+/// Sends letters.
+#[derive(Debug)]
+pub struct Post {
+    sender: Sender,
+    access_tokens: AccessTokens,
+    retries: usize,
+}
+
+/// A request can't be made as it should be: a defect of ours, or a damaged item.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsendable {
+    /// The secret.
+    #[error(transparent)]
+    Secret(#[from] bellwire_rules::signature::BadSigningSecret),
+    /// A header's name.
+    #[error(transparent)]
+    Name(#[from] http::header::InvalidHeaderName),
+    /// A header's value.
+    #[error(transparent)]
+    Value(#[from] http::header::InvalidHeaderValue),
+}
+
+impl Post {
+    /// By this sender, where a delivery has so many retries.
+    pub fn new(sender: Sender, retries: usize) -> Self {
+        Self {
+            access_tokens: AccessTokens::new(sender.clone()),
+            sender,
+            retries,
+        }
+    }
+
+    /// Sends a letter, once.
+    pub async fn send(&self, letter: Letter<'_>) -> Result<Sent, Unsendable> {
+        let subscription = letter.subscription;
+        let sent_at = OffsetDateTime::now_utc();
+        let own = own_headers(&letter, sent_at)?;
+        let mut headers = own.clone();
+        for (name, value) in subscription.webhook_headers.expose() {
+            headers.insert(HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
+        }
+        let mut record = self.record(&letter, &own, sent_at);
+        if let Some(authorization) = &subscription.authorization {
+            match self.access_tokens.get(authorization).await {
+                Ok(token) => {
+                    headers.insert(AUTHORIZATION, format!("Bearer {token}").parse()?);
+                }
+                Err(TokenRefused(reason)) => {
+                    record.error_message = Some(format!("no access token: {reason}"));
+                    let verdict = Verdict::Failed { leave_alone: None };
+                    return Ok(Sent { verdict, record });
+                }
+            }
+        }
+        let url = &subscription.webhook_url;
+        let exchange = self.sender.post(url, headers, letter.body).await;
+        if let (Ok(answer), Some(authorization)) = (&exchange.outcome, &subscription.authorization)
+            && answer.status == http::StatusCode::UNAUTHORIZED
+        {
+            self.access_tokens.forget(authorization).await;
+        }
+        Ok(Sent {
+            verdict: judge(&exchange),
+            record: complete(record, exchange),
+        })
+    }
+
+    /// The record of a request that is about to be sent.
+    fn record(&self, letter: &Letter<'_>, own: &HeaderMap, sent_at: OffsetDateTime) -> Record {
+        let subscription = letter.subscription;
+        let mut shown: BTreeMap<String, String> = own.iter().map(shown_header).collect();
+        let secret = subscription.webhook_headers.redacted();
+        shown.extend(
+            secret
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        if subscription.authorization.is_some() {
+            shown.insert("authorization".to_owned(), REDACTED.to_owned());
+        }
+        let retry = (letter.attempt > 0).then_some(letter.attempt);
+        Record {
+            subscription_id: subscription.subscription_id.clone(),
+            pipeline_id: letter.delivery_id.clone(),
+            event_type: letter.event_type.as_str().to_owned(),
+            request_datetime: sent_at,
+            request_duration: iso_duration(std::time::Duration::ZERO),
+            request_url: subscription.webhook_url.clone(),
+            request_headers: shown,
+            request_retry_attempts: retry,
+            request_retry_max_attempts: retry.map(|_| self.retries),
+            response_code: None,
+            response_headers: BTreeMap::new(),
+            response_body: None,
+            response_size: None,
+            error_message: None,
+        }
+    }
+}
+
+/// The headers that are ours.
+fn own_headers(letter: &Letter<'_>, sent_at: OffsetDateTime) -> Result<HeaderMap, Unsendable> {
+    let id = &letter.delivery_id;
+    let signature = letter
+        .subscription
+        .secrets
+        .sign(id, sent_at, &letter.body)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static("Bellwire"));
+    for (name, value) in [
+        ("webhook-id", id.as_str()),
+        ("webhook-timestamp", &sent_at.unix_timestamp().to_string()),
+        ("webhook-signature", &signature),
+        (
+            "x-axway-streams-subscription-id",
+            &letter.subscription.subscription_id,
+        ),
+        ("x-axway-streams-topic-id", &letter.subscription.topic_id),
+        ("x-axway-streams-event-id", &letter.event_id),
+        ("x-axway-streams-event-type", letter.event_type.as_str()),
+        ("x-bellwire-attempt", &(letter.attempt + 1).to_string()),
+    ] {
+        headers.insert(HeaderName::from_static(name), value.parse()?);
+    }
+    Ok(headers)
+}
+
+fn judge(exchange: &Exchange) -> Verdict {
+    match &exchange.outcome {
+        Ok(answer) => verdict(answer.status, &answer.headers, SystemTime::now()),
+        Err(_) => Verdict::Failed { leave_alone: None },
+    }
+}
+
+/// The record with what came of the request.
+fn complete(record: Record, exchange: Exchange) -> Record {
+    let request_duration = iso_duration(exchange.duration);
+    match exchange.outcome {
+        Err(failure) => Record {
+            request_duration,
+            error_message: Some(failure.to_string()),
+            ..record
+        },
+        Ok(answer) => Record {
+            request_duration,
+            response_code: Some(answer.status.as_u16()),
+            response_size: size(&answer).map(|bytes| format!("{bytes}B")),
+            response_headers: answer
+                .headers
+                .iter()
+                .take(MAX_HEADERS)
+                .map(shown_header)
+                .collect(),
+            response_body: Some(String::from_utf8_lossy(&answer.body).into_owned())
+                .filter(|body| !body.is_empty()),
+            error_message: (!answer.status.is_success()).then(|| status_message(answer.status)),
+            ..record
+        },
+    }
+}
+
+/// How long the body of an answer is; unknown when it was cut and doesn't say.
+fn size(answer: &Answer) -> Option<usize> {
+    if answer.cut {
+        answer
+            .headers
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    } else {
+        Some(answer.body.len())
+    }
+}
+
+fn shown_header((name, value): (&HeaderName, &HeaderValue)) -> (String, String) {
+    let value = String::from_utf8_lossy(value.as_bytes());
+    (
+        name.to_string(),
+        value.chars().take(MAX_HEADER_LENGTH).collect(),
+    )
+}

@@ -1,0 +1,105 @@
+//! What is sent, read once for many deliveries.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bellwire_payloads::{PayloadError, Payloads};
+use bellwire_rules::payload::Payload;
+use bellwire_store::events::Version;
+use bellwire_store::{Events, StoreError};
+use bytes::Bytes;
+
+/// How many bytes are remembered, at most.
+const REMEMBERED: usize = 16 * 1024 * 1024;
+
+/// The versions of documents, and the payloads of all.
+#[derive(Debug)]
+pub struct Bodies {
+    events: Events,
+    payloads: Payloads,
+    known: Mutex<Memory>,
+}
+
+/// What was read of late. Neither versions nor payloads ever change.
+#[derive(Debug, Default)]
+struct Memory {
+    versions: HashMap<(String, u64), Arc<Version>>,
+    stored: HashMap<String, Bytes>,
+    size: usize,
+}
+
+impl Bodies {
+    /// From this table and this bucket.
+    pub fn new(events: Events, payloads: Payloads) -> Self {
+        Self {
+            events,
+            payloads,
+            known: Mutex::default(),
+        }
+    }
+
+    /// A version of a topic's document; `None` when it has expired.
+    pub async fn version(
+        &self,
+        topic_id: &str,
+        version: u64,
+    ) -> Result<Option<Arc<Version>>, StoreError> {
+        let key = (topic_id.to_owned(), version);
+        let remembered = self.memory(|memory| memory.versions.get(&key).cloned());
+        if remembered.is_some() {
+            return Ok(remembered);
+        }
+        let Some(found) = self.events.version(topic_id, version).await? else {
+            return Ok(None);
+        };
+        let found = Arc::new(found);
+        let size = inline_length(&found.snapshot) + found.patch.as_ref().map_or(0, inline_length);
+        self.memory(|memory| {
+            memory.make_room(size);
+            memory.versions.insert(key, Arc::clone(&found));
+        });
+        Ok(Some(found))
+    }
+
+    /// The newest version of a topic's document.
+    pub async fn latest(&self, topic_id: &str) -> Result<Option<Arc<Version>>, StoreError> {
+        Ok(self.events.latest(topic_id).await?.map(Arc::new))
+    }
+
+    /// The bytes of a payload.
+    pub async fn read(&self, payload: &Payload) -> Result<Bytes, PayloadError> {
+        let Payload::Stored(key) = payload else {
+            return Ok(self.payloads.read(payload).await?.into());
+        };
+        if let Some(bytes) = self.memory(|memory| memory.stored.get(key).cloned()) {
+            return Ok(bytes);
+        }
+        let bytes = Bytes::from(self.payloads.read(payload).await?);
+        self.memory(|memory| {
+            memory.make_room(bytes.len());
+            memory.stored.insert(key.clone(), bytes.clone());
+        });
+        Ok(bytes)
+    }
+
+    fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
+        work(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Memory {
+    /// Forgets everything when it would become too much.
+    fn make_room(&mut self, size: usize) {
+        if self.size + size > REMEMBERED {
+            *self = Self::default();
+        }
+        self.size += size;
+    }
+}
+
+fn inline_length(payload: &Payload) -> usize {
+    match payload {
+        Payload::Inline(text) => text.len(),
+        Payload::Stored(key) => key.len(),
+    }
+}

@@ -1,0 +1,149 @@
+//! What stands for itself: events, tests, and the end of a topic. Each delivery is sent in
+//! parallel with the others and retried by itself, in no order.
+
+use bellwire_queues::{Delivery, EventType, Told};
+use bellwire_rules::delivery_id::delivery_id;
+use bellwire_rules::error_event::ErrorEvent;
+use bellwire_rules::verdict::Verdict;
+use bellwire_store::deliveries::{Attempt, Known};
+use bellwire_store::subscriptions::{DisabledReason, Subscription};
+use bytes::Bytes;
+use lambda_runtime::Error;
+use time::OffsetDateTime;
+
+use crate::attempt::Letter;
+use crate::retries::Next;
+use crate::{Batch, Function};
+
+impl Function {
+    /// Sends a delivery, unless it has arrived, and sees to what has to follow.
+    pub async fn tell(
+        &self,
+        delivery: &Delivery,
+        known: &Known,
+        batch: &Batch,
+    ) -> Result<(), Error> {
+        let Some(subscription) = known.subscriptions.get(&delivery.subscription_id) else {
+            tracing::info!("the subscription is gone");
+            return Ok(());
+        };
+        let is_test = matches!(delivery.told, Told::Test { .. });
+        if subscription.disabled.is_some() && !is_test {
+            self.owners.announce(subscription).await?;
+            tracing::info!("the endpoint is disabled");
+            return self.end(delivery, subscription).await;
+        }
+        let letter = self.letter(delivery, subscription).await?;
+        tracing::Span::current().record("delivery", &letter.delivery_id);
+        if known.arrived.contains(&letter.delivery_id) {
+            tracing::info!("it has arrived before");
+            return self.end(delivery, subscription).await;
+        }
+        let sent = self.post.send(letter).await?;
+        let arrived = sent.verdict == Verdict::Delivered;
+        let reason = sent.record.error_message.clone().unwrap_or_default();
+        let code = sent.record.response_code;
+        tracing::info!(arrived, code, reason, "attempt");
+        batch
+            .metrics
+            .attempt(arrived, delivery.attempt, delivery.accepted_at);
+        batch.recorder.keep(Attempt {
+            exchange: sent.record,
+            arrived: arrived && !is_test,
+        });
+        if is_test {
+            return Ok(());
+        }
+        match sent.verdict {
+            Verdict::Delivered => {
+                if subscription.failing_since.is_some() {
+                    self.subscriptions
+                        .note_success(&subscription.subscription_id)
+                        .await?;
+                }
+                self.end(delivery, subscription).await
+            }
+            Verdict::Gone => {
+                self.owners
+                    .disable(subscription, DisabledReason::Gone)
+                    .await?;
+                self.bury(delivery, &reason, batch).await?;
+                self.end(delivery, subscription).await
+            }
+            Verdict::Failed { leave_alone } => {
+                let now = OffsetDateTime::now_utc();
+                let id = &subscription.subscription_id;
+                let Some(noted) = self.subscriptions.note_failure(id, now).await? else {
+                    return Ok(());
+                };
+                if self.owners.give_up(&noted, now).await? {
+                    self.bury(delivery, &reason, batch).await?;
+                    return self.end(delivery, subscription).await;
+                }
+                match self.retries.next(delivery.attempt, leave_alone) {
+                    Next::In(pause) => {
+                        let next = Delivery {
+                            attempt: delivery.attempt + 1,
+                            ..delivery.clone()
+                        };
+                        self.retries.arrange(&next, pause).await?;
+                        Ok(())
+                    }
+                    Next::Never => {
+                        self.bury(delivery, &reason, batch).await?;
+                        self.end(delivery, subscription).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a delivery among the dead letters.
+    pub async fn bury(
+        &self,
+        delivery: &Delivery,
+        reason: &str,
+        batch: &Batch,
+    ) -> Result<(), Error> {
+        tracing::warn!(reason, "dead letter");
+        batch.metrics.exhausted();
+        let body = serde_json::to_string(delivery)?;
+        let group = Some(delivery.client_id.clone());
+        Ok(self.dead_letters.bury(&body, reason, group, None).await?)
+    }
+
+    /// With the last word on a deleted topic, its subscription ends.
+    async fn end(&self, delivery: &Delivery, subscription: &Subscription) -> Result<(), Error> {
+        if matches!(delivery.told, Told::TopicDeleted { .. }) {
+            self.subscriptions.delete(subscription).await?;
+        }
+        Ok(())
+    }
+
+    async fn letter<'a>(
+        &self,
+        delivery: &Delivery,
+        subscription: &'a Subscription,
+    ) -> Result<Letter<'a>, Error> {
+        let id = &subscription.subscription_id;
+        let (event_id, event_type, body) = match &delivery.told {
+            Told::Event { event_id, payload } | Told::Test { event_id, payload } => {
+                (event_id, EventType::Event, self.bodies.read(payload).await?)
+            }
+            Told::TopicDeleted { event_id } => {
+                let error = ErrorEvent::topic_not_found(id, delivery.accepted_at);
+                let body = Bytes::from(serde_json::to_vec(&error)?);
+                (event_id, EventType::Error, body)
+            }
+            Told::Document { .. } => return Err("documents don't stand for themselves".into()),
+        };
+        Ok(Letter {
+            subscription,
+            delivery_id: delivery_id(event_id, id),
+            event_id: event_id.clone(),
+            event_type,
+            body,
+            attempt: delivery.attempt,
+        })
+    }
+}

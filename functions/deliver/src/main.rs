@@ -1,0 +1,165 @@
+//! `Deliveries` and `Retries`: sends what subscriptions are told to their endpoints.
+//!
+//! A batch is sent concurrently. A message is off its queue once its delivery has
+//! arrived, its retry is arranged, or it is among the dead letters. One that fails for a
+//! reason of ours comes again.
+//!
+//! Two disciplines: what stands for itself is in [`events`], documents in [`documents`].
+
+mod access_token;
+mod attempt;
+mod bodies;
+mod documents;
+mod events;
+mod metrics;
+mod owner;
+mod recorder;
+mod retries;
+mod settings;
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use bellwire_queues::{Delivery, Queue, Told, batch};
+use bellwire_rules::delivery_id::delivery_id;
+use bellwire_runtime::logs;
+use bellwire_store::deliveries::Known;
+use bellwire_store::{Deliveries, Subscriptions};
+use futures_util::future::join_all;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use tracing::Instrument;
+
+use crate::attempt::Post;
+use crate::bodies::Bodies;
+use crate::metrics::Metrics;
+use crate::owner::Owners;
+use crate::recorder::Recorder;
+use crate::retries::Retries;
+use crate::settings::Turns;
+
+/// What the function keeps between batches.
+struct Function {
+    subscriptions: Subscriptions,
+    deliveries: Deliveries,
+    bodies: Bodies,
+    post: Post,
+    retries: Retries,
+    owners: Owners,
+    first_attempts: Queue,
+    dead_letters: Queue,
+    turns: Turns,
+}
+
+/// What a batch shares.
+struct Batch {
+    recorder: Recorder,
+    metrics: Metrics,
+    started: Instant,
+}
+
+/// A message of a batch.
+struct Received {
+    message: SqsMessage,
+    delivery: Result<Delivery, String>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    logs::start();
+    let function = &Function::from_env()?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        Ok::<_, Error>(function.handle(event.payload).await)
+    }))
+    .await
+}
+
+impl Function {
+    async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let received: Vec<Received> = event
+            .records
+            .into_iter()
+            .map(|message| Received {
+                delivery: batch::read(&message),
+                message,
+            })
+            .collect();
+        let (recorder, recording) = recorder::start(&self.deliveries);
+        let batch = Batch {
+            recorder,
+            metrics: Metrics::default(),
+            started: Instant::now(),
+        };
+        let working = async {
+            let known = self.look_up(&received).await;
+            let known = known.as_ref().map_err(ToString::to_string);
+            let sent = received.iter().map(|it| self.work_off(it, &known, &batch));
+            let failed: Vec<String> = join_all(sent).await.into_iter().flatten().collect();
+            // The recording ends when nothing more can come.
+            drop(batch.recorder);
+            (failed, batch.metrics)
+        };
+        let ((failed, metrics), ()) = futures_util::join!(working, recording);
+        metrics.print();
+        batch::failures(failed)
+    }
+
+    /// What has to be known of the batch's events before they are sent.
+    async fn look_up(&self, received: &[Received]) -> Result<Known, Error> {
+        let (mut subscriptions, mut deliveries) = (HashSet::new(), HashSet::new());
+        for delivery in received.iter().flat_map(|it| &it.delivery) {
+            let id = delivery.subscription_id.as_str();
+            match &delivery.told {
+                Told::Document { .. } => continue,
+                Told::Test { .. } => {}
+                Told::Event { event_id, .. } | Told::TopicDeleted { event_id } => {
+                    deliveries.insert(delivery_id(event_id, id));
+                }
+            }
+            subscriptions.insert(id);
+        }
+        Ok(self.deliveries.look_up(subscriptions, deliveries).await?)
+    }
+
+    /// Works off a message. Returns its id if it is to come again.
+    async fn work_off(
+        &self,
+        received: &Received,
+        known: &Result<&Known, String>,
+        batch: &Batch,
+    ) -> Option<String> {
+        let message_id = batch::id(&received.message);
+        let done = match (&received.delivery, known) {
+            (Err(reason), _) => self.bury_unread(&received.message, reason).await,
+            (Ok(delivery), known) => {
+                let span = tracing::info_span!(
+                    "delivery",
+                    subscription = delivery.subscription_id,
+                    client = delivery.client_id,
+                    attempt = delivery.attempt,
+                    delivery = tracing::field::Empty,
+                );
+                let sending = async {
+                    match (&delivery.told, known) {
+                        (Told::Document { version }, _) => {
+                            self.serve(delivery, *version, &message_id, batch).await
+                        }
+                        (_, Ok(known)) => self.tell(delivery, known, batch).await,
+                        (_, Err(cause)) => Err(cause.clone().into()),
+                    }
+                };
+                sending.instrument(span).await
+            }
+        };
+        let cause = done.err()?;
+        tracing::error!(%cause, message = message_id, "delivery failed");
+        Some(message_id)
+    }
+
+    /// Puts a message that is no delivery among the dead letters.
+    async fn bury_unread(&self, message: &SqsMessage, reason: &str) -> Result<(), Error> {
+        tracing::error!(reason, message = message.message_id, "dead letter");
+        let body = message.body.as_deref().unwrap_or_default();
+        Ok(self.dead_letters.bury(body, reason, None, None).await?)
+    }
+}

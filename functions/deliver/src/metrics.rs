@@ -1,0 +1,113 @@
+//! Metrics, in CloudWatch's embedded metric format: a line of the log.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+use time::OffsetDateTime;
+
+/// The most values of one metric in one line.
+const MAX_VALUES: usize = 100;
+
+/// What a batch counts.
+#[derive(Debug, Default)]
+pub struct Metrics(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    deliveries: usize,
+    failures: usize,
+    retries: usize,
+    exhausted: usize,
+    latencies: Vec<i128>,
+}
+
+impl Metrics {
+    /// Counts an attempt, after so many failures, to deliver what was accepted then.
+    pub fn attempt(&self, arrived: bool, failures: usize, accepted_at: OffsetDateTime) {
+        self.count(|counts| {
+            counts.retries += usize::from(failures > 0);
+            if arrived {
+                counts.deliveries += 1;
+                let latency = OffsetDateTime::now_utc() - accepted_at;
+                if counts.latencies.len() < MAX_VALUES {
+                    counts.latencies.push(latency.whole_milliseconds());
+                }
+            } else {
+                counts.failures += 1;
+            }
+        });
+    }
+
+    /// Counts a delivery that is not tried again.
+    pub fn exhausted(&self) {
+        self.count(|counts| counts.exhausted += 1);
+    }
+
+    /// Writes the line, unless nothing was counted.
+    pub fn print(self) {
+        let counts = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if counts.deliveries + counts.failures + counts.exhausted > 0 {
+            println!("{}", line(&counts, OffsetDateTime::now_utc()));
+        }
+    }
+
+    fn count(&self, work: impl FnOnce(&mut Counts)) {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn line(counts: &Counts, now: OffsetDateTime) -> serde_json::Value {
+    let count = |name| json!({"Name": name, "Unit": "Count"});
+    json!({
+        "_aws": {
+            "Timestamp": now.unix_timestamp_nanos() / 1_000_000,
+            "CloudWatchMetrics": [{
+                "Namespace": "Bellwire",
+                "Dimensions": [["Protocol"]],
+                "Metrics": [
+                    count("Deliveries"), count("Failures"), count("Retries"), count("Exhausted"),
+                    {"Name": "Latency", "Unit": "Milliseconds"},
+                ],
+            }],
+        },
+        "Protocol": "streams",
+        "Deliveries": counts.deliveries,
+        "Failures": counts.failures,
+        "Retries": counts.retries,
+        "Exhausted": counts.exhausted,
+        "Latency": counts.latencies,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_that_is_named_is_there() {
+        let metrics = Metrics::default();
+        let accepted_at = OffsetDateTime::now_utc() - time::Duration::seconds(2);
+        metrics.attempt(true, 0, accepted_at);
+        metrics.attempt(false, 1, accepted_at);
+        metrics.exhausted();
+        let line = line(&metrics.0.lock().unwrap(), OffsetDateTime::now_utc());
+        let definition = &line["_aws"]["CloudWatchMetrics"][0];
+        for metric in definition["Metrics"].as_array().unwrap() {
+            assert!(
+                !line[metric["Name"].as_str().unwrap()].is_null(),
+                "{metric}"
+            );
+        }
+        assert_eq!(line["Protocol"], "streams");
+        assert_eq!(
+            (&line["Deliveries"], &line["Failures"]),
+            (&1.into(), &1.into())
+        );
+        assert_eq!(
+            (&line["Retries"], &line["Exhausted"]),
+            (&1.into(), &1.into())
+        );
+        assert!(line["Latency"][0].as_i64().unwrap() >= 2000);
+    }
+}

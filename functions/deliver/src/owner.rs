@@ -1,0 +1,113 @@
+//! Endpoints that are given up, and telling their owners.
+//!
+//! The owner is told by an event on the stack's bus. That it is still to be told is on
+//! record with the endpoint's end, so that a step that dies in between is made good by
+//! the next message for the same endpoint.
+
+use aws_sdk_eventbridge::Client as EventBridge;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use bellwire_rules::timestamp::iso_serde;
+use bellwire_store::Subscriptions;
+use bellwire_store::subscriptions::{Disabled, DisabledReason, Subscription};
+use lambda_runtime::Error;
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+/// The way to the owners of subscriptions.
+#[derive(Debug)]
+pub struct Owners {
+    subscriptions: Subscriptions,
+    bus: EventBridge,
+    bus_name: String,
+    patience: Duration,
+}
+
+/// What an owner is told.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SubscriptionDisabled<'a> {
+    subscription_id: &'a str,
+    client_id: &'a str,
+    topic_id: &'a str,
+    reason: DisabledReason,
+    #[serde(with = "iso_serde")]
+    disabled_at: OffsetDateTime,
+}
+
+impl Owners {
+    /// By way of this bus. An endpoint is given up when it has failed for as long as this.
+    pub fn new(
+        subscriptions: Subscriptions,
+        bus: EventBridge,
+        bus_name: String,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            subscriptions,
+            bus,
+            bus_name,
+            patience,
+        }
+    }
+
+    /// Gives an endpoint up if every attempt has failed for too long. Returns whether it is.
+    pub async fn give_up(
+        &self,
+        subscription: &Subscription,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let hopeless = subscription
+            .failing_since
+            .is_some_and(|since| now - since >= self.patience);
+        if hopeless {
+            self.disable(subscription, DisabledReason::Failing).await?;
+        }
+        Ok(hopeless)
+    }
+
+    /// Sends no more to an endpoint, and tells its owner.
+    pub async fn disable(
+        &self,
+        subscription: &Subscription,
+        reason: DisabledReason,
+    ) -> Result<(), Error> {
+        let disabled = Disabled {
+            reason,
+            at: OffsetDateTime::now_utc(),
+        };
+        let id = &subscription.subscription_id;
+        if let Some(subscription) = self.subscriptions.disable(id, &disabled).await? {
+            tracing::warn!(?reason, "endpoint disabled");
+            self.announce(&subscription).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the owner of a disabled endpoint, if that is still to be done.
+    pub async fn announce(&self, subscription: &Subscription) -> Result<(), Error> {
+        let (Some(disabled), true) = (&subscription.disabled, subscription.unannounced) else {
+            return Ok(());
+        };
+        let detail = SubscriptionDisabled {
+            subscription_id: &subscription.subscription_id,
+            client_id: &subscription.client_id,
+            topic_id: &subscription.topic_id,
+            reason: disabled.reason,
+            disabled_at: disabled.at,
+        };
+        let event = PutEventsRequestEntry::builder()
+            .event_bus_name(&self.bus_name)
+            .source("bellwire.subscriptions")
+            .detail_type("Subscription Disabled")
+            .detail(serde_json::to_string(&detail)?)
+            .build();
+        let answer = self.bus.put_events().entries(event).send().await?;
+        if answer.failed_entry_count > 0 {
+            return Err("EventBridge: the event was refused".into());
+        }
+        self.subscriptions
+            .note_announced(&subscription.subscription_id)
+            .await?;
+        Ok(())
+    }
+}

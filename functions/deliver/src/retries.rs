@@ -1,0 +1,115 @@
+//! When and how a delivery that failed is tried again.
+
+use std::time::Duration;
+
+use aws_sdk_scheduler::Client as Scheduler;
+use aws_sdk_scheduler::types::{
+    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+};
+use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
+use bellwire_rules::delivery_id::delivery_id;
+use bellwire_rules::retry::{RetrySchedule, random};
+use bellwire_rules::timestamp::schedule_time;
+use lambda_runtime::Error;
+use time::OffsetDateTime;
+
+/// What follows an attempt that failed.
+#[derive(Clone, Copy, Debug)]
+pub enum Next {
+    /// Another, after this pause.
+    In(Duration),
+    /// None: the schedule is exhausted.
+    Never,
+}
+
+/// The schedule, and the ways to have a message later: SQS holds one back for up to 15
+/// minutes, EventBridge Scheduler sends one at any time.
+#[derive(Debug)]
+pub struct Retries {
+    schedule: RetrySchedule,
+    queue: Queue,
+    scheduler: Scheduler,
+    group: String,
+    queue_arn: String,
+    role_arn: String,
+}
+
+impl Retries {
+    /// By this schedule; the queue of this URL and ARN; and schedules in this group, which
+    /// send to it by this role.
+    pub fn new(
+        schedule: RetrySchedule,
+        queue: Queue,
+        scheduler: Scheduler,
+        group: String,
+        queue_arn: String,
+        role_arn: String,
+    ) -> Self {
+        Self {
+            schedule,
+            queue,
+            scheduler,
+            group,
+            queue_arn,
+            role_arn,
+        }
+    }
+
+    /// How many retries a delivery has.
+    pub fn count(&self) -> usize {
+        self.schedule.retries()
+    }
+
+    /// What follows an attempt that failed after `failures` others. An endpoint that asked
+    /// to be left alone is left alone at least as long.
+    pub fn next(&self, failures: usize, leave_alone: Option<Duration>) -> Next {
+        match self.schedule.pause(failures + 1, random()) {
+            Some(pause) => Next::In(pause.max(leave_alone.unwrap_or_default())),
+            None => Next::Never,
+        }
+    }
+
+    /// Has the delivery tried again after the pause. To do so again arranges for the same.
+    pub async fn arrange(&self, delivery: &Delivery, pause: Duration) -> Result<(), Error> {
+        tracing::info!(seconds = pause.as_secs_f64(), "retry");
+        if pause <= LONGEST_DELAY {
+            let message = Message::delivery(delivery)?.after(pause);
+            return Ok(self.queue.send(message).await?);
+        }
+        let at = OffsetDateTime::now_utc() + pause;
+        let target = Target::builder()
+            .arn(&self.queue_arn)
+            .role_arn(&self.role_arn)
+            .input(serde_json::to_string(delivery)?)
+            .build()?;
+        let window = FlexibleTimeWindow::builder()
+            .mode(FlexibleTimeWindowMode::Off)
+            .build()?;
+        let answer = self
+            .scheduler
+            .create_schedule()
+            .group_name(&self.group)
+            .name(name(delivery)?)
+            .schedule_expression(format!("at({})", schedule_time(at)))
+            .flexible_time_window(window)
+            .target(target)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // An earlier attempt at the same message has made it.
+                Some(refused) if refused.is_conflict_exception() => Ok(()),
+                _ => Err(format!("Scheduler: {}", lambda_runtime::Error::from(error)).into()),
+            },
+        }
+    }
+}
+
+/// The name of a delivery's schedule: the same for the same retry.
+fn name(delivery: &Delivery) -> Result<String, serde_json::Error> {
+    let told = serde_json::to_string(&delivery.told)?;
+    let id = delivery_id(&told, &delivery.subscription_id);
+    Ok(format!("{id}-{}", delivery.attempt))
+}

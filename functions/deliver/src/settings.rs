@@ -1,0 +1,100 @@
+//! What the template says of deliveries.
+
+use std::time::Duration;
+
+use bellwire_outbound::{Limits, Sender};
+use bellwire_queues::Queue;
+use bellwire_rules::UrlPolicy;
+use bellwire_runtime::aws;
+use bellwire_runtime::env::{days, required};
+use bellwire_store::{Deliveries, Events, Exchanges, Subscriptions};
+use lambda_runtime::Error;
+
+use crate::Function;
+use crate::attempt::Post;
+use crate::bodies::Bodies;
+use crate::owner::Owners;
+use crate::retries::Retries;
+
+/// How long a function has for documents.
+#[derive(Clone, Copy, Debug)]
+pub struct Turns {
+    /// How long a turn lasts: longer than the function runs.
+    pub length: Duration,
+    /// After how long in a batch nothing more is begun that may take an exchange's time.
+    pub work: Duration,
+}
+
+/// How many exchanges one more step may take: one for an access token, one for the delivery.
+const EXCHANGES_PER_STEP: u32 = 2;
+/// What a function needs at its end for its tables and queues.
+const RESERVE: Duration = Duration::from_secs(10);
+
+impl Function {
+    /// Everything as the template has it.
+    pub fn from_env() -> Result<Self, Error> {
+        let config = aws::lambda_config()?;
+        let db = aws_sdk_dynamodb::Client::new(&config);
+        let sqs = aws_sdk_sqs::Client::new(&config);
+        let queue = |name| Ok::<_, Error>(Queue::new(sqs.clone(), required(name)?));
+        let subscriptions = Subscriptions::new(
+            db.clone(),
+            required("SUBSCRIPTIONS_TABLE")?,
+            required("MEMBERS_TABLE")?,
+        );
+        let kept = days("EVENTS_KEPT_DAYS")?;
+        let exchanges = Exchanges::new(
+            db.clone(),
+            required("EXCHANGES_TABLE")?,
+            days("EXCHANGES_KEPT_DAYS")?,
+        );
+        let deliveries = Deliveries::new(
+            db.clone(),
+            required("DELIVERIES_TABLE")?,
+            kept,
+            subscriptions.clone(),
+            exchanges,
+        );
+        let seconds = |name| Ok::<_, Error>(Duration::from_secs(required(name)?));
+        let exchange = seconds("EXCHANGE_SECONDS")?;
+        let function = seconds("FUNCTION_SECONDS")?;
+        let limits = Limits {
+            exchange,
+            ..Limits::default()
+        };
+        let policy = UrlPolicy {
+            allow_http: required("ALLOW_HTTP")?,
+            open_networks: required("OPEN_NETWORKS")?,
+        };
+        let retries = Retries::new(
+            required("RETRY_SCHEDULE")?,
+            queue("RETRIES_QUEUE_URL")?,
+            aws_sdk_scheduler::Client::new(&config),
+            required("SCHEDULE_GROUP")?,
+            required("RETRIES_QUEUE_ARN")?,
+            required("SCHEDULER_ROLE_ARN")?,
+        );
+        Ok(Self {
+            bodies: Bodies::new(
+                Events::new(db, required("EVENTS_TABLE")?, kept),
+                bellwire_payloads::Payloads::new(&config, required("PAYLOADS_BUCKET")?),
+            ),
+            post: Post::new(Sender::new(policy, limits)?, retries.count()),
+            owners: Owners::new(
+                subscriptions.clone(),
+                aws_sdk_eventbridge::Client::new(&config),
+                required("EVENT_BUS")?,
+                days("DISABLED_AFTER_DAYS")?,
+            ),
+            subscriptions,
+            deliveries,
+            retries,
+            first_attempts: queue("DELIVERIES_QUEUE_URL")?,
+            dead_letters: queue("DEAD_DELIVERIES_QUEUE_URL")?,
+            turns: Turns {
+                length: function + RESERVE / 2,
+                work: function.saturating_sub(exchange * EXCHANGES_PER_STEP + RESERVE),
+            },
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! `FanOuts`: tells one segment of a large topic, or replays a stretch of a topic's events
+//! to one subscription.
+
+mod replay;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use bellwire_fanout::Audience;
+use bellwire_queues::{FanOut, Queue, batch};
+use bellwire_runtime::env::{days, required};
+use bellwire_runtime::{aws, logs};
+use bellwire_store::{Events, Members};
+use futures_util::future::join_all;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+/// What the function keeps between batches.
+struct Function {
+    events: Events,
+    audience: Audience,
+    fan_outs: Queue,
+    deliveries: Queue,
+    dead_letters: Queue,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    logs::start();
+    let function = &Function::from_env()?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        Ok::<_, Error>(function.handle(event.payload).await)
+    }))
+    .await
+}
+
+impl Function {
+    fn from_env() -> Result<Self, Error> {
+        let config = aws::lambda_config()?;
+        let db = aws_sdk_dynamodb::Client::new(&config);
+        let sqs = aws_sdk_sqs::Client::new(&config);
+        let queue = |name| Ok::<_, Error>(Queue::new(sqs.clone(), required(name)?));
+        let fan_outs = queue("FAN_OUTS_QUEUE_URL")?;
+        let deliveries = queue("DELIVERIES_QUEUE_URL")?;
+        Ok(Self {
+            events: Events::new(
+                db.clone(),
+                required("EVENTS_TABLE")?,
+                days("EVENTS_KEPT_DAYS")?,
+            ),
+            audience: Audience::new(
+                Members::new(db, required("MEMBERS_TABLE")?),
+                fan_outs.clone(),
+                deliveries.clone(),
+            ),
+            fan_outs,
+            deliveries,
+            dead_letters: queue("DEAD_FAN_OUTS_QUEUE_URL")?,
+        })
+    }
+
+    async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let failed = join_all(event.records.iter().map(|message| self.work_off(message))).await;
+        batch::failures(failed.into_iter().flatten().collect())
+    }
+
+    /// Works off a message. Returns its id if it failed.
+    async fn work_off(&self, message: &SqsMessage) -> Option<String> {
+        let done = match batch::read(message) {
+            Ok(FanOut::Segment {
+                topic_id,
+                segment,
+                announcement,
+            }) => {
+                let told = self
+                    .audience
+                    .tell_segment(&topic_id, segment, &announcement);
+                let told = told.await.map_err(Error::from);
+                tracing::info!(topic = topic_id, segment, told = told.is_ok(), "segment");
+                told
+            }
+            Ok(FanOut::Replay(replay)) => self.replay(replay).await,
+            Err(reason) => {
+                tracing::error!(reason, message = message.message_id, "dead letter");
+                let body = message.body.as_deref().unwrap_or_default();
+                let buried = self.dead_letters.bury(body, &reason, None, None).await;
+                buried.map_err(Error::from)
+            }
+        };
+        let cause = done.err()?;
+        tracing::error!(%cause, message = message.message_id, "fan-out failed");
+        Some(batch::id(message))
+    }
+}

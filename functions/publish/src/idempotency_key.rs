@@ -1,0 +1,29 @@
+//! The header `Idempotency-Key`: requests of one publisher that carry the same key, for
+//! the same topic, are one publication. The first one counts.
+
+use bellwire_edge::Failure;
+use lambda_http::Request;
+
+/// The longest key, in characters.
+const MAX_LENGTH: usize = 255;
+
+/// The key of a request, if it has one.
+///
+/// # Errors
+/// 400 when it is no text of 1 to 255 visible characters.
+pub fn of(request: &Request) -> Result<Option<&str>, Failure> {
+    let Some(value) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
+    value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=MAX_LENGTH).contains(&key.len()))
+        .map(Some)
+        .ok_or_else(|| {
+            Failure::field(
+                "Idempotency-Key",
+                format!("must have 1 to {MAX_LENGTH} visible ASCII characters"),
+            )
+        })
+}

@@ -1,0 +1,78 @@
+//! `POST /subscribers/webhook/topics/{topicId}/subscriptions`.
+
+use bellwire_edge::Failure;
+use bellwire_queues::{Delivery, Message, Told};
+use bellwire_rules::delivery_id::random_id;
+use bellwire_rules::signature::{SigningSecrets, generate_secret};
+use bellwire_rules::topic::Topic;
+use bellwire_store::Client;
+use bellwire_store::subscriptions::{Progress, Subscription};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::Function;
+use crate::request::Wish;
+use crate::shown::Shown;
+
+impl Function {
+    /// Subscribes a webhook. The current document, if there is one, is its first delivery.
+    /// The answer is the only one with the signing secret and the headers' values.
+    pub async fn create(
+        &self,
+        client: &Client,
+        topic: &Topic,
+        wish: Wish,
+    ) -> Result<Value, Failure> {
+        let checked = wish.check(&self.policy, topic)?;
+        let secret = generate_secret().map_err(Failure::internal)?;
+        let subscription = Subscription {
+            subscription_id: random_id(),
+            client_id: client.client_id.to_string(),
+            topic_id: topic.id.clone(),
+            segment: self.members.next_segment(&topic.id).await?,
+            mode: checked.mode,
+            webhook_url: checked.webhook_url,
+            webhook_headers: checked.headers,
+            authorization: checked.authorization,
+            secrets: SigningSecrets::new(secret.clone()),
+            created_at: OffsetDateTime::now_utc(),
+            disabled: None,
+            unannounced: false,
+            failing_since: None,
+            progress: Progress::default(),
+        };
+        tracing::Span::current().record("subscription", &subscription.subscription_id);
+        self.subscriptions.create(&subscription).await?;
+        if let Err(failure) = self.send_document(&subscription).await {
+            // Nobody would know its secret.
+            self.subscriptions.delete(&subscription).await?;
+            return Err(failure);
+        }
+        let mut shown =
+            serde_json::to_value(Shown::of(&subscription)).map_err(Failure::internal)?;
+        if let Some(fields) = shown.as_object_mut() {
+            let headers = &subscription.webhook_headers;
+            fields.insert("webhookHeaders".to_owned(), headers.expose().collect());
+            fields.insert("secret".to_owned(), json!(secret.expose()));
+        }
+        Ok(shown)
+    }
+
+    /// Has a subscription to a document brought up to date. From the moment it is a member
+    /// of its topic it is told of new versions; this is for the one that is there.
+    pub async fn send_document(&self, subscription: &Subscription) -> Result<(), Failure> {
+        let Some(current) = self.events.latest(&subscription.topic_id).await? else {
+            return Ok(());
+        };
+        let delivery = Delivery {
+            subscription_id: subscription.subscription_id.clone(),
+            client_id: subscription.client_id.clone(),
+            attempt: 0,
+            accepted_at: OffsetDateTime::now_utc(),
+            told: Told::Document {
+                version: current.version,
+            },
+        };
+        Ok(self.deliveries.send(Message::delivery(&delivery)?).await?)
+    }
+}

@@ -1,0 +1,95 @@
+//! `GET /subscribers/webhook/subscriptions/{subscriptionId}/exchanges`.
+
+use bellwire_edge::{Failure, ok};
+use bellwire_rules::timestamp;
+use bellwire_store::subscriptions::Subscription;
+use lambda_http::http::{HeaderValue, Response, header};
+use lambda_http::{Body, Request, RequestExt};
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use crate::Function;
+
+/// What is shown when no time is asked for.
+const RECENT: Duration = Duration::minutes(5);
+/// How much JSON one answer holds, in bytes: Lambda hands on at most 6 MB.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// The stretch of time that a request asks for.
+struct Stretch {
+    start: OffsetDateTime,
+    end: OffsetDateTime,
+}
+
+impl Function {
+    /// The exchanges whose requests were sent from `start` to `end`, oldest first. When one
+    /// answer can't hold them, its `Link` header says where the next are.
+    pub async fn exchanges(
+        &self,
+        subscription: &Subscription,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let stretch = Stretch::of(request)?;
+        let parameters = request.query_string_parameters();
+        let mut after = parameters.first("after").map(str::to_owned);
+        let (mut shown, mut length) = (Vec::new(), 0);
+        loop {
+            let id = &subscription.subscription_id;
+            let slice = self
+                .exchanges
+                .between(id, stretch.start, stretch.end, after)
+                .await?;
+            for exchange in slice.exchanges {
+                let exchange = serde_json::to_value(exchange).map_err(Failure::internal)?;
+                length += exchange.to_string().len();
+                shown.push(exchange);
+            }
+            after = slice.more_after;
+            if after.is_none() || length > MAX_ANSWER - MAX_SLICE {
+                break;
+            }
+        }
+        let mut response = ok(&Value::Array(shown))?;
+        if let Some(after) = after {
+            let next = stretch.link(&after);
+            let value = HeaderValue::from_str(&next).map_err(Failure::internal)?;
+            response.headers_mut().insert(header::LINK, value);
+        }
+        Ok(response)
+    }
+}
+
+/// What one slice adds, at most: it is read from 1 MB of items.
+const MAX_SLICE: usize = 1024 * 1024;
+
+impl Stretch {
+    fn of(request: &Request) -> Result<Self, Failure> {
+        let parameters = request.query_string_parameters();
+        let time = |name: &str| {
+            let text = parameters.first(name);
+            text.map(|text| timestamp::parse(text).ok_or_else(|| bad_time(name)))
+                .transpose()
+        };
+        let end = time("end")?.unwrap_or_else(OffsetDateTime::now_utc);
+        let start = time("start")?.unwrap_or(end.saturating_sub(RECENT));
+        if start > end {
+            return Err(Failure::field("start", "must not be after end"));
+        }
+        Ok(Self { start, end })
+    }
+
+    /// The `Link` header to what follows.
+    fn link(&self, after: &str) -> String {
+        let (start, end) = (timestamp::iso(self.start), timestamp::iso(self.end));
+        // None of them has a character that a query can't have, but `#`.
+        let after = after.replace('#', "%23");
+        format!("<?start={start}&end={end}&after={after}>; rel=\"next\"")
+    }
+}
+
+fn bad_time(name: &str) -> Failure {
+    Failure::field(
+        name,
+        "must be a date and time with a zone, such as 2021-01-10T10:13:32Z",
+    )
+}

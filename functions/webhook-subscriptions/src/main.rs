@@ -1,0 +1,157 @@
+//! `/subscribers/webhook`: subscriptions of webhooks to topics.
+//!
+//! A client sees its own subscriptions and nobody else's. A subscription goes with its
+//! topic: from the topic's deletion on it is not found.
+
+mod create;
+mod exchanges;
+mod replay;
+mod request;
+mod rotate;
+mod shown;
+mod switch;
+mod test;
+
+use bellwire_edge::{Authenticator, Failure, body, created, list, no_content, ok, serve};
+use bellwire_payloads::Payloads;
+use bellwire_queues::Queue;
+use bellwire_rules::UrlPolicy;
+use bellwire_rules::topic::Topic;
+use bellwire_runtime::env::{days, required};
+use bellwire_runtime::{aws, logs};
+use bellwire_store::subscriptions::Subscription;
+use bellwire_store::topics::Found;
+use bellwire_store::{Client, Clients, Events, Exchanges, Members, Subscriptions, Topics};
+use lambda_http::http::{Method, Response};
+use lambda_http::{Body, Error, Request, RequestExt};
+
+use crate::shown::Shown;
+
+/// The fields that the list can be sorted by.
+const SORTED_BY: &[&str] = &["subscriptionMode", "webhookUrl"];
+
+/// What the function keeps between requests.
+struct Function {
+    authenticator: Authenticator,
+    topics: Topics,
+    subscriptions: Subscriptions,
+    members: Members,
+    events: Events,
+    exchanges: Exchanges,
+    payloads: Payloads,
+    deliveries: Queue,
+    fan_outs: Queue,
+    policy: UrlPolicy,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    logs::start();
+    let function = &Function::from_env()?;
+    serve(|request| function.handle(request)).await
+}
+
+impl Function {
+    fn from_env() -> Result<Self, Error> {
+        let config = aws::lambda_config()?;
+        let db = aws_sdk_dynamodb::Client::new(&config);
+        let sqs = aws_sdk_sqs::Client::new(&config);
+        let members: String = required("MEMBERS_TABLE")?;
+        Ok(Self {
+            authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
+            topics: Topics::new(db.clone(), required("TOPICS_TABLE")?),
+            subscriptions: Subscriptions::new(
+                db.clone(),
+                required("SUBSCRIPTIONS_TABLE")?,
+                members.clone(),
+            ),
+            members: Members::new(db.clone(), members),
+            events: Events::new(
+                db.clone(),
+                required("EVENTS_TABLE")?,
+                days("EVENTS_KEPT_DAYS")?,
+            ),
+            exchanges: Exchanges::new(
+                db,
+                required("EXCHANGES_TABLE")?,
+                days("EXCHANGES_KEPT_DAYS")?,
+            ),
+            payloads: Payloads::new(&config, required("PAYLOADS_BUCKET")?),
+            deliveries: Queue::new(sqs.clone(), required("DELIVERIES_QUEUE_URL")?),
+            fan_outs: Queue::new(sqs, required("FAN_OUTS_QUEUE_URL")?),
+            policy: UrlPolicy {
+                allow_http: required("ALLOW_HTTP")?,
+                open_networks: required("OPEN_NETWORKS")?,
+            },
+        })
+    }
+
+    async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        let client = self.authenticator.client(&request).await?;
+        let parameters = request.path_parameters();
+        if let Some(topic_id) = parameters.first("topicId") {
+            tracing::Span::current().record("topic", topic_id);
+            let topic = self.topic(topic_id).await?;
+            return match *request.method() {
+                Method::POST => {
+                    let wish = body::json(&request)?;
+                    created(&self.create(&client, &topic, wish).await?)
+                }
+                _ => self.list(&client, &topic, &request).await,
+            };
+        }
+        let id = parameters.first("subscriptionId").unwrap_or_default();
+        tracing::Span::current().record("subscription", id);
+        let subscription = self.own(&client, id).await?;
+        let action = request.uri().path().rsplit('/').next();
+        match (request.method().as_str(), action.unwrap_or_default()) {
+            ("POST", "test") => self.test(&subscription, &request).await,
+            ("GET", "exchanges") => self.exchanges(&subscription, &request).await,
+            ("POST", "rotate") => ok(&self.rotate(&subscription).await?),
+            ("POST", "enable") => ok(&Shown::of(&self.enable(&subscription).await?)),
+            ("POST", "disable") => ok(&Shown::of(&self.disable(&subscription).await?)),
+            ("POST", "replay") => self.replay(&subscription, &request).await,
+            ("DELETE", _) => {
+                self.subscriptions.delete(&subscription).await?;
+                no_content()
+            }
+            _ => ok(&Shown::of(&subscription)),
+        }
+    }
+
+    async fn list(
+        &self,
+        client: &Client,
+        topic: &Topic,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let client_id = client.client_id.as_str();
+        let subscriptions = self.subscriptions.list(client_id, &topic.id).await?;
+        let shown = subscriptions.iter().map(Shown::of).collect();
+        list::page(request, shown, SORTED_BY)
+    }
+
+    async fn topic(&self, id: &str) -> Result<Topic, Failure> {
+        match self.topics.get(id).await? {
+            Found::Live(stored) => Ok(stored.topic),
+            Found::Deleted { .. } | Found::Unknown => {
+                Err(Failure::not_found("there is no such topic"))
+            }
+        }
+    }
+
+    /// The client's own subscription of this id, to a topic that is there.
+    async fn own(&self, client: &Client, id: &str) -> Result<Subscription, Failure> {
+        let unknown = || Failure::not_found("there is no such subscription");
+        let subscription = self
+            .subscriptions
+            .get(id)
+            .await?
+            .filter(|subscription| subscription.client_id == client.client_id.as_str())
+            .ok_or_else(unknown)?;
+        match self.topics.get(&subscription.topic_id).await? {
+            Found::Live(_) => Ok(subscription),
+            Found::Deleted { .. } | Found::Unknown => Err(unknown()),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/replay`.
+
+use bellwire_edge::{Failure, accepted, body};
+use bellwire_queues::{FanOut, Message, Replay};
+use bellwire_rules::modes::SubscriptionMode;
+use bellwire_rules::timestamp::{self, iso_serde};
+use bellwire_store::subscriptions::Subscription;
+use lambda_http::http::Response;
+use lambda_http::{Body, Request};
+use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::Function;
+
+/// The stretch of time to replay.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stretch {
+    #[serde(with = "iso_serde")]
+    start: OffsetDateTime,
+    #[serde(default, with = "iso_serde::option")]
+    end: Option<OffsetDateTime>,
+}
+
+impl Function {
+    /// Has the events sent again that were accepted from `start` to `end` (or now), and have
+    /// not arrived. Events from before the subscription are not its own.
+    pub async fn replay(
+        &self,
+        subscription: &Subscription,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let stretch: Stretch = body::json(request)?;
+        let end = stretch.end.unwrap_or_else(OffsetDateTime::now_utc);
+        if stretch.start > end {
+            return Err(Failure::field("start", "must not be after end"));
+        }
+        if subscription.mode != SubscriptionMode::Event {
+            return Err(Failure::conflict(
+                "a document is not replayed: it goes on with a snapshot when the subscription is enabled",
+            ));
+        }
+        if subscription.disabled.is_some() {
+            return Err(Failure::conflict(
+                "the subscription is disabled: enable it first",
+            ));
+        }
+        let start = stretch.start.max(subscription.created_at);
+        let replay = FanOut::Replay(Replay {
+            subscription_id: subscription.subscription_id.clone(),
+            client_id: subscription.client_id.clone(),
+            topic_id: subscription.topic_id.clone(),
+            start,
+            end: end.max(start),
+            after: None,
+        });
+        self.fan_outs.send(Message::new(&replay)?).await?;
+        accepted(&json!({ "start": timestamp::iso(start), "end": timestamp::iso(end.max(start)) }))
+    }
+}

@@ -1,0 +1,68 @@
+//! What a subscriber says of a subscription.
+
+use std::collections::BTreeMap;
+
+use bellwire_edge::Failure;
+use bellwire_rules::UrlPolicy;
+use bellwire_rules::authorization::{Authorization, AuthorizationWish};
+use bellwire_rules::modes::SubscriptionMode;
+use bellwire_rules::topic::Topic;
+use bellwire_rules::webhook_headers::WebhookHeaders;
+use serde::Deserialize;
+
+/// The body of a subscription's creation.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Wish {
+    webhook_url: String,
+    webhook_headers: Option<BTreeMap<String, String>>,
+    subscription_mode: Option<SubscriptionMode>,
+    authorization: Option<AuthorizationWish>,
+}
+
+/// A wish that was checked.
+pub struct Checked {
+    /// Where publications are sent, in normal form.
+    pub webhook_url: String,
+    /// With which headers.
+    pub headers: WebhookHeaders,
+    /// In which form.
+    pub mode: SubscriptionMode,
+    /// With which access token, if any.
+    pub authorization: Option<Authorization>,
+}
+
+impl Wish {
+    /// Checks the wish against what the stack and the topic allow.
+    pub fn check(self, policy: &UrlPolicy, topic: &Topic) -> Result<Checked, Failure> {
+        let webhook_url = policy
+            .check(&self.webhook_url)
+            .map_err(|refused| Failure::field("webhookUrl", refused))?;
+        let headers = WebhookHeaders::check(self.webhook_headers.unwrap_or_default())
+            .map_err(|refused| Failure::field("webhookHeaders", refused))?;
+        let mode = topic
+            .modes()
+            .and_then(|modes| modes.choose(self.subscription_mode))
+            .map_err(|refused| Failure::field("subscriptionMode", refused))?;
+        let authorization = self
+            .authorization
+            .map(|wish| Authorization::check(wish, policy))
+            .transpose()
+            .map_err(|bad| Failure::field(bad.field(), &bad))?;
+        let twice = headers
+            .expose()
+            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        if authorization.is_some() && twice {
+            return Err(Failure::field(
+                "webhookHeaders",
+                "`Authorization` can't be set beside authorization",
+            ));
+        }
+        Ok(Checked {
+            webhook_url: webhook_url.as_str().to_owned(),
+            headers,
+            mode,
+            authorization,
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! What is shown of a subscription.
+
+use std::collections::BTreeMap;
+
+use bellwire_rules::authorization::ShownAuthorization;
+use bellwire_rules::modes::SubscriptionMode;
+use bellwire_rules::timestamp::iso_serde;
+use bellwire_store::subscriptions::{DisabledReason, Subscription};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+/// A subscription, without its secrets.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown<'a> {
+    id: &'a str,
+    topic_id: &'a str,
+    webhook_url: &'a str,
+    webhook_headers: BTreeMap<&'a str, &'static str>,
+    subscription_mode: SubscriptionMode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization: Option<ShownAuthorization<'a>>,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<DisabledReason>,
+    #[serde(with = "iso_serde::option", skip_serializing_if = "Option::is_none")]
+    disabled_timestamp: Option<OffsetDateTime>,
+    #[serde(with = "iso_serde::option", skip_serializing_if = "Option::is_none")]
+    failing_since: Option<OffsetDateTime>,
+    #[serde(with = "iso_serde")]
+    create_timestamp: OffsetDateTime,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Active,
+    Disabled,
+}
+
+impl<'a> Shown<'a> {
+    /// What is shown of this one.
+    pub fn of(subscription: &'a Subscription) -> Self {
+        let disabled = subscription.disabled.as_ref();
+        Self {
+            id: &subscription.subscription_id,
+            topic_id: &subscription.topic_id,
+            webhook_url: &subscription.webhook_url,
+            webhook_headers: subscription.webhook_headers.redacted(),
+            subscription_mode: subscription.mode,
+            authorization: subscription.authorization.as_ref().map(|it| it.redacted()),
+            status: if disabled.is_some() {
+                Status::Disabled
+            } else {
+                Status::Active
+            },
+            disabled_reason: disabled.map(|disabled| disabled.reason),
+            disabled_timestamp: disabled.map(|disabled| disabled.at),
+            failing_since: subscription.failing_since,
+            create_timestamp: subscription.created_at,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/test`.
+
+use bellwire_edge::{Failure, accepted, body};
+use bellwire_payloads::Kept;
+use bellwire_queues::{Delivery, Message, Told};
+use bellwire_rules::delivery_id::{delivery_id, random_id};
+use bellwire_store::subscriptions::Subscription;
+use lambda_http::http::Response;
+use lambda_http::{Body, Request};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::Function;
+
+impl Function {
+    /// Sends a JSON object to the webhook as it is, once, whether or not it is disabled.
+    /// What comes of it is among the exchanges, under the answer's `pipelineId`.
+    pub async fn test(
+        &self,
+        subscription: &Subscription,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let document = body::document(request)?;
+        if !document.value().is_object() {
+            return Err(Failure::bad_request("the body must be a JSON object"));
+        }
+        let event_id = random_id();
+        let text = document.text().as_bytes();
+        let delivery = Delivery {
+            subscription_id: subscription.subscription_id.clone(),
+            client_id: subscription.client_id.clone(),
+            attempt: 0,
+            accepted_at: OffsetDateTime::now_utc(),
+            told: Told::Test {
+                payload: self
+                    .payloads
+                    .keep(&event_id, text, Kept::LikeEvents)
+                    .await?,
+                event_id: event_id.clone(),
+            },
+        };
+        self.deliveries.send(Message::delivery(&delivery)?).await?;
+        let pipeline_id = delivery_id(&event_id, &subscription.subscription_id);
+        accepted(&json!({ "pipelineId": pipeline_id }))
+    }
+}
