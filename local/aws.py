@@ -1,4 +1,4 @@
-"""The local AWS: MiniStack, with three of its answers corrected to AWS's.
+"""The local AWS: MiniStack, with five of its answers corrected to AWS's.
 
 Each correction names what MiniStack 1.5 does and what AWS does. They are applied to
 the functions of the pinned version (see requirements.txt); a version that lacks one of
@@ -9,7 +9,8 @@ import asyncio
 import json
 
 from ministack import app
-from ministack.services import apigateway_v1, sns
+from ministack.core import iam_actions
+from ministack.services import apigateway_v1, lambda_svc, sns
 
 
 def subscription_of(params: dict) -> dict | None:
@@ -73,7 +74,42 @@ def correct_gateway_responses() -> None:
     apigateway_v1._import_rest_api = import_rest_api
 
 
+def correct_concurrency_of_queues() -> None:
+    """How many batches of a queue a function is handed at once.
+
+    In a template the number may be a parameter's. CloudFormation takes it as the number
+    that it is; MiniStack keeps it as text, and its poller fails for all queues.
+    """
+    original = lambda_svc._sqs_esm_concurrency
+
+    def concurrency(mapping: dict, *arguments) -> int:
+        scaling = mapping.get("ScalingConfig") or {}
+        if "MaximumConcurrency" in scaling:
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        return original(mapping, *arguments)
+
+    lambda_svc._sqs_esm_concurrency = concurrency
+
+
+def correct_actions_of_batches() -> None:
+    """The permission that a batch of SQS messages needs.
+
+    MiniStack asks for `sqs:SendMessageBatch`, which is no action of IAM. On AWS a batch
+    needs what a single message needs.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+    """
+    original = iam_actions.extract_iam_action
+
+    def extract_iam_action(*arguments) -> str | None:
+        action = original(*arguments)
+        return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
 if __name__ == "__main__":
+    correct_actions_of_batches()
+    correct_concurrency_of_queues()
     correct_subscribe()
     correct_gateway_responses()
     app.main()

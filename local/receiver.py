@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -30,12 +30,42 @@ class Arrival:
         return json.loads(self.body)
 
 
-class Receiver:
-    """Listens until it is closed; a context manager."""
+@dataclass(frozen=True)
+class Answer:
+    """How a request is answered."""
 
-    def __init__(self, port: int = 0, on_arrival: Callable[[Arrival], None] = lambda _: None):
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    # What goes wrong: "reset" closes the connection instead of answering, "cut" in the
+    # middle of the answer, "stall" never answers, "trickle" sends the body ever so slowly.
+    fault: str | None = None
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # a client that goes away is none of a receiver's business
+
+
+class Receiver:
+    """Listens until it is closed; a context manager.
+
+    `answer` says how each request is answered; it is asked after the arrival is kept.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        on_arrival: Callable[[Arrival], None] = lambda _: None,
+        answer: Callable[[Arrival], Answer] = lambda _: Answer(),
+    ):
         self.arrivals: list[Arrival] = []
+        self.answer = answer
         self._changed = threading.Condition()
+        self._closed = threading.Event()
         self._on_arrival = on_arrival
         receiver = self
 
@@ -46,16 +76,42 @@ class Receiver:
                 at = time.time()
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver._keep(Arrival(self.command, self.path, headers, body, at))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
+                arrival = Arrival(self.command, self.path, headers, body, at)
+                receiver._keep(arrival)
+                self.give(receiver.answer(arrival))
+
+            def give(self, answer: Answer) -> None:
+                if answer.fault == "stall":
+                    receiver._closed.wait()
+                if answer.fault in ("stall", "reset"):
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
+                try:
+                    self.give_body(answer)
+                except OSError:
+                    self.close_connection = True
+
+            def give_body(self, answer: Answer) -> None:
+                if answer.fault == "cut":
+                    self.wfile.write(answer.body[: len(answer.body) // 2])
+                    self.close_connection = True
+                elif answer.fault == "trickle":
+                    for start in range(0, len(answer.body), 1024):
+                        self.wfile.write(answer.body[start : start + 1024])
+                        if receiver._closed.wait(0.05):
+                            return
+                else:
+                    self.wfile.write(answer.body)
 
             def log_message(self, *_):
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -79,6 +135,7 @@ class Receiver:
         return [arrival for arrival in self.arrivals if wanted(arrival)]
 
     def close(self) -> None:
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()
 

@@ -241,3 +241,10 @@ def other_client(stack) -> Client:
 def receiver():
     with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def streams(stack, publisher, client):
+    from streams import Streams
+
+    return Streams(stack, publisher, client)

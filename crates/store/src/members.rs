@@ -1,6 +1,6 @@
 //! The Members table: who is to be told of a topic, in segments.
 //!
-//! Key `segment` (a topic's id and a number), `subscription_id`. Subscriptions are
+//! Key `topic_segment` (a topic's id and a number), `subscription_id`. Subscriptions are
 //! numbered as they are made, and a segment takes the next [`SEGMENT`] of them, so that
 //! a small topic is one segment, and a large one many, none on one partition with the
 //! others. The item `count` of a topic holds how many numbers were given. Members are
@@ -44,7 +44,7 @@ impl Members {
             .db
             .update_item()
             .table_name(&self.table)
-            .key("segment", AttributeValue::S(counter(topic_id)))
+            .key("topic_segment", AttributeValue::S(counter(topic_id)))
             .key("subscription_id", AttributeValue::S(COUNT.to_owned()))
             .update_expression("ADD given :one")
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
@@ -62,7 +62,7 @@ impl Members {
             .db
             .get_item()
             .table_name(&self.table)
-            .key("segment", AttributeValue::S(counter(topic_id)))
+            .key("topic_segment", AttributeValue::S(counter(topic_id)))
             .key("subscription_id", AttributeValue::S(COUNT.to_owned()))
             .consistent_read(true)
             .send()
@@ -76,7 +76,7 @@ impl Members {
             .db
             .query()
             .table_name(&self.table)
-            .key_condition_expression("segment = :segment")
+            .key_condition_expression("topic_segment = :segment")
             .expression_attribute_values(
                 ":segment",
                 AttributeValue::S(segment_key(topic_id, segment)),

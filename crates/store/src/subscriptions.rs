@@ -128,7 +128,7 @@ struct Item<'a> {
 
 #[derive(Serialize)]
 struct MemberItem {
-    segment: String,
+    topic_segment: String,
     #[serde(flatten)]
     member: Member,
 }
@@ -164,7 +164,7 @@ impl Subscriptions {
             listed,
         };
         let member = MemberItem {
-            segment: segment_key(&subscription.topic_id, subscription.segment),
+            topic_segment: segment_key(&subscription.topic_id, subscription.segment),
             member: Member {
                 subscription_id: subscription.subscription_id.clone(),
                 client_id: subscription.client_id.clone(),
@@ -226,7 +226,7 @@ impl Subscriptions {
     pub async fn delete(&self, subscription: &Subscription) -> Result<(), StoreError> {
         let member = HashMap::from([
             (
-                "segment".to_owned(),
+                "topic_segment".to_owned(),
                 AttributeValue::S(segment_key(&subscription.topic_id, subscription.segment)),
             ),
             (
