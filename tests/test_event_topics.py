@@ -7,16 +7,20 @@ import uuid
 import pytest
 from conftest import at_once
 from receiver import Answer, Receiver
-from streams import bodies, event_type
+from streams import bodies, event_type, eventually, is_streams, never
+
+MEGABYTE = 1024 * 1024
 
 
 def test_an_event_reaches_its_subscriber_as_it_was_published(streams, receiver):
     topic = streams.topic()
-    subscription = streams.subscribe(topic, f"{receiver.url}/hook", webhookHeaders={"Authorization": "Bearer AbC", "X-A": "1"})
+    headers = {"Authorization": "Bearer AbC", "X-A": "1"}
+    subscription = streams.subscribe(topic, f"{receiver.url}/hook", webhookHeaders=headers)
     body = '{"b":1,  "a":[1.50, 123456789012345678901], "é": "\\u00e9"}'
     accepted = streams.try_to_publish(topic, body.encode())
     assert accepted.status_code == 202
-    [arrival] = receiver.wait_for(lambda it: it.path == "/hook")
+    [arrival] = receiver.wait_for(is_streams)
+    assert (arrival.method, arrival.path) == ("POST", "/hook")
     assert arrival.body.decode() == body
     headers = arrival.headers
     assert headers["content-type"] == "application/json"
@@ -27,3 +31,277 @@ def test_an_event_reaches_its_subscriber_as_it_was_published(streams, receiver):
     assert headers["x-axway-streams-event-type"] == "event"
     assert headers["x-bellwire-attempt"] == "1"
     assert uuid.UUID(headers["webhook-id"])
+
+
+@pytest.mark.parametrize(
+    ("hub", "publishers", "subscribers"),
+    [
+        ("/topics", "/publishers/http-post/topics", "/subscribers/webhook"),
+        (
+            "/streams/hub/api/v1/topics",
+            "/streams/publishers/http-post/api/v1/topics",
+            "/streams/subscribers/webhook/api/v1",
+        ),
+    ],
+)
+def test_both_spellings_of_the_paths(streams, stack, publisher, client, receiver, hub, publishers, subscribers):
+    topic = streams.topic()
+    assert stack.call("GET", f"{hub}/{topic}", client).status_code == 200
+    list_path = f"{subscribers}/topics/{topic}/subscriptions"
+    made = stack.call("POST", list_path, client, json={"webhookUrl": receiver.url})
+    assert made.status_code == 201
+    assert stack.call("POST", f"{publishers}/{topic}", publisher, json={"n": 1}).status_code == 202
+    assert bodies(receiver, 1) == [{"n": 1}]
+    here = f"{subscribers}/subscriptions/{made.json()['id']}"
+    eventually(lambda: stack.call("GET", list_path, client).json()["items"], bool, "subscriptions")
+    assert stack.call("GET", here, client).status_code == 200
+    eventually(lambda: stack.call("GET", f"{here}/exchanges", client).json(), bool, "exchanges")
+    for action, body, status in [
+        ("test", {}, 202),
+        ("secret/rotate", None, 200),
+        ("disable", None, 200),
+        ("enable", None, 200),
+        ("replay", {"start": "2026-01-01T00:00:00Z"}, 202),
+    ]:
+        assert stack.call("POST", f"{here}/{action}", client, json=body).status_code == status, action
+    assert stack.call("DELETE", here, client).status_code == 204
+
+
+def test_every_subscription_is_told_and_none_twice(streams, other_client, receiver):
+    topic, other_topic = streams.topic(), streams.topic()
+    for n in range(3):
+        streams.subscribe(topic, f"{receiver.url}/mine-{n}")
+    streams.subscribe(topic, f"{receiver.url}/theirs", client=other_client)
+    streams.subscribe(other_topic, f"{receiver.url}/else")
+    event = streams.publish(topic, {"n": 1})
+    arrivals = receiver.wait_for(is_streams, 4)
+    assert sorted(it.path for it in arrivals) == ["/mine-0", "/mine-1", "/mine-2", "/theirs"]
+    assert {it.headers["x-axway-streams-event-id"] for it in arrivals} == {event}
+    assert len({it.headers["webhook-id"] for it in arrivals}) == 4
+    streams.publish(other_topic, {"n": 2})
+    receiver.wait_for(lambda it: it.path == "/else")
+    assert len(receiver.arrivals) == 5
+
+
+@pytest.mark.parametrize("document", ["1", '"text"', "null", "[]", "true", ' {"a": {"b": []}} ', "-0.0e-5"])
+def test_any_json_is_an_event(streams, receiver, document):
+    topic = streams.topic()
+    streams.subscribe(topic, receiver.url)
+    assert streams.try_to_publish(topic, document).status_code == 202
+    [arrival] = receiver.wait_for(is_streams)
+    assert arrival.body.decode() == document
+
+
+@pytest.mark.parametrize(("size", "compressible"), [(MEGABYTE, True), (MEGABYTE, False), (100_000, False)])
+def test_events_of_up_to_a_megabyte(streams, receiver, size, compressible):
+    topic = streams.topic()
+    streams.subscribe(topic, receiver.url)
+    text = "x" * (size - 2) if compressible else uuid_text(size - 2)
+    body = json.dumps(text)
+    assert len(body) == size
+    assert streams.try_to_publish(topic, body).status_code == 202
+    [arrival] = receiver.wait_for(is_streams)
+    assert arrival.body.decode() == body
+
+
+def uuid_text(length: int) -> str:
+    """Text that doesn't compress well."""
+    return "".join(uuid.uuid4().hex for _ in range(length // 32 + 1))[:length]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "word"),
+    [
+        ("", {}, 400, "JSON"),
+        ("{", {}, 400, "JSON"),
+        ("{} {}", {}, 400, "JSON"),
+        ("NaN", {}, 400, "JSON"),
+        ("[" * 10_000 + "]" * 10_000, {}, 400, "JSON"),
+        ('"' + "x" * MEGABYTE + '"', {}, 413, "bytes"),
+        ("{}", {"Content-Type": "text/plain"}, 415, "application/json"),
+        ("{}", {"Content-Type": ""}, 415, "application/json"),
+        ("{}", {"Content-Type": "application/json-patch+json"}, 415, "application/json"),
+        ("{}", {"Idempotency-Key": "x" * 256}, 400, "Idempotency-Key"),
+    ],
+)
+def test_publications_that_are_refused(streams, receiver, body, headers, status, word):
+    topic = streams.topic()
+    streams.subscribe(topic, receiver.url)
+    answer = streams.try_to_publish(topic, body, **headers)
+    assert answer.status_code == status
+    assert word in answer.json()["message"]
+    streams.publish(topic, "the next one")
+    assert bodies(receiver, 1) == ["the next one"]
+
+
+def test_a_charset_is_no_other_content_type(streams):
+    topic = streams.topic()
+    for content_type in ("application/json; charset=utf-8", "Application/JSON"):
+        assert streams.try_to_publish(topic, "{}", **{"Content-Type": content_type}).status_code == 202
+
+
+def test_publishing_needs_a_publisher_and_a_topic(streams, stack, client, publisher):
+    topic = streams.topic()
+    path = f"/publishers/http-post/topics/{topic}"
+    assert stack.call("POST", path, json={}).status_code == 401
+    assert stack.call("POST", path, client, json={}).status_code == 403
+    unknown = f"/publishers/http-post/topics/{uuid.uuid4()}"
+    assert stack.call("POST", unknown, publisher, json={}).status_code == 404
+    assert stack.call("DELETE", f"/topics/{topic}", publisher).status_code == 204
+    gone = stack.call("POST", path, publisher, json={})
+    assert gone.status_code == 410
+    assert "deleted" in gone.json()["message"]
+
+
+def test_a_request_with_the_same_idempotency_key_publishes_once(streams, receiver):
+    topic, other_topic = streams.topic(), streams.topic()
+    streams.subscribe(topic, f"{receiver.url}/a")
+    streams.subscribe(other_topic, f"{receiver.url}/b")
+    key = {"Idempotency-Key": "order 7/ä".encode().hex()}
+    ids = {answer.json()["id"] for answer in at_once(*[lambda: streams.try_to_publish(topic, "1", **key)] * 5)}
+    assert len(ids) == 1
+    streams.publish(other_topic, 2, **key)
+    streams.publish(topic, 3)
+    bodies(receiver, 1, "/b")
+    assert sorted(bodies(receiver, 2, "/a")) == [1, 3]
+    assert len(receiver.arrivals) == 3
+
+
+def test_a_deleted_topic_tells_its_subscribers_and_takes_their_subscriptions_along(streams, stack, publisher, receiver):
+    topic = streams.topic()
+    subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(2)]
+    disabled = streams.subscribe(topic, f"{receiver.url}/disabled")
+    streams.on(disabled, "disable")
+    streams.publish(topic, "the last event")
+    assert stack.call("DELETE", f"/topics/{topic}", publisher).status_code == 204
+    for subscription in [*subscriptions, disabled]:
+        for action, method in [("", "GET"), ("", "DELETE"), ("exchanges", "GET"), ("test", "POST"), ("enable", "POST")]:
+            assert streams.on(subscription, action, method).status_code == 404
+    assert streams.ask_to_subscribe(topic, webhookUrl=receiver.url).status_code == 404
+    for n, subscription in enumerate(subscriptions):
+        arrivals = receiver.wait_for(lambda it, n=n: it.path == f"/{n}", 2)
+        assert sorted(map(event_type, arrivals)) == ["error", "event"]
+        [error] = [it for it in arrivals if event_type(it) == "error"]
+        body = error.json()
+        assert (body["code"], body["category"]) == (40404, "subscription")
+        assert body["subscriptionId"] == subscription["id"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", body["datetime"])
+        assert "message" in body
+    table = stack.aws("dynamodb")
+    for subscription in [*subscriptions, disabled]:
+        key = {"subscription_id": {"S": subscription["id"]}}
+        name = stack.outputs["SubscriptionsTable"]
+        eventually(
+            lambda key=key: table.get_item(TableName=name, Key=key).get("Item"), lambda it: it is None, "removal"
+        )
+    assert not receiver.matching(lambda it: it.path == "/disabled")
+
+
+def test_who_has_unsubscribed_is_not_told(streams, receiver):
+    topic = streams.topic()
+    gone, stays = (streams.subscribe(topic, f"{receiver.url}/{n}") for n in ("gone", "stays"))
+    assert streams.on(gone, method="DELETE").status_code == 204
+    assert streams.on(gone, method="DELETE").status_code == 404
+    streams.publish(topic, 1)
+    receiver.wait_for(lambda it: it.path == "/stays")
+    assert len(receiver.arrivals) == 1
+
+
+class TestAnswers:
+    """What the endpoint answers, and what follows."""
+
+    @pytest.mark.parametrize("status", [200, 201, 204, 299])
+    def test_every_2xx_is_a_success(self, streams, status):
+        with Receiver(answer=lambda _: Answer(status)) as receiver:
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, receiver.url)
+            streams.publish(topic, 1)
+            [exchange] = streams.wait_for_exchanges(subscription, 1)
+            assert exchange["responseCode"] == status
+            assert "errorMessage" not in exchange and "requestRetryAttempts" not in exchange
+            assert "failingSince" not in streams.show(subscription)
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 408, 429, 500, 502, 503, 599])
+    def test_all_else_is_tried_again_until_it_succeeds(self, streams, status):
+        failures = [Answer(status, {"Location": "/elsewhere"})] * 2
+        with Receiver(answer=lambda _: failures.pop() if failures else Answer()) as receiver:
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, f"{receiver.url}/hook")
+            streams.publish(topic, {"n": 1})
+            arrivals = receiver.wait_for(is_streams, 3)
+            assert [it.headers["x-bellwire-attempt"] for it in arrivals] == ["1", "2", "3"]
+            assert len({it.headers["webhook-id"] for it in arrivals}) == 1
+            assert {it.path for it in arrivals} == {"/hook"}
+            exchanges = streams.wait_for_exchanges(subscription, 3)
+            assert [it["responseCode"] for it in exchanges] == [status, status, 200]
+            assert [it.get("requestRetryAttempts") for it in exchanges] == [None, 1, 2]
+            assert [it.get("requestRetryMaxAttempts") for it in exchanges] == [None, 3, 3]
+            assert len({it["pipelineId"] for it in exchanges}) == 1
+            assert exchanges[0]["errorMessage"].startswith(f"{status} ")
+            streams.wait_until_shown(subscription, status="active")
+            eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "recovery")
+
+    @pytest.mark.parametrize(
+        ("fault", "body", "message"),
+        [
+            ("reset", b"", "connection"),
+            ("cut", b"x" * 1000, "end of file"),
+            ("stall", b"", "no answer within 3 s"),
+        ],
+    )
+    def test_no_answer_is_tried_again_too(self, streams, fault, body, message):
+        faults = [Answer(fault=fault, body=body)]
+        with Receiver(answer=lambda _: faults.pop() if faults else Answer()) as receiver:
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, receiver.url)
+            streams.publish(topic, 1)
+            receiver.wait_for(is_streams, 2)
+            first, second = streams.wait_for_exchanges(subscription, 2)
+            assert message in first["errorMessage"]
+            assert "responseCode" not in first and second["responseCode"] == 200
+
+    def test_no_more_is_read_of_an_answer_than_is_kept(self, streams):
+        with Receiver(answer=lambda _: Answer(body=b"y" * 10_000_000, fault="trickle")) as receiver:
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, receiver.url)
+            streams.publish(topic, 1)
+            [exchange] = streams.wait_for_exchanges(subscription, 1)
+            assert exchange["responseCode"] == 200
+            assert exchange["responseBody"] == "y" * 16 * 1024
+            assert exchange["responseSize"] == "10000000B"
+
+    def test_an_endpoint_that_asks_for_time_is_given_it(self, streams):
+        busy = [Answer(429, {"Retry-After": "4"})]
+        with Receiver(answer=lambda _: busy.pop() if busy else Answer()) as receiver:
+            topic = streams.topic()
+            streams.subscribe(topic, receiver.url)
+            streams.publish(topic, 1)
+            first, second = receiver.wait_for(is_streams, 2)
+            # The schedule would have it again at once.
+            assert second.at - first.at >= 3.5
+
+    def test_a_410_ends_the_subscription(self, streams):
+        with Receiver(answer=lambda _: Answer(410)) as receiver:
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, f"{receiver.url}/gone")
+            streams.subscribe(topic, f"{receiver.url}/other")
+            streams.publish(topic, 1)
+            shown = streams.wait_until_shown(subscription, status="disabled", disabledReason="gone")
+            assert shown["disabledTimestamp"]
+            receiver.answer = lambda _: Answer()
+            streams.publish(topic, 2)
+            streams.publish(topic, 3)
+            eventually(lambda: streams.exchanges(subscription), bool, "exchanges")
+            assert len(receiver.matching(lambda it: it.path == "/gone")) == 1
+
+    def test_one_broken_endpoint_does_not_delay_anothers_first_attempts(self, streams, other_client):
+        with Receiver(answer=lambda it: Answer(fault="stall") if it.path == "/broken" else Answer()) as receiver:
+            topic = streams.topic()
+            streams.subscribe(topic, f"{receiver.url}/broken", client=other_client)
+            streams.subscribe(topic, f"{receiver.url}/good")
+            for n in range(15):
+                streams.publish(topic, n)
+            good = receiver.wait_for(lambda it: it.path == "/good", 15)
+            assert sorted(it.json() for it in good) == list(range(15))
+            # By then none of the broken one's can have run out of attempts.
+            assert max(int(it.headers["x-bellwire-attempt"]) for it in receiver.arrivals) <= 3
