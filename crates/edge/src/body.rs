@@ -3,7 +3,7 @@
 use bellwire_rules::document::{BadDocument, Document};
 use lambda_http::Request;
 use lambda_http::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::Failure;
 
@@ -62,16 +62,22 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
         return Err(Failure::bad_request("the body must be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(explain)?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|e| explain(e, body))?;
     json.end()
         .map_err(|_| Failure::bad_request("the body must be one JSON object and nothing else"))?;
     Ok(value)
 }
 
-fn explain(error: serde_path_to_error::Error<serde_json::Error>) -> Failure {
+fn explain(error: serde_path_to_error::Error<serde_json::Error>, body: &[u8]) -> Failure {
     let path = error.path().to_string();
     let cause = error.into_inner();
     if !cause.is_data() {
+        // serde_json calls a number where it wants the name of a variant a syntax error.
+        if std::str::from_utf8(body)
+            .is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+        {
+            return Failure::field(path, "is of the wrong type");
+        }
         return Failure::bad_request(format!("the body is not JSON: {cause}"));
     }
     let problem = cause.to_string();
@@ -101,7 +107,12 @@ mod tests {
         callback_url: String,
         #[serde(default)]
         list: Vec<u8>,
+        #[serde(default)]
+        kind: Option<Kind>,
     }
+
+    #[derive(Debug, Deserialize)]
+    enum Kind {}
 
     fn refused(body: &[u8]) -> (u16, String) {
         let response = read::<Shape>(body).unwrap_err().into_response("r1");
@@ -153,6 +164,11 @@ mod tests {
                 br#"{"callbackUrl": "u", "list": [1, "b"]}"#,
                 400,
                 "list[1]: invalid type",
+            ),
+            (
+                br#"{"callbackUrl": "u", "kind": 1}"#,
+                400,
+                "kind: is of the wrong type",
             ),
             (deep.as_bytes(), 400, "list[0]: invalid type"),
             (&[b' '; MAX_BYTES + 1], 413, "the body must have at most"),

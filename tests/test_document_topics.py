@@ -1,0 +1,275 @@
+"""Documents: every subscriber ends at the publisher's, whatever happens on the way."""
+
+import json
+import random
+import threading
+import uuid
+
+import jsonpatch
+import pytest
+from conftest import at_once
+from receiver import Answer, Receiver
+from streams import bodies, event_type, eventually, is_streams
+from test_event_topics import MEGABYTE, uuid_text
+
+NEWS = [{"id": n, "title": f"news {n}", "text": "all the news that is fit to print"} for n in range(5)]
+
+
+class Follower:
+    """A subscriber that applies what it gets, in the order in which it acknowledges it."""
+
+    def __init__(self):
+        self.document = None
+        self.types: list[str] = []
+
+    def take(self, arrival) -> None:
+        body = json.loads(arrival.body)
+        self.types.append(event_type(arrival))
+        if self.types[-1] == "patch":
+            assert all(operation["op"] in ("add", "replace", "remove") for operation in body)
+            body = jsonpatch.apply_patch(self.document, body)
+        self.document = body
+
+
+@pytest.mark.parametrize("mode", ["snapshot-only", "snapshot-patch"])
+def test_each_change_is_told_in_order(streams, receiver, mode):
+    topic = streams.topic("snapshot")
+    subscription = streams.subscribe(topic, receiver.url, subscriptionMode=mode)
+    versions = [NEWS[:n] for n in range(1, 6)] + [NEWS[1:], {"other": NEWS}, None, 1, "x", []]
+    for version in versions:
+        streams.publish(topic, version)
+    # What is told together may be told in fewer steps only after a doubt; here is none.
+    arrivals = receiver.wait_for(is_streams, len(versions))
+    follower, seen = Follower(), []
+    for arrival in arrivals:
+        follower.take(arrival)
+        seen.append(follower.document)
+    assert seen == versions
+    assert follower.types[0] == "snapshot"
+    assert ("patch" in follower.types) == (mode == "snapshot-patch")
+    if mode == "snapshot-patch":
+        assert follower.types[1:5] == ["patch"] * 4
+        assert bodies(receiver, 2)[1] == [{"op": "add", "path": "/1", "value": NEWS[1]}]
+    assert len({it.headers["x-axway-streams-event-id"] for it in arrivals}) == len(versions)
+    exchanges = streams.wait_for_exchanges(subscription, len(versions))
+    assert [it["eventType"] for it in exchanges] == follower.types
+
+
+def test_the_current_document_again_sends_nothing(streams, receiver):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, receiver.url)
+    text = "x" * 100
+    for body in [
+        f'{{"a": [1, 2.50, "{text}"], "b": null}}',
+        f'{{"b":null,"a":[1,2.5,"{text}"]}}',
+        f'{{"a":  [1, 2.5, "{text}"], "b": null}}',
+    ]:
+        assert streams.try_to_publish(topic, body).status_code == 202
+    streams.publish(topic, {"a": [1, 2.5, text], "b": 3})
+    assert bodies(receiver, 2) == [{"a": [1, 2.5, text], "b": None}, [{"op": "replace", "path": "/b", "value": 3}]]
+
+
+def test_a_patch_larger_than_the_document_is_a_snapshot(streams, receiver):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, receiver.url)
+    streams.publish(topic, {"abcdefgh": 1, "ijklmnop": 2})
+    streams.publish(topic, {})
+    first, second = receiver.wait_for(is_streams, 2)
+    assert (event_type(second), second.body) == ("snapshot", b"{}")
+
+
+def test_numbers_are_what_they_were_published_as(streams, receiver):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, receiver.url)
+    texts = [f'{{"id": 1234567890123456789012{n}, "filler": "{"x" * 100}"}}' for n in range(3)]
+    for text in texts:
+        assert streams.try_to_publish(topic, text).status_code == 202
+    arrivals = receiver.wait_for(is_streams, 3)
+    assert [it.body.decode() for it in arrivals] == texts
+    assert {event_type(it) for it in arrivals} == {"snapshot"}
+
+
+def test_a_new_subscription_gets_the_current_document_first(streams, receiver):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, f"{receiver.url}/witness")
+    streams.publish(topic, {"n": 1})
+    streams.publish(topic, {"n": 2, "more": NEWS})
+    receiver.wait_for(is_streams, 2)
+    streams.subscribe(topic, f"{receiver.url}/new")
+    receiver.wait_for(lambda it: it.path == "/new")
+    streams.publish(topic, {"n": 3, "more": NEWS})
+    first, second = receiver.wait_for(lambda it: it.path == "/new", 2)
+    assert first.json() == {"n": 2, "more": NEWS}
+    assert (event_type(first), event_type(second)) == ("snapshot", "patch")
+    follower = Follower()
+    for arrival in (first, second):
+        follower.take(arrival)
+    assert follower.document == {"n": 3, "more": NEWS}
+
+
+def test_a_subscription_made_while_documents_come_in_misses_none(streams, receiver):
+    topic = streams.topic("snapshot")
+    stop = threading.Event()
+    last = []
+
+    def publish() -> None:
+        n = 0
+        while not stop.is_set() or n < 5:
+            n += 1
+            last.append(streams.publish(topic, {"n": n, "filler": NEWS}) and n)
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(8)]
+    stop.set()
+    publishing.join()
+    for n in range(len(subscriptions)):
+        wanted = {"n": last[-1], "filler": NEWS}
+        eventually(lambda n=n: followed(receiver, f"/{n}").document, lambda it: it == wanted, "document")
+
+
+def followed(receiver: Receiver, path: str) -> Follower:
+    follower = Follower()
+    for arrival in receiver.matching(lambda it: it.path == path):
+        follower.take(arrival)
+    return follower
+
+
+def test_many_publishers_at_once_make_one_order(streams, receiver):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, f"{receiver.url}/a", subscriptionMode="snapshot-only")
+    streams.subscribe(topic, f"{receiver.url}/b", subscriptionMode="snapshot-patch")
+    documents = [{"by": n, "filler": NEWS} for n in range(20)]
+    at_once(*[lambda document=document: streams.publish(topic, document) for document in documents])
+    arrivals = receiver.wait_for(is_streams, 40)
+    orders = {}
+    for path in ("/a", "/b"):
+        follower, order = Follower(), []
+        for arrival in arrivals:
+            if arrival.path == path:
+                follower.take(arrival)
+                order.append(follower.document["by"])
+        orders[path] = order
+    assert sorted(orders["/a"]) == list(range(20))
+    assert orders["/a"] == orders["/b"]
+
+
+def test_a_publication_repeated_with_its_idempotency_key_changes_nothing(streams, receiver):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, receiver.url)
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    ids = {streams.publish(topic, {"n": 1}, **key), streams.publish(topic, {"n": 1}, **key)}
+    assert len(ids) == 1
+    streams.publish(topic, {"n": 2})
+    streams.publish(topic, {"n": 1}, **key)
+    streams.publish(topic, {"n": 3})
+    arrivals = receiver.wait_for(is_streams, 3)
+    follower, seen = Follower(), []
+    for arrival in arrivals:
+        follower.take(arrival)
+        seen.append(follower.document["n"])
+    assert seen == [1, 2, 3]
+
+
+@pytest.mark.parametrize("compressible", [True, False])
+def test_documents_of_up_to_a_megabyte(streams, receiver, compressible):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, receiver.url)
+    text = "x" * (MEGABYTE - 20) if compressible else uuid_text(MEGABYTE - 20)
+    first, second = {"n": 1, "t": text}, {"n": 2, "t": text}
+    other = {"t": [uuid_text(1000) for _ in range(500)]}
+    for document in (first, second, other, first):
+        streams.publish(topic, document)
+    arrivals = receiver.wait_for(is_streams, 4)
+    assert [it.json() for it in arrivals[:2]] == [first, [{"op": "replace", "path": "/n", "value": 2}]]
+    follower = Follower()
+    for arrival in arrivals:
+        follower.take(arrival)
+    assert follower.document == first
+
+
+def test_after_a_failure_the_newest_document_comes_whole(streams):
+    answers = iter([Answer(), Answer(500), Answer(500)])
+    with Receiver(answer=lambda _: next(answers, Answer())) as receiver:
+        topic = streams.topic("snapshot")
+        subscription = streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1, "filler": NEWS})
+        receiver.wait_for(is_streams, 1)
+        for n in range(2, 6):
+            streams.publish(topic, {"n": n, "filler": NEWS})
+        wanted = {"n": 5, "filler": NEWS}
+        eventually(lambda: receiver.arrivals[-1].json(), lambda it: it == wanted, "document")
+        assert event_type(receiver.arrivals[1]) == "patch"
+        assert event_type(receiver.arrivals[-1]) == "snapshot"
+        attempts = [int(it.headers["x-bellwire-attempt"]) for it in receiver.arrivals]
+        assert attempts[:2] == [1, 1] and attempts[-1] == 3
+        streams.publish(topic, {"n": 6, "filler": NEWS})
+        receiver.wait_for(lambda it: is_streams(it) and event_type(it) == "patch", 2)
+        assert "failingSince" not in streams.show(subscription)
+
+
+def test_a_dead_endpoint_piles_up_nothing(streams, stack):
+    with Receiver(answer=lambda _: Answer(500)) as receiver:
+        topic = streams.topic("snapshot")
+        subscription = streams.subscribe(topic, receiver.url)
+        for n in range(40):
+            streams.publish(topic, {"n": n})
+        eventually(lambda: len(receiver.arrivals), lambda it: it >= 4, "whole schedule")
+        receiver.answer = lambda _: Answer()
+        streams.publish(topic, "the end")
+        eventually(lambda: receiver.arrivals[-1].json(), lambda it: it == "the end", "document")
+        # A few rounds of the schedule at most, and not an attempt for each version.
+        assert len(receiver.arrivals) < 20
+        assert streams.show(subscription)["status"] == "active"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_was_acknowledged_in_order_is_the_publishers_document(streams, seed):
+    """An endpoint that fails, stalls and dies at random, in the middle of many publications."""
+    chance = random.Random(seed)
+    lock = threading.Lock()
+    follower = Follower()
+    calm = threading.Event()
+
+    def answer(arrival) -> Answer:
+        fault = None if calm.is_set() else chance.choice([None] * 14 + ["500", "reset", "cut", "late"] * 2 + ["stall"])
+        if fault == "500":
+            return Answer(500)
+        if fault in ("reset", "stall"):
+            return Answer(fault=fault)
+        # From here on the endpoint has applied it, whether or not the sender ever hears of it.
+        with lock:
+            follower.take(arrival)
+        if fault == "cut":
+            return Answer(body=b"x" * 100, fault="cut")
+        return Answer(500) if fault == "late" else Answer()
+
+    with Receiver(answer=answer) as receiver:
+        topic = streams.topic("snapshot")
+        streams.subscribe(topic, receiver.url)
+        document = {"list": [], "map": {}}
+        for n in range(40):
+            change_a_little(document, n, chance)
+            streams.publish(topic, document)
+            if n % 2:
+                # Now and then something arrives before the next publication.
+                arrived = len(receiver.arrivals)
+                eventually(lambda: len(receiver.arrivals), lambda it, seen=arrived: it > seen, "arrival")
+        calm.set()
+        # Should the schedule have been exhausted just now, this brings the rest along.
+        document["last"] = True
+        streams.publish(topic, document)
+        eventually(lambda: follower.document, lambda it: it == document, "document", seconds=60)
+        assert {"snapshot", "patch"} == set(follower.types)
+
+
+def change_a_little(document: dict, n: int, chance: random.Random) -> None:
+    what = chance.randrange(4)
+    if what == 0 or not document["list"]:
+        document["list"].insert(chance.randint(0, len(document["list"])), {"n": n, "text": "some text " * 5})
+    elif what == 1:
+        document["list"].pop(chance.randrange(len(document["list"])))
+    elif what == 2:
+        document["map"][f"key-{n % 7}/~"] = n
+    else:
+        chance.choice(document["list"])["n"] = -n
