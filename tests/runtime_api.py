@@ -37,10 +37,11 @@ class Invocation:
 class Function:
     """A function as it was built and deployed, in a process of our own; a context manager.
 
-    `endpoint` is where it finds AWS: the local AWS, or something in between.
+    `endpoint` is where it finds AWS: the local AWS, or something in between; `more` are
+    environment variables that are other than deployed.
     """
 
-    def __init__(self, stack: Stack, logical_id: str, endpoint: str | None = None):
+    def __init__(self, stack: Stack, logical_id: str, endpoint: str | None = None, **more: str):
         cloudformation, functions = stack.aws("cloudformation"), stack.aws("lambda")
         resource = cloudformation.describe_stack_resource(StackName=stack.name, LogicalResourceId=logical_id)
         name = resource["StackResourceDetail"]["PhysicalResourceId"]
@@ -60,7 +61,8 @@ class Function:
                 "AWS_LAMBDA_FUNCTION_NAME": name,
                 "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
                 "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
-            },
+            }
+            | more,
             stdout=self._log,
             stderr=self._log,
         )
@@ -150,3 +152,38 @@ def api_event(method: str, path: str, client, body: dict | None = None, **path_p
         "pathParameters": path_parameters or None,
         "body": None if body is None else json.dumps(body),
     }
+
+
+def sqs_event(*bodies, group: str | None = None, ids: list[str] | None = None) -> dict:
+    """The event that Lambda makes of messages of a queue."""
+    ids = ids or [str(uuid.uuid4()) for _ in bodies]
+    attributes = {
+        "ApproximateReceiveCount": "1",
+        "SentTimestamp": "1795327944492",
+        "SenderId": "000000000000",
+        "ApproximateFirstReceiveTimestamp": "1795327944492",
+    }
+    if group:
+        attributes |= {"MessageGroupId": group, "MessageDeduplicationId": str(uuid.uuid4()), "SequenceNumber": "1"}
+    return {
+        "Records": [
+            {
+                "messageId": message_id,
+                "receiptHandle": "handle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": attributes,
+                "messageAttributes": {},
+                "md5OfBody": "0",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue",
+                "awsRegion": "us-east-1",
+            }
+            for message_id, body in zip(ids, bodies, strict=True)
+        ]
+    }
+
+
+def failures(invocation: Invocation) -> list[str]:
+    """The messages that Lambda is to bring again."""
+    assert not invocation.failed, invocation.payload
+    return [it["itemIdentifier"] for it in invocation.payload["batchItemFailures"]]

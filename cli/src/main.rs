@@ -5,6 +5,7 @@
 //! found by the name of the stack.
 
 mod clients;
+mod dead_letters;
 mod print;
 mod stack;
 
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand};
 
 use crate::print::Output;
 
-/// Runs a Bellwire stack: its clients and their keys.
+/// Runs a Bellwire stack: its clients and their keys, and what could not be delivered.
 #[derive(Parser)]
 #[command(name = "bellwire", version)]
 struct Arguments {
@@ -40,6 +41,9 @@ enum Command {
     /// Make, list and shut out the clients of the API
     #[command(subcommand)]
     Clients(clients::Command),
+    /// Look at what could not be delivered, and send it again
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -48,6 +52,7 @@ async fn main() -> ExitCode {
     let output = Output::new(arguments.json);
     let done = match arguments.command {
         Command::Clients(command) => clients::run(command, &arguments.stack, output).await,
+        Command::DeadLetters(command) => dead_letters::run(command, &arguments.stack, output).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -131,6 +131,7 @@ mod tests {
     fn a_body_of_the_right_shape_is_read() {
         let shape: Shape = read(br#" {"callbackUrl": "u", "list": [1]} "#).unwrap();
         assert_eq!((shape.callback_url.as_str(), shape.list), ("u", vec![1]));
+        assert!(shape.kind.is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! them again.
 
 pub mod batch;
+pub mod dead_letters;
 pub mod messages;
 mod queue;
 

@@ -63,21 +63,32 @@ pub struct Message {
 impl Message {
     /// A message of any kind.
     pub fn new(body: &impl serde::Serialize) -> Result<Self, QueueError> {
-        Ok(Self {
-            body: serde_json::to_string(body)?,
-            group: None,
-            deduplication: None,
-            delay: Duration::ZERO,
-        })
+        Ok(Self::raw(serde_json::to_string(body)?))
     }
 
     /// A publication: in order within its topic, and once.
     pub fn publication(publication: &Publication) -> Result<Self, QueueError> {
-        Ok(Self {
-            group: Some(publication.topic_id.clone()),
-            deduplication: Some(publication.event_id.clone()),
-            ..Self::new(publication)?
-        })
+        let (group, id) = (&publication.topic_id, &publication.event_id);
+        Ok(Self::new(publication)?.once(group.clone(), id.clone()))
+    }
+
+    /// A message that is as it was sent once.
+    pub fn raw(body: String) -> Self {
+        Self {
+            body,
+            group: None,
+            deduplication: None,
+            delay: Duration::ZERO,
+        }
+    }
+
+    /// The message in this group, and once under this id.
+    pub fn once(self, group: String, id: String) -> Self {
+        Self {
+            group: Some(group),
+            deduplication: Some(id),
+            ..self
+        }
     }
 
     /// A delivery: one client's don't hold up another's.

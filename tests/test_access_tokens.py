@@ -1,0 +1,127 @@
+"""Endpoints that want an access token: OAuth 2.0, client credentials."""
+
+import base64
+import json
+from urllib.parse import parse_qs
+
+import pytest
+from receiver import Answer, Receiver
+from streams import is_streams
+
+
+class Provider:
+    """Gives out tokens: the first is `token-1`, and so on."""
+
+    def __init__(self, expires_in: int | None = 3600):
+        self.expires_in = expires_in
+        self.asked: list = []
+        self.answer: Answer | None = None
+
+    def __call__(self, arrival) -> Answer:
+        if arrival.path != "/token":
+            return Answer()
+        self.asked.append(arrival)
+        if self.answer:
+            return self.answer
+        token = {"access_token": f"token-{len(self.asked)}", "token_type": "bearer"}
+        if self.expires_in is not None:
+            token["expires_in"] = self.expires_in
+        return Answer(200, {"Content-Type": "application/json"}, json.dumps(token).encode())
+
+
+@pytest.fixture
+def provider():
+    return Provider()
+
+
+@pytest.fixture
+def both(provider):
+    """The provider and the endpoint."""
+    with Receiver(answer=provider) as receiver:
+        yield receiver
+
+
+def authorization(both, **more) -> dict:
+    credentials = {"clientId": "me/ä", "clientSecret": "hush hush", "provider": f"{both.url}/token"}
+    return {"type": "oauth2"} | credentials | more
+
+
+def hooks(both, count: int) -> list[str]:
+    arrivals = both.wait_for(lambda it: it.path == "/hook", count)
+    return [it.headers.get("authorization") for it in arrivals]
+
+
+def test_a_token_is_asked_for_once_and_used_again(streams, both, provider):
+    topic = streams.topic()
+    wish = authorization(both, mode="header", scope="read write", clientSecret="hush hush 1")
+    subscription = streams.subscribe(topic, f"{both.url}/hook", authorization=wish)
+    shown = {key: value for key, value in wish.items()} | {"clientSecret": "[redacted]"}
+    assert subscription["authorization"] == shown == streams.show(subscription)["authorization"]
+    for n in range(3):
+        streams.publish(topic, n)
+        assert hooks(both, n + 1) == ["Bearer token-1"] * (n + 1)
+    [asked] = provider.asked
+    scheme, _, credentials = asked.headers["authorization"].partition(" ")
+    assert (scheme, base64.b64decode(credentials).decode()) == ("Basic", "me%2F%C3%A4:hush+hush+1")
+    assert parse_qs(asked.body.decode()) == {"grant_type": ["client_credentials"], "scope": ["read write"]}
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    for exchange in streams.wait_for_exchanges(subscription, 3):
+        assert exchange["requestHeaders"]["authorization"] == "[redacted]"
+        assert "token-1" not in json.dumps(exchange) and "hush" not in json.dumps(exchange)
+
+
+def test_credentials_in_the_body(streams, both, provider):
+    topic = streams.topic()
+    streams.subscribe(topic, f"{both.url}/hook", authorization=authorization(both, mode="body"))
+    streams.publish(topic, 1)
+    assert hooks(both, 1) == ["Bearer token-1"]
+    [asked] = provider.asked
+    assert "authorization" not in asked.headers
+    form = parse_qs(asked.body.decode())
+    assert (form["client_id"], form["client_secret"]) == (["me/ä"], ["hush hush"])
+
+
+def test_a_token_that_has_expired_is_replaced(streams, both, provider):
+    provider.expires_in = 0
+    topic = streams.topic()
+    streams.subscribe(topic, f"{both.url}/hook", authorization=authorization(both))
+    for n in range(2):
+        streams.publish(topic, n)
+        hooks(both, n + 1)
+    assert hooks(both, 2) == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_token_that_the_endpoint_refuses_is_replaced(streams, provider):
+    def answer(arrival) -> Answer:
+        refused = arrival.headers.get("authorization") == "Bearer token-1"
+        return Answer(401) if refused else provider(arrival)
+
+    with Receiver(answer=answer) as both:
+        topic = streams.topic()
+        streams.subscribe(topic, f"{both.url}/hook", authorization=authorization(both))
+        streams.publish(topic, 1)
+        assert hooks(both, 2) == ["Bearer token-1", "Bearer token-2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (Answer(401, {}, b'{"error": "invalid_client", "error_description": "hush hush"}'), "refuses"),
+        (Answer(500, {}, b"oops"), "OAuth 2.0"),
+        (Answer(200, {"Content-Type": "application/json"}, b"[]"), "OAuth 2.0"),
+        (Answer(302, {"Location": "/elsewhere"}), "OAuth 2.0"),
+        (Answer(fault="reset"), "connection"),
+        (Answer(fault="stall"), "no answer within 3 s"),
+    ],
+)
+def test_without_a_token_the_attempt_has_failed(streams, both, provider, answer, problem):
+    provider.answer = answer
+    topic = streams.topic()
+    subscription = streams.subscribe(topic, f"{both.url}/hook", authorization=authorization(both))
+    streams.publish(topic, 1)
+    first, *_ = streams.wait_for_exchanges(subscription, 1)
+    assert first["errorMessage"].startswith("no access token: ")
+    assert problem in first["errorMessage"] and "hush" not in first["errorMessage"]
+    assert not both.matching(is_streams)
+    provider.answer = None
+    assert len(hooks(both, 1)) == 1

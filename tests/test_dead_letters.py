@@ -1,0 +1,169 @@
+"""What could not be delivered: `bellwire dead-letters`, and retries that are due late."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from receiver import Answer, Receiver
+from streams import bodies, eventually, is_streams
+
+
+def listed(stack, *options: str) -> list[dict]:
+    done = stack.cli("dead-letters", "list", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def of(stack, subscription: dict, count: int = 1) -> list[dict]:
+    return eventually(
+        lambda: listed(stack, "--subscription", subscription["id"]), lambda it: len(it) >= count, "dead letters"
+    )
+
+
+def exhausted(streams, receiver, payload: str = "event", count: int = 1) -> tuple[str, dict]:
+    """A topic with a subscription at which so many deliveries have failed."""
+    topic = streams.topic(payload)
+    subscription = streams.subscribe(topic, receiver.url)
+    for n in range(count):
+        streams.publish(topic, {"n": n})
+    return topic, subscription
+
+
+def test_an_exhausted_delivery_is_a_dead_letter_with_its_reason(streams, stack):
+    with Receiver(answer=lambda _: Answer(503)) as receiver:
+        _topic, subscription = exhausted(streams, receiver)
+        [letter] = of(stack, subscription)
+        assert letter["reason"] == "503 SERVICE_UNAVAILABLE"
+        assert letter["queue"] == "deliveries"
+        assert letter["what"] == f"event {receiver.arrivals[0].headers['x-axway-streams-event-id']}"
+        assert len(receiver.arrivals) == 4
+
+        shown = stack.cli("dead-letters", "show", letter["id"], "--json")
+        whole = json.loads(shown.stdout)
+        assert letter.items() <= whole.items()
+        assert json.loads(whole["body"])["subscription_id"] == subscription["id"]
+        table = stack.cli("dead-letters", "list", "--subscription", subscription["id"]).stdout
+        assert letter["id"] in table and "503 SERVICE_UNAVAILABLE" in table
+        assert subscription["id"] in stack.cli("dead-letters", "show", letter["id"]).stdout
+
+        receiver.answer = lambda _: Answer()
+        redriven = stack.cli("dead-letters", "redrive", letter["id"], "--json")
+        assert json.loads(redriven.stdout) == {"redriven": 1}
+        arrivals = receiver.wait_for(is_streams, 5)
+        assert len({it.headers["webhook-id"] for it in arrivals}) == 1
+        assert arrivals[-1].headers["x-bellwire-attempt"] == "1"
+        assert listed(stack, "--subscription", subscription["id"]) == []
+
+
+def test_redriving_twice_sends_nothing_twice(streams, stack):
+    with Receiver(answer=lambda _: Answer(500)) as receiver:
+        _topic, subscription = exhausted(streams, receiver)
+        [letter] = of(stack, subscription)
+        body = json.loads(stack.cli("dead-letters", "show", letter["id"], "--json").stdout)["body"]
+        receiver.answer = lambda _: Answer()
+        stack.cli("dead-letters", "redrive", "--subscription", subscription["id"])
+        receiver.wait_for(is_streams, 5)
+        streams.wait_for_exchanges(subscription, 5)
+        # As if the first redrive had died before it removed the letter.
+        sqs = stack.aws("sqs")
+        sqs.send_message(QueueUrl=stack.outputs["DeadDeliveriesQueueUrl"], MessageBody=body)
+        of(stack, subscription)
+        stack.cli("dead-letters", "redrive", "--subscription", subscription["id"])
+        streams.on(subscription, "test", json={"behind": "it"})
+        receiver.wait_for(lambda it: b"behind" in it.body)
+        assert len(receiver.arrivals) == 6
+
+
+def test_a_document_goes_on_from_its_dead_letter(streams, stack):
+    with Receiver(answer=lambda _: Answer(500)) as receiver:
+        _topic, subscription = exhausted(streams, receiver, "snapshot", count=3)
+        of(stack, subscription)
+        receiver.answer = lambda _: Answer()
+        stack.cli("dead-letters", "redrive", "--subscription", subscription["id"])
+        eventually(lambda: receiver.arrivals[-1].json(), lambda it: it == {"n": 2}, "document")
+
+
+def test_letters_are_chosen_by_subscription_and_age(streams, stack):
+    with Receiver(answer=lambda _: Answer(500)) as receiver:
+        _topic, mine = exhausted(streams, receiver, count=2)
+        _topic, other = exhausted(streams, receiver)
+        of(stack, mine, 2), of(stack, other)
+        ids = ["--subscription", mine["id"]]
+        assert len(listed(stack, *ids, "--younger-than", "1h")) == 2
+        assert listed(stack, *ids, "--older-than", "1h") == []
+        dropped = stack.cli("dead-letters", "drop", *ids, "--older-than", "0s", "--json")
+        assert json.loads(dropped.stdout) == {"dropped": 2}
+        assert listed(stack, *ids) == []
+        assert len(listed(stack, "--subscription", other["id"])) == 1
+        attempts = len(receiver.arrivals)
+        stack.cli("dead-letters", "drop", "--subscription", other["id"])
+        assert len(receiver.arrivals) == attempts
+
+
+@pytest.mark.parametrize("command", ["redrive", "drop"])
+def test_to_mean_all_one_has_to_say_so(stack, command):
+    done = stack.cli("dead-letters", command)
+    assert done.returncode == 1
+    assert "--all" in done.stderr
+
+
+def test_what_is_no_dead_letter(stack):
+    done = stack.cli("dead-letters", "show", "nothing")
+    assert (done.returncode, done.stderr.strip()) == (1, "bellwire: there is no dead letter nothing")
+    assert stack.cli("dead-letters", "list", "--older-than", "yesterday").returncode == 2
+
+
+def test_a_malformed_message_is_buried_and_holds_nothing_up(streams, stack, receiver):
+    topic = streams.topic()
+    streams.subscribe(topic, receiver.url)
+    sqs, marks = stack.aws("sqs"), {}
+    for name in ("Deliveries", "FanOuts", "Publications"):
+        marks[name] = f'{{"malformed": "{topic} {name}"}}'
+        group = {"MessageGroupId": topic, "MessageDeduplicationId": topic} if name == "Publications" else {}
+        sqs.send_message(QueueUrl=stack.outputs[f"{name}QueueUrl"], MessageBody=marks[name], **group)
+    streams.publish(topic, "behind it")
+    assert bodies(receiver, 1) == ["behind it"]
+
+    def malformed() -> dict[str, str]:
+        letters = [it for it in listed(stack) if it["what"] == "malformed"]
+        shown = {it["queue"]: json.loads(stack.cli("dead-letters", "show", it["id"], "--json").stdout) for it in letters}
+        return {queue: it["reason"] for queue, it in shown.items() if topic in it["body"]}
+
+    found = eventually(malformed, lambda it: len(it) == 3, "dead letters")
+    assert set(found) == {"deliveries", "fan-outs", "publications"}
+    assert all(reason.startswith("malformed message: ") for reason in found.values())
+    letters = [it["id"] for it in listed(stack) if it["what"] == "malformed"]
+    assert stack.cli("dead-letters", "drop", *letters).returncode == 0
+
+
+@pytest.mark.parametrize("payload", ["event", "snapshot"])
+def test_a_late_retry_is_left_to_the_scheduler(streams, stack, payload):
+    busy = [Answer(503, {"Retry-After": "7200"})]
+    with Receiver(answer=lambda _: busy.pop() if busy else Answer()) as receiver:
+        topic = streams.topic(payload)
+        subscription = streams.subscribe(topic, receiver.url)
+        before = datetime.now(UTC)
+        streams.publish(topic, {"n": 1})
+        scheduler, group = stack.aws("scheduler"), stack.outputs["ScheduleGroup"]
+
+        def scheduled() -> list[dict]:
+            names = [it["Name"] for it in scheduler.list_schedules(GroupName=group)["Schedules"]]
+            found = [scheduler.get_schedule(GroupName=group, Name=name) for name in names]
+            return [it for it in found if subscription["id"] in it["Target"]["Input"]]
+
+        [schedule] = eventually(scheduled, bool, "schedule")
+        at = datetime.fromisoformat(schedule["ScheduleExpression"].removeprefix("at(").removesuffix(")") + "+00:00")
+        assert timedelta(minutes=119) < at - before < timedelta(minutes=121)
+        assert schedule["ActionAfterCompletion"] == "DELETE"
+        # Two hours later.
+        scheduler.update_schedule(
+            GroupName=group,
+            Name=schedule["Name"],
+            ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow=schedule["FlexibleTimeWindow"],
+            Target=schedule["Target"],
+            ActionAfterCompletion="DELETE",
+        )
+        second = receiver.wait_for(is_streams, 2, seconds=60)[1]
+        assert (second.json(), second.headers["x-bellwire-attempt"]) == ({"n": 1}, "2")
+        eventually(scheduled, lambda it: not it, "removal")

@@ -1,0 +1,208 @@
+"""Endpoints that are given up, their owners, and the way back."""
+
+import json
+import uuid
+
+import pytest
+from messages import delivery, document, event
+from receiver import Answer, Receiver
+from runtime_api import Function, failures, sqs_event
+from streams import ago, bodies, event_type, eventually, is_streams
+
+
+@pytest.fixture
+def told(stack):
+    """A queue with what the stack's bus tells owners; a function that waits for what is told of one."""
+    events, sqs = stack.aws("events"), stack.aws("sqs")
+    name = f"test-{uuid.uuid4()}"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus = stack.outputs["EventBusName"]
+    pattern = json.dumps({"source": ["bellwire.subscriptions"], "detail-type": ["Subscription Disabled"]})
+    events.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "1", "Arn": arn}])
+    seen: list[dict] = []
+
+    def of(subscription: dict) -> list[dict]:
+        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
+        seen.extend(json.loads(message["Body"])["detail"] for message in answer.get("Messages", []))
+        return [it for it in seen if it["subscriptionId"] == subscription["id"]]
+
+    yield of
+    events.remove_targets(Rule=name, EventBusName=bus, Ids=["1"])
+    events.delete_rule(Name=name, EventBusName=bus)
+    sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def impatient(stack):
+    """A deliver that gives an endpoint up a second after its first failure."""
+    with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400)) as function:
+        yield function
+
+
+@pytest.mark.parametrize("payload", ["event", "snapshot"])
+def test_an_endpoint_that_fails_for_too_long_is_disabled_and_its_owner_told(streams, client, told, impatient, payload):
+    with Receiver(answer=lambda _: Answer(500)) as receiver:
+        topic = streams.topic(payload)
+        subscription = streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1})
+        since = eventually(
+            lambda: streams.show(subscription).get("failingSince"), bool, "failure"
+        )
+        eventually(lambda: len(receiver.arrivals), lambda it: it == 4, "end of the schedule")
+        shown = streams.show(subscription)
+        assert (shown["status"], shown["failingSince"]) == ("active", since)
+        news = document(1) if payload == "snapshot" else event({"n": 2})
+        message = delivery(subscription, news, client.client_id)
+        eventually(lambda: ago(seconds=1), lambda it: it > since, "second")
+        assert failures(impatient.invoke(sqs_event(message))) == []
+        shown = streams.show(subscription)
+        assert (shown["status"], shown["disabledReason"]) == ("disabled", "failing")
+        [notice] = eventually(lambda: told(subscription), bool, "notice")
+        assert notice["reason"] == "failing"
+        assert (notice["clientId"], notice["topicId"]) == (client.client_id, topic)
+        assert notice["disabledAt"] == shown["disabledTimestamp"]
+        attempts = len(receiver.arrivals)
+        assert failures(impatient.invoke(sqs_event(message))) == []
+        assert len(receiver.arrivals) == attempts
+        assert len(told(subscription)) == 1
+
+
+def test_a_gone_endpoints_owner_is_told(streams, told):
+    with Receiver(answer=lambda _: Answer(410)) as receiver:
+        topic = streams.topic()
+        subscription = streams.subscribe(topic, receiver.url)
+        streams.publish(topic, 1)
+        [notice] = eventually(lambda: told(subscription), bool, "notice")
+        assert notice["reason"] == "gone"
+
+
+def test_an_owner_who_disables_is_not_told(streams, told, receiver):
+    topic = streams.topic()
+    mine, other = (streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(2))
+    answer = streams.on(mine, "disable")
+    assert answer.status_code == 200
+    shown = answer.json()
+    assert (shown["status"], shown["disabledReason"]) == ("disabled", "requested")
+    assert streams.on(mine, "disable").json() == shown == streams.show(mine)
+    receiver.answer = lambda _: Answer(410)
+    streams.publish(topic, 1)
+    eventually(lambda: told(other), bool, "notice")
+    assert told(mine) == []
+    assert {it.path for it in receiver.arrivals} == {"/1"}
+
+
+def test_a_document_goes_on_with_a_snapshot(streams, receiver):
+    topic = streams.topic("snapshot")
+    subscription = streams.subscribe(topic, f"{receiver.url}/mine")
+    streams.subscribe(topic, f"{receiver.url}/witness")
+    filler = ["something that makes the document longer than its patches"] * 3
+    streams.publish(topic, [1, filler])
+    receiver.wait_for(is_streams, 2)
+    streams.on(subscription, "disable")
+    for n in (2, 3):
+        streams.publish(topic, [n, filler])
+    receiver.wait_for(lambda it: it.path == "/witness", 3)
+    enabled = streams.on(subscription, "enable")
+    assert enabled.status_code == 200
+    assert enabled.json()["status"] == "active" and "disabledReason" not in enabled.json()
+    arrivals = receiver.wait_for(lambda it: it.path == "/mine", 2)
+    assert (event_type(arrivals[1]), arrivals[1].json()) == ("snapshot", [3, filler])
+    streams.publish(topic, [4, filler])
+    arrivals = receiver.wait_for(lambda it: it.path == "/mine", 3)
+    assert (event_type(arrivals[2]), len(arrivals)) == ("patch", 3)
+
+
+def test_enabling_brings_a_failed_document_at_once(streams):
+    with Receiver(answer=lambda _: Answer(503, {"Retry-After": "3600"})) as receiver:
+        topic = streams.topic("snapshot")
+        subscription = streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1})
+        eventually(lambda: streams.show(subscription).get("failingSince"), bool, "failure")
+        # It asked to be left alone for an hour, and is, whatever is published.
+        streams.publish(topic, {"n": 2})
+        receiver.answer = lambda _: Answer()
+        streams.on(subscription, "enable")
+        eventually(lambda: receiver.arrivals[-1].json(), lambda it: it == {"n": 2}, "document")
+        assert len(receiver.arrivals) == 2
+
+
+class TestReplay:
+    """`POST …/replay`."""
+
+    def test_what_was_missed_while_disabled_is_sent_again(self, streams, receiver):
+        topic = streams.topic()
+        subscription = streams.subscribe(topic, f"{receiver.url}/mine")
+        streams.subscribe(topic, f"{receiver.url}/witness")
+        start = ago(seconds=0)
+        streams.publish(topic, 1)
+        receiver.wait_for(is_streams, 2)
+        streams.on(subscription, "disable")
+        missed = [streams.publish(topic, n) for n in (2, 3, 4)]
+        receiver.wait_for(lambda it: it.path == "/witness", 4)
+        assert streams.on(subscription, "replay", json={"start": start}).status_code == 409
+        streams.on(subscription, "enable")
+        assert streams.on(subscription, "replay", json={"start": start}).status_code == 202
+        arrivals = receiver.wait_for(lambda it: it.path == "/mine", 4)
+        assert sorted(it.json() for it in arrivals) == [1, 2, 3, 4]
+        assert {it.headers["x-axway-streams-event-id"] for it in arrivals[1:]} == set(missed)
+        # Again: everything has arrived.
+        assert streams.on(subscription, "replay", json={"start": start}).status_code == 202
+        streams.publish(topic, 5)
+        eventually(lambda: bodies(receiver, 5, "/mine"), lambda it: it[-1] == 5, "next event")
+        assert len(receiver.matching(lambda it: it.path == "/mine")) == 5
+
+    def test_what_was_given_up_is_sent_again(self, streams):
+        with Receiver(answer=lambda _: Answer(500)) as receiver:
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, receiver.url)
+            start = ago(seconds=0)
+            streams.publish(topic, {"n": 1})
+            receiver.wait_for(is_streams, 4)
+            receiver.answer = lambda _: Answer()
+            stretch = {"start": start, "end": ago(seconds=0)}
+            assert streams.on(subscription, "replay", json=stretch).status_code == 202
+            arrivals = receiver.wait_for(is_streams, 5)
+            assert len({it.headers["webhook-id"] for it in arrivals}) == 1
+
+    def test_only_the_stretch_and_only_what_is_the_subscriptions(self, streams, receiver):
+        topic = streams.topic()
+        streams.subscribe(topic, f"{receiver.url}/witness")
+        streams.publish(topic, "before the subscription")
+        receiver.wait_for(is_streams)
+        subscription = streams.subscribe(topic, f"{receiver.url}/mine")
+        streams.on(subscription, "disable")
+        streams.publish(topic, "early")
+        receiver.wait_for(is_streams, 2)
+        middle = ago(seconds=0)
+        streams.publish(topic, "late")
+        receiver.wait_for(is_streams, 3)
+        streams.on(subscription, "enable")
+        stretch = {"start": "2020-01-01T00:00:00Z", "end": middle}
+        answer = streams.on(subscription, "replay", json=stretch)
+        assert answer.json()["start"] >= subscription["createTimestamp"]
+        assert bodies(receiver, 1, "/mine") == ["early"]
+
+    @pytest.mark.parametrize(
+        ("stretch", "status", "word"),
+        [
+            ({}, 400, "start"),
+            ({"start": "2026-01-01T00:00:00"}, 400, "start"),
+            ({"start": 5}, 400, "start"),
+            ({"start": "2026-01-01T00:00:00Z", "end": "2025-01-01T00:00:00Z"}, 400, "start"),
+            ({"start": "2026-01-01T00:00:00Z", "end": "x"}, 400, "end"),
+            ({"start": "2026-01-01T00:00:00Z", "until": "x"}, 400, "until"),
+            ([], 400, "body"),
+        ],
+    )
+    def test_stretches_that_make_no_sense(self, streams, stretch, status, word):
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        answer = streams.on(subscription, "replay", json=stretch)
+        assert answer.status_code == status
+        assert word in answer.json()["message"]
+
+    def test_a_document_is_not_replayed(self, streams):
+        subscription = streams.subscribe(streams.topic("snapshot"), "http://127.0.0.1:9/")
+        answer = streams.on(subscription, "replay", json={"start": "2026-01-01T00:00:00Z"})
+        assert answer.status_code == 409
