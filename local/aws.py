@@ -1,4 +1,4 @@
-"""The local AWS: MiniStack, with five of its answers corrected to AWS's.
+"""The local AWS: MiniStack, with six of its answers corrected to AWS's.
 
 Each correction names what MiniStack 1.5 does and what AWS does. They are applied to
 the functions of the pinned version (see requirements.txt); a version that lacks one of
@@ -107,7 +107,27 @@ def correct_actions_of_batches() -> None:
     iam_actions.extract_iam_action = extract_iam_action
 
 
+def correct_resources_of_schedules() -> None:
+    """The resource that the permission for a schedule is asked of.
+
+    MiniStack asks for `schedule/default/…`, whatever group the schedule is in. On AWS the
+    group is a part of the name.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
+    """
+    original = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(service: str, method: str, path: str, headers: dict, body: bytes, *rest) -> str:
+        arn = original(service, method, path, headers, body, *rest)
+        if service == "scheduler" and method in ("POST", "PUT") and ":schedule/default/" in arn:
+            group = json.loads(body or b"{}").get("GroupName", "default")
+            return arn.replace(":schedule/default/", f":schedule/{group}/")
+        return arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
 if __name__ == "__main__":
+    correct_resources_of_schedules()
     correct_actions_of_batches()
     correct_concurrency_of_queues()
     correct_subscribe()

@@ -8,6 +8,7 @@ use bellwire_queues::dead_letters::{DeadLetter, DeadLetters};
 use bellwire_queues::{Delivery, FanOut, Message, Publication, Queue, Told};
 use bellwire_rules::timestamp::iso;
 use clap::{Args, Subcommand};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -94,17 +95,12 @@ struct Shown<'a> {
 /// Runs one of the commands.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let queues = queues(stack).await?;
-    let mut found = Vec::new();
-    for queue in &queues {
-        for letter in queue.dead.take(MOST).await? {
-            let carried = Carried::of(queue.name, &letter.body);
-            found.push(Found {
-                queue,
-                letter,
-                carried,
-            });
-        }
-    }
+    let taken = try_join_all(queues.iter().map(|queue| queue.dead.take(MOST))).await?;
+    let mut found: Vec<_> = queues
+        .iter()
+        .zip(taken)
+        .flat_map(|(queue, letters)| letters.into_iter().map(|letter| Found::new(queue, letter)))
+        .collect();
     found.sort_by_key(|found| found.letter.sent_at);
     let mut done = HashSet::new();
     let result = carry_out(command, &found, &mut done, output).await;
@@ -279,7 +275,15 @@ impl Carried {
     }
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    fn new(queue: &'a DeadQueue, letter: DeadLetter) -> Self {
+        Self {
+            carried: Carried::of(queue.name, &letter.body),
+            queue,
+            letter,
+        }
+    }
+
     fn shown(&self, whole: bool) -> Shown<'_> {
         Shown {
             id: &self.letter.id,

@@ -89,7 +89,7 @@ impl Function {
                 Err(reason) => self.bury(&message, &reason).await,
             };
             if let Err(cause) = done {
-                tracing::error!(%cause, message = message.message_id, "publication failed");
+                tracing::error!(%cause, message_id = message.message_id, "publication failed");
                 return std::iter::once(message)
                     .chain(messages)
                     .map(|message| batch::id(&message))
@@ -101,7 +101,7 @@ impl Function {
 
     /// Puts a message that is no publication into the dead-letter queue.
     async fn bury(&self, message: &SqsMessage, reason: &str) -> Result<(), Error> {
-        tracing::error!(reason, message = message.message_id, "dead letter");
+        tracing::error!(reason, message_id = message.message_id, "dead letter");
         let attribute = |name: &str| message.attributes.get(name).cloned();
         self.dead_letters
             .bury(

@@ -152,13 +152,13 @@ impl Function {
             }
         };
         let cause = done.err()?;
-        tracing::error!(%cause, message = message_id, "delivery failed");
+        tracing::error!(%cause, message_id, "delivery failed");
         Some(message_id)
     }
 
     /// Puts a message that is no delivery among the dead letters.
     async fn bury_unread(&self, message: &SqsMessage, reason: &str) -> Result<(), Error> {
-        tracing::error!(reason, message = message.message_id, "dead letter");
+        tracing::error!(reason, message_id = message.message_id, "dead letter");
         let body = message.body.as_deref().unwrap_or_default();
         Ok(self.dead_letters.bury(body, reason, None, None).await?)
     }

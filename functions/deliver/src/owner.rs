@@ -101,7 +101,9 @@ impl Owners {
             .detail_type("Subscription Disabled")
             .detail(serde_json::to_string(&detail)?)
             .build();
-        let answer = self.bus.put_events().entries(event).send().await?;
+        let answer = self.bus.put_events().entries(event).send().await;
+        let answer =
+            answer.map_err(|error| format!("EventBridge: {:#}", anyhow::Error::from(error)))?;
         if answer.failed_entry_count > 0 {
             return Err("EventBridge: the event was refused".into());
         }

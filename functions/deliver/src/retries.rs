@@ -101,7 +101,7 @@ impl Retries {
             Err(error) => match error.as_service_error() {
                 // An earlier attempt at the same message has made it.
                 Some(refused) if refused.is_conflict_exception() => Ok(()),
-                _ => Err(format!("Scheduler: {}", lambda_runtime::Error::from(error)).into()),
+                _ => Err(format!("Scheduler: {:#}", anyhow::Error::from(error)).into()),
             },
         }
     }

@@ -78,14 +78,14 @@ impl Function {
             }
             Ok(FanOut::Replay(replay)) => self.replay(replay).await,
             Err(reason) => {
-                tracing::error!(reason, message = message.message_id, "dead letter");
+                tracing::error!(reason, message_id = message.message_id, "dead letter");
                 let body = message.body.as_deref().unwrap_or_default();
                 let buried = self.dead_letters.bury(body, &reason, None, None).await;
                 buried.map_err(Error::from)
             }
         };
         let cause = done.err()?;
-        tracing::error!(%cause, message = message.message_id, "fan-out failed");
+        tracing::error!(%cause, message_id = message.message_id, "fan-out failed");
         Some(batch::id(message))
     }
 }

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
+    KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
 
 /// The name of the table.
@@ -24,9 +24,26 @@ pub async fn table(keys: &[&str], index: Option<(&str, &[&str])>) -> Client {
         .http_client(bellwire_runtime::aws::http_client())
         .build();
     let db = Client::from_conf(config);
+    create(&db, TABLE, keys, index).await;
+    db
+}
+
+/// Adds a table of these keys.
+#[allow(dead_code)] // not every test needs two
+pub async fn add_table(db: &Client, name: &str, keys: &[&str]) {
+    create(db, name, keys, None).await;
+}
+
+/// A text.
+#[allow(dead_code)] // not every test writes items itself
+pub fn s(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+async fn create(db: &Client, name: &str, keys: &[&str], index: Option<(&str, &[&str])>) {
     let mut request = db
         .create_table()
-        .table_name(TABLE)
+        .table_name(name)
         .billing_mode(BillingMode::PayPerRequest);
     for (name, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
         request = request
@@ -48,7 +65,6 @@ pub async fn table(keys: &[&str], index: Option<(&str, &[&str])>) -> Client {
         request = request.global_secondary_indexes(schema.build().unwrap());
     }
     request.send().await.unwrap();
-    db
 }
 
 fn text(name: &str) -> AttributeDefinition {

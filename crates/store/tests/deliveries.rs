@@ -1,0 +1,117 @@
+//! Members, exchanges, and what has arrived.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::collections::{BTreeMap, HashSet};
+
+use bellwire_store::deliveries::Attempt;
+use bellwire_store::exchanges::Exchange;
+use bellwire_store::members::SEGMENT;
+use bellwire_store::{Deliveries, Exchanges, Members, Subscriptions};
+use support::TABLE;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+async fn tables() -> (Deliveries, Exchanges) {
+    let db = support::table(&["delivery_id"], None).await;
+    support::add_table(&db, "subscriptions", &["subscription_id"]).await;
+    support::add_table(&db, "exchanges", &["subscription_id", "exchange_id"]).await;
+    let subscriptions = Subscriptions::new(db.clone(), "subscriptions".to_owned(), String::new());
+    let week = Duration::days(7);
+    let exchanges = Exchanges::new(db.clone(), "exchanges".to_owned(), week);
+    let deliveries = Deliveries::new(db, TABLE.to_owned(), week, subscriptions, exchanges.clone());
+    (deliveries, exchanges)
+}
+
+fn attempt(number: i64, arrived: bool) -> Attempt {
+    Attempt {
+        exchange: Exchange {
+            subscription_id: "s1".to_owned(),
+            pipeline_id: format!("d{number}"),
+            event_type: "event".to_owned(),
+            request_datetime: NOW + Duration::seconds(number),
+            request_duration: String::new(),
+            request_url: String::new(),
+            request_headers: BTreeMap::new(),
+            request_retry_attempts: None,
+            request_retry_max_attempts: None,
+            response_code: Some(200),
+            response_headers: BTreeMap::new(),
+            response_body: Some("x".repeat(16_000)),
+            response_size: None,
+            error_message: None,
+        },
+        arrived,
+    }
+}
+
+#[tokio::test]
+async fn what_has_arrived_is_known() {
+    let (deliveries, exchanges) = tables().await;
+    // More than one batch.
+    let attempts: Vec<_> = (0..40).map(|n| attempt(n, n % 2 == 0)).collect();
+    deliveries.record(&attempts, NOW).await.unwrap();
+    let ids: HashSet<String> = (0..40).map(|n| format!("d{n}")).collect();
+    let known = deliveries
+        .look_up(HashSet::from(["s1"]), ids)
+        .await
+        .unwrap();
+    let arrived: HashSet<String> = (0..40).step_by(2).map(|n| format!("d{n}")).collect();
+    assert_eq!(known.arrived, arrived);
+    assert!(known.subscriptions.is_empty());
+    let nothing = deliveries.look_up(HashSet::new(), HashSet::new());
+    assert!(nothing.await.unwrap().arrived.is_empty());
+
+    let slice = exchanges.between("s1", NOW, NOW + Duration::hours(1), None);
+    assert_eq!(slice.await.unwrap().exchanges.len(), 40);
+}
+
+#[tokio::test]
+async fn exchanges_beyond_a_megabyte_come_in_slices() {
+    let (deliveries, exchanges) = tables().await;
+    let attempts: Vec<_> = (0..100).map(|n| attempt(n, false)).collect();
+    deliveries.record(&attempts, NOW).await.unwrap();
+    let end = NOW + Duration::seconds(98);
+    let (mut after, mut found, mut slices) = (None, Vec::new(), 0);
+    loop {
+        let slice = exchanges.between("s1", NOW + Duration::seconds(1), end, after);
+        let slice = slice.await.unwrap();
+        found.extend(slice.exchanges.into_iter().map(|it| it.pipeline_id));
+        after = slice.more_after;
+        slices += 1;
+        if after.is_none() {
+            break;
+        }
+    }
+    let wanted: Vec<String> = (1..=98).map(|n| format!("d{n}")).collect();
+    assert_eq!(found, wanted);
+    assert!(slices > 1);
+}
+
+#[tokio::test]
+async fn segments_fill_up_one_after_the_other() {
+    let db = support::table(&["topic_segment", "subscription_id"], None).await;
+    let members = Members::new(db.clone(), TABLE.to_owned());
+    assert_eq!(members.count("t1").await.unwrap(), 0);
+    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
+    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
+    assert_eq!(members.count("t1").await.unwrap(), 2);
+    assert_eq!(members.count("t2").await.unwrap(), 0);
+    db.update_item()
+        .table_name(TABLE)
+        .key("topic_segment", support::s("t1#count"))
+        .key("subscription_id", support::s("count"))
+        .update_expression("SET given = :given")
+        .expression_attribute_values(
+            ":given",
+            aws_sdk_dynamodb::types::AttributeValue::N((SEGMENT - 1).to_string()),
+        )
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
+    assert_eq!(members.next_segment("t1").await.unwrap(), 1);
+    assert!(members.of("t1", 1).await.unwrap().is_empty());
+}

@@ -1,0 +1,158 @@
+//! The Events table.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use aws_sdk_dynamodb::Client;
+use bellwire_rules::payload::Payload;
+use bellwire_store::Events;
+use bellwire_store::events::{Committed, Event, Version};
+use support::TABLE;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+async fn events() -> (Client, Events) {
+    let db = support::table(&["source", "key"], None).await;
+    (
+        db.clone(),
+        Events::new(db, TABLE.to_owned(), Duration::days(7)),
+    )
+}
+
+fn version(number: u64) -> Version {
+    Version {
+        version: number,
+        accepted_at: NOW,
+        snapshot: Payload::Stored(format!("documents/{number}")),
+        patch: None,
+    }
+}
+
+/// Commits publication `id` as the version of this number.
+async fn commit(events: &Events, id: &str, number: u64) -> Committed {
+    let previous = number.checked_sub(1).filter(|it| *it > 0);
+    events
+        .commit("t1", id, &version(number), previous, NOW)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn versions_are_given_once_and_publications_recognised() {
+    let (_, events) = events().await;
+    assert!(events.latest("t1").await.unwrap().is_none());
+    assert_eq!(commit(&events, "p1", 1).await, Committed::Done);
+    assert_eq!(commit(&events, "p2", 1).await, Committed::Overtaken);
+    assert_eq!(commit(&events, "p2", 2).await, Committed::Done);
+    // Repeated, even when others have come since.
+    assert_eq!(commit(&events, "p1", 3).await, Committed::Before(Some(1)));
+    let noted = events.note_unchanged("t1", "p2", NOW).await.unwrap();
+    assert_eq!(noted, Committed::Before(Some(2)));
+    let noted = events.note_unchanged("t1", "p3", NOW).await.unwrap();
+    assert_eq!(noted, Committed::Done);
+    assert_eq!(commit(&events, "p3", 3).await, Committed::Before(None));
+    assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 2);
+    // Another topic's are its own.
+    assert!(events.latest("t2").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_tenth_version_comes_after_the_ninth() {
+    let (_, events) = events().await;
+    for number in 1..=11 {
+        let id = format!("p{number}");
+        assert_eq!(commit(&events, &id, number).await, Committed::Done);
+    }
+    assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 11);
+    let ninth = events.version("t1", 9).await.unwrap().unwrap();
+    assert_eq!(ninth.snapshot, Payload::Stored("documents/9".to_owned()));
+    assert!(events.version("t1", 12).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn all_but_the_current_version_expires() {
+    let (db, events) = events().await;
+    commit(&events, "p1", 1).await;
+    commit(&events, "p2", 2).await;
+    let expiry = async || {
+        let items = db.scan().table_name(TABLE).send().await.unwrap();
+        let mut found: Vec<(String, Option<String>)> = items
+            .items()
+            .iter()
+            .map(|item| {
+                let key = item["key"].as_s().unwrap().clone();
+                let at = item.get("expires_at").map(|at| at.as_n().unwrap().clone());
+                (
+                    key.split('#').next().unwrap().to_owned() + &key[key.len() - 1..],
+                    at,
+                )
+            })
+            .collect();
+        found.sort();
+        found
+    };
+    let week = Some((7 * 86_400).to_string());
+    let marks = |latest: Option<String>| {
+        [
+            ("publication1".to_owned(), week.clone()),
+            ("publication2".to_owned(), week.clone()),
+            ("version1".to_owned(), week.clone()),
+            ("version2".to_owned(), latest),
+        ]
+    };
+    assert_eq!(expiry().await, marks(None));
+    events.expire_latest("t1", 2, NOW).await.unwrap();
+    assert_eq!(expiry().await, marks(week.clone()));
+}
+
+#[tokio::test]
+async fn events_are_had_by_time_in_pages() {
+    let (_, events) = events().await;
+    let at = |n: i64| NOW + Duration::seconds(n);
+    for n in 0..10 {
+        let event = Event {
+            event_id: format!("e{n}"),
+            accepted_at: at(n),
+            payload: Payload::Stored(String::new()),
+        };
+        events.record("t1", &event, NOW).await.unwrap();
+        events.record("t1", &event, NOW).await.unwrap();
+    }
+    let (mut after, mut found) = (None, Vec::new());
+    loop {
+        let slice = events.between("t1", at(2), at(8), after, 3).await.unwrap();
+        found.push(
+            slice
+                .events
+                .into_iter()
+                .map(|it| it.event_id)
+                .collect::<Vec<_>>(),
+        );
+        after = slice.more_after;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.concat(), ["e2", "e3", "e4", "e5", "e6", "e7", "e8"]);
+    assert!(found.iter().all(|page| page.len() <= 3));
+}
+
+#[tokio::test]
+async fn an_event_that_may_be_repeated_is_recorded_once() {
+    let (_, events) = events().await;
+    let event = |second| Event {
+        event_id: "e1".to_owned(),
+        accepted_at: NOW + Duration::seconds(second),
+        payload: Payload::Stored(String::new()),
+    };
+    let record = async |second| events.record_once("t1", &event(second), NOW).await.unwrap();
+    assert!(record(1).await);
+    // The same publication, committed twice.
+    assert!(record(1).await);
+    // The same key, published later.
+    assert!(!record(2).await);
+    let end = NOW + Duration::hours(1);
+    let slice = events.between("t1", NOW, end, None, 10).await.unwrap();
+    assert_eq!(slice.events.len(), 1);
+}
