@@ -11,10 +11,12 @@ from urllib.parse import parse_qs
 THROTTLED = {
     "dynamodb": (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
     "sns": (400, "Throttling"),
+    "sqs": (400, "com.amazonaws.sqs#RequestThrottled"),
 }
 REFUSED = {
     "dynamodb": (400, "com.amazon.coral.service#AccessDeniedException"),
     "sns": (403, "AuthorizationError"),
+    "sqs": (403, "com.amazonaws.sqs#AccessDenied"),
 }
 
 
@@ -41,12 +43,18 @@ class FaultProxy:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self):
+                self.do_POST()
+
+            def do_PUT(self):
+                self.do_POST()
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                operation = operation_of(self.headers, body)
+                operation = operation_of(self.command, self.headers, body)
                 proxy.last[operation] = body
                 fault = proxy._fault(operation)
-                service = "dynamodb" if "X-Amz-Target" in self.headers else "sns"
+                service = service_of(self.headers)
                 if fault == "hang":
                     proxy._closed.wait()
                     self.close_connection = True
@@ -56,7 +64,7 @@ class FaultProxy:
                     message = DIFFERENT if fault == "different" else "no"
                     self.answer(status, {}, error_body(service, code, message))
                     return
-                request = urllib.request.Request(f"{endpoint}{self.path}", body, dict(self.headers), method="POST")
+                request = urllib.request.Request(f"{endpoint}{self.path}", body, dict(self.headers), method=self.command)
                 try:
                     with urllib.request.urlopen(request, timeout=10) as answer:
                         status, headers, content = answer.status, answer.headers, answer.read()
@@ -75,7 +83,10 @@ class FaultProxy:
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                try:
+                    self.wfile.write(content)
+                except OSError:
+                    self.close_connection = True  # the function was killed
 
             def log_message(self, *_):
                 pass
@@ -116,14 +127,21 @@ class FaultProxy:
         self._server.server_close()
 
 
-def operation_of(headers, body: bytes) -> str:
+def service_of(headers) -> str:
+    target = headers.get("X-Amz-Target", "")
+    return "dynamodb" if target.startswith("DynamoDB") else "sqs" if target.startswith("AmazonSQS") else "sns"
+
+
+def operation_of(method: str, headers, body: bytes) -> str:
     if "X-Amz-Target" in headers:
         return headers["X-Amz-Target"].split(".")[-1]
+    if "Action=" not in body.decode(errors="replace"):
+        return method
     return parse_qs(body.decode()).get("Action", ["?"])[0]
 
 
 def error_body(service: str, code: str, message: str) -> bytes:
-    if service == "dynamodb":
+    if service in ("dynamodb", "sqs"):
         return json.dumps({"__type": code, "message": message}).encode()
     return (
         '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'
