@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from runtime_api import Function
+from runtime_api import Function, failures
 
 EVENTS = ROOT / "events"
 SAMPLE_KEY = "bwk_sample-key-of-the-files-in-events"
@@ -17,6 +17,11 @@ FUNCTIONS = {
     "queries": "QueriesFunction",
     "query-completion": "QueryCompletionFunction",
     "topics": "TopicsFunction",
+    "publish": "PublishFunction",
+    "commit": "CommitFunction",
+    "fanout": "FanoutFunction",
+    "deliver": "DeliverFunction",
+    "webhook-subscriptions": "WebhookSubscriptionsFunction",
 }
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
@@ -33,6 +38,35 @@ STORY = [
     ("topics/show.json", 404, {}),
     ("topics/change.json", 404, {}),
     ("topics/delete.json", 404, {}),
+    ("publish/document.json", 404, {}),
+    *[
+        (f"webhook-subscriptions/{name}.json", 404, {})
+        for name in (
+            "create",
+            "list",
+            "show",
+            "delete",
+            "test",
+            "exchanges",
+            "rotate-secret",
+            "enable",
+            "disable",
+            "replay",
+        )
+    ],
+]
+# What the queues bring, of a topic and a subscription that are not there (any more).
+MESSAGES = [
+    "commit/document.json",
+    "commit/event.json",
+    "commit/topic-deleted.json",
+    "fanout/segment.json",
+    "fanout/replay.json",
+    "deliver/event.json",
+    "deliver/retry.json",
+    "deliver/document.json",
+    "deliver/test.json",
+    "deliver/topic-deleted.json",
 ]
 # The state and the reason that each of Athena's events leaves on record.
 OUTCOMES = [
@@ -99,8 +133,13 @@ def test_an_event(stack, functions, name, state, reason):
     assert ("completed_at" in query) == (state != "RUNNING")
 
 
+@pytest.mark.parametrize("file", MESSAGES)
+def test_a_message(functions, file):
+    assert failures(functions[file.split("/")[0]].invoke(read(EVENTS / file))) == []
+
+
 def test_no_file_is_left_out():
-    fed = {file for file, *_ in STORY} | {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
+    fed = {file for file, *_ in STORY} | set(MESSAGES) | {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
     assert {str(file.relative_to(EVENTS)) for file in EVENTS.rglob("*.json")} == fed
     assert {file.split("/")[0] for file in fed} == set(FUNCTIONS)
 

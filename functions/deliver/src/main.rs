@@ -49,6 +49,7 @@ struct Function {
     first_attempts: Queue,
     dead_letters: Queue,
     turns: Turns,
+    metrics_namespace: String,
 }
 
 /// What a batch shares.
@@ -100,7 +101,7 @@ impl Function {
             (failed, batch.metrics)
         };
         let ((failed, metrics), ()) = futures_util::join!(working, recording);
-        metrics.print();
+        metrics.print(&self.metrics_namespace);
         batch::failures(failed)
     }
 

@@ -20,6 +20,8 @@ struct Counts {
     retries: usize,
     exhausted: usize,
     latencies: Vec<i128>,
+    /// For each attempt 1 if it failed and 0 if not: their average is the rate of failures.
+    failed: Vec<u8>,
 }
 
 impl Metrics {
@@ -27,6 +29,9 @@ impl Metrics {
     pub fn attempt(&self, arrived: bool, failures: usize, accepted_at: OffsetDateTime) {
         self.count(|counts| {
             counts.retries += usize::from(failures > 0);
+            if counts.failed.len() < MAX_VALUES {
+                counts.failed.push(u8::from(!arrived));
+            }
             if arrived {
                 counts.deliveries += 1;
                 let latency = OffsetDateTime::now_utc() - accepted_at;
@@ -45,10 +50,10 @@ impl Metrics {
     }
 
     /// Writes the line, unless nothing was counted.
-    pub fn print(self) {
+    pub fn print(self, namespace: &str) {
         let counts = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         if counts.deliveries + counts.failures + counts.exhausted > 0 {
-            println!("{}", line(&counts, OffsetDateTime::now_utc()));
+            println!("{}", line(&counts, namespace, OffsetDateTime::now_utc()));
         }
     }
 
@@ -57,17 +62,18 @@ impl Metrics {
     }
 }
 
-fn line(counts: &Counts, now: OffsetDateTime) -> serde_json::Value {
+fn line(counts: &Counts, namespace: &str, now: OffsetDateTime) -> serde_json::Value {
     let count = |name| json!({"Name": name, "Unit": "Count"});
     json!({
         "_aws": {
             "Timestamp": now.unix_timestamp_nanos() / 1_000_000,
             "CloudWatchMetrics": [{
-                "Namespace": "Bellwire",
+                "Namespace": namespace,
                 "Dimensions": [["Protocol"]],
                 "Metrics": [
                     count("Deliveries"), count("Failures"), count("Retries"), count("Exhausted"),
                     {"Name": "Latency", "Unit": "Milliseconds"},
+                    {"Name": "FailureRate", "Unit": "None"},
                 ],
             }],
         },
@@ -77,6 +83,7 @@ fn line(counts: &Counts, now: OffsetDateTime) -> serde_json::Value {
         "Retries": counts.retries,
         "Exhausted": counts.exhausted,
         "Latency": counts.latencies,
+        "FailureRate": counts.failed,
     })
 }
 
@@ -91,7 +98,11 @@ mod tests {
         metrics.attempt(true, 0, accepted_at);
         metrics.attempt(false, 1, accepted_at);
         metrics.exhausted();
-        let line = line(&metrics.0.lock().unwrap(), OffsetDateTime::now_utc());
+        let line = line(
+            &metrics.0.lock().unwrap(),
+            "bellwire",
+            OffsetDateTime::now_utc(),
+        );
         let definition = &line["_aws"]["CloudWatchMetrics"][0];
         for metric in definition["Metrics"].as_array().unwrap() {
             assert!(
@@ -108,6 +119,7 @@ mod tests {
             (&line["Retries"], &line["Exhausted"]),
             (&1.into(), &1.into())
         );
+        assert_eq!(line["FailureRate"], json!([0, 1]));
         assert!(line["Latency"][0].as_i64().unwrap() >= 2000);
     }
 }

@@ -91,6 +91,7 @@ impl Function {
             retries,
             first_attempts: queue("DELIVERIES_QUEUE_URL")?,
             dead_letters: queue("DEAD_DELIVERIES_QUEUE_URL")?,
+            metrics_namespace: required("METRICS_NAMESPACE")?,
             turns: Turns {
                 length: function + RESERVE / 2,
                 work: function.saturating_sub(exchange * EXCHANGES_PER_STEP + RESERVE),
