@@ -12,7 +12,7 @@ import requests
 
 import stack
 from console import Failed
-from receiver import Receiver
+from receiver import Answer, Receiver
 from settings import AWS, ENDPOINT, ROOT, environment
 
 BELLWIRE = ROOT / "target" / "debug" / "bellwire"
@@ -60,8 +60,78 @@ def main() -> int:
 
     title(9, "The customer looks at the query")
     call("GET", f"{url}/v1/queries/{query}", customer)
+    show_streams(url, customer, publisher)
     what_next(url, customer, publisher, callback)
     return 0
+
+
+def show_streams(url: str, customer: dict, publisher: dict) -> None:
+    """Topics: documents in two modes, events in the third, and an endpoint that fails twice."""
+    title(10, "The provider makes two topics: a document that changes, and events")
+    documents, events = (make_topic(url, publisher, payload) for payload in ("snapshot", "event"))
+
+    failures = [Answer(503), Answer(503)]
+    with Receiver(answer=lambda it: failures.pop() if it.path == "/events" and failures else Answer()) as receiver:
+        title(11, f"The customer subscribes in three modes; its receiver listens on {receiver.url}")
+        wishes = [(documents, "snapshot-only"), (documents, "snapshot-patch"), (events, "event")]
+        for topic, mode in wishes:
+            path = "events" if mode == "event" else mode
+            wish = {"webhookUrl": f"{receiver.url}/{path}", "subscriptionMode": mode}
+            made = call("POST", f"{url}/subscribers/webhook/topics/{topic}/subscriptions", customer, wish, shown=150)
+
+        title(12, "The document is published: both subscriptions to it get it whole")
+        orders = [{"id": n, "state": "packed", "to": f"{n} Long Street, Springfield"} for n in (6, 7)]
+        publish(url, publisher, documents, orders)
+        show_deliveries(receiver, 2)
+
+        title(13, "It changes: one gets the new document, the other what has changed")
+        orders[1]["state"] = "shipped"
+        publish(url, publisher, documents, orders)
+        show_deliveries(receiver, 4, seen=2)
+
+        title(14, "An event; the endpoint fails twice, and recovers")
+        publish(url, publisher, events, {"order": 7, "delivered": True})
+        show_deliveries(receiver, 7, seen=4)
+
+    title(15, "What the customer sees of it afterwards")
+    show_history(url, customer, made["id"])
+
+
+def make_topic(url: str, publisher: dict, payload: str) -> str:
+    wish = {
+        "name": f"demo-{payload}-{uuid.uuid4().hex[:6]}",
+        "publisher": {"type": "http-post", "config": {}, "payload": {"type": payload}},
+    }
+    return call("POST", f"{url}/topics", publisher, wish, shown=120)["id"]
+
+
+def publish(url: str, publisher: dict, topic: str, document) -> None:
+    call("POST", f"{url}/publishers/http-post/topics/{topic}", publisher, document)
+
+
+def show_deliveries(receiver: Receiver, count: int, seen: int = 0) -> None:
+    for arrival in receiver.wait_for(lambda _: True, count)[seen:]:
+        headers = arrival.headers
+        print(f"   ⇒ {arrival.method} {arrival.path}")
+        for name in ("x-axway-streams-event-type", "x-bellwire-attempt", "webhook-signature"):
+            print(f"     {name}: {cut(headers[name], 30)}")
+        print(f"     {cut(arrival.body.decode())}", flush=True)
+
+
+def show_history(url: str, customer: dict, subscription: str) -> None:
+    address = f"{url}/subscribers/webhook/subscriptions/{subscription}/exchanges"
+    headers = {"x-api-key": customer["api_key"]}
+    print(f"   → GET {address}\n")
+    deadline = time.monotonic() + 20
+    while len(exchanges := requests.get(address, headers=headers, timeout=30).json()) < 3:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(exchanges)} of 3 exchanges are on record")
+        time.sleep(0.1)
+    columns = ["requestDatetime", "eventType", "requestRetryAttempts", "responseCode", "requestDuration", "errorMessage"]
+    rows = [columns, *([str(it.get(column, "")) for column in columns] for it in exchanges)]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(columns))]
+    for row in rows:
+        print("   " + "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
 
 
 def title(number: int, text: str) -> None:
@@ -84,13 +154,14 @@ def short(client: dict) -> str:
     )
 
 
-def call(method: str, url: str, client: dict, body: dict | None = None) -> None:
+def call(method: str, url: str, client: dict, body=None, shown: int = 400) -> dict:
     print(f"   → {method} {url}\n     x-api-key: {client['api_key'][:8]}…  ({client['name']})")
     if body is not None:
         print(f"     {cut(json.dumps(body))}")
     answer = requests.request(method, url, headers={"x-api-key": client["api_key"]}, json=body, timeout=30)
-    print(f"   ← {answer.status_code}\n     {answer.text}", flush=True)
+    print(f"   ← {answer.status_code}\n     {cut(answer.text, shown)}", flush=True)
     answer.raise_for_status()
+    return answer.json()
 
 
 def arrived(arrival, keys: list[str]) -> None:

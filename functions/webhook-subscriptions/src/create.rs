@@ -1,13 +1,14 @@
 //! `POST /subscribers/webhook/topics/{topicId}/subscriptions`.
 
-use bellwire_edge::Failure;
+use bellwire_edge::{Failure, created};
 use bellwire_queues::{Delivery, Message, Told};
 use bellwire_rules::delivery_id::random_id;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
 use bellwire_store::Client;
 use bellwire_store::subscriptions::{Progress, Subscription};
-use serde_json::{Value, json};
+use lambda_http::Body;
+use lambda_http::http::Response;
 use time::OffsetDateTime;
 
 use crate::Function;
@@ -22,7 +23,7 @@ impl Function {
         client: &Client,
         topic: &Topic,
         wish: Wish,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Response<Body>, Failure> {
         let checked = wish.check(&self.policy, topic)?;
         let secret = generate_secret().map_err(Failure::internal)?;
         let subscription = Subscription {
@@ -48,14 +49,7 @@ impl Function {
             self.subscriptions.delete(&subscription).await?;
             return Err(failure);
         }
-        let mut shown =
-            serde_json::to_value(Shown::of(&subscription)).map_err(Failure::internal)?;
-        if let Some(fields) = shown.as_object_mut() {
-            let headers = &subscription.webhook_headers;
-            fields.insert("webhookHeaders".to_owned(), headers.expose().collect());
-            fields.insert("secret".to_owned(), json!(secret.expose()));
-        }
-        Ok(shown)
+        created(&Shown::made(&subscription, &secret))
     }
 
     /// Has a subscription to a document brought up to date. From the moment it is a member

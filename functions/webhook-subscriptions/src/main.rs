@@ -12,7 +12,7 @@ mod shown;
 mod switch;
 mod test;
 
-use bellwire_edge::{Authenticator, Failure, body, created, list, no_content, ok, serve};
+use bellwire_edge::{Authenticator, Failure, body, list, no_content, ok, serve};
 use bellwire_payloads::Payloads;
 use bellwire_queues::Queue;
 use bellwire_rules::UrlPolicy;
@@ -95,7 +95,7 @@ impl Function {
             return match *request.method() {
                 Method::POST => {
                     let wish = body::json(&request)?;
-                    created(&self.create(&client, &topic, wish).await?)
+                    self.create(&client, &topic, wish).await
                 }
                 _ => self.list(&client, &topic, &request).await,
             };

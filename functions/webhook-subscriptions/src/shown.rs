@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwire_rules::Secret;
 use bellwire_rules::authorization::ShownAuthorization;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::iso_serde;
@@ -9,14 +10,14 @@ use bellwire_store::subscriptions::{DisabledReason, Subscription};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-/// A subscription, without its secrets.
+/// A subscription.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shown<'a> {
     id: &'a str,
     topic_id: &'a str,
     webhook_url: &'a str,
-    webhook_headers: BTreeMap<&'a str, &'static str>,
+    webhook_headers: BTreeMap<&'a str, &'a str>,
     subscription_mode: SubscriptionMode,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization: Option<ShownAuthorization<'a>>,
@@ -29,6 +30,8 @@ pub struct Shown<'a> {
     failing_since: Option<OffsetDateTime>,
     #[serde(with = "iso_serde")]
     create_timestamp: OffsetDateTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -39,7 +42,7 @@ enum Status {
 }
 
 impl<'a> Shown<'a> {
-    /// What is shown of this one.
+    /// What is shown of this one: none of its secrets.
     pub fn of(subscription: &'a Subscription) -> Self {
         let disabled = subscription.disabled.as_ref();
         Self {
@@ -58,6 +61,16 @@ impl<'a> Shown<'a> {
             disabled_timestamp: disabled.map(|disabled| disabled.at),
             failing_since: subscription.failing_since,
             create_timestamp: subscription.created_at,
+            secret: None,
+        }
+    }
+
+    /// What is shown of one that was just made: this once with its secrets.
+    pub fn made(subscription: &'a Subscription, secret: &'a Secret) -> Self {
+        Self {
+            webhook_headers: subscription.webhook_headers.expose().collect(),
+            secret: Some(secret.expose()),
+            ..Self::of(subscription)
         }
     }
 }
