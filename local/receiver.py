@@ -4,6 +4,7 @@ Run as a program it prints what arrives: `.venv/bin/python local/receiver.py [PO
 """
 
 import json
+import ssl
 import sys
 import threading
 import time
@@ -114,6 +115,13 @@ class Receiver:
         self._server = Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def use_certificate(self, certificate: str, key: str) -> None:
+        """From now on speaks https with the certificate of this file."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http://", "https://")
 
     def _keep(self, arrival: Arrival) -> None:
         with self._changed:

@@ -244,6 +244,15 @@ def receiver():
 
 
 @pytest.fixture
+def aws(stack):
+    """A way to AWS on which faults can be set."""
+    from fault_proxy import FaultProxy
+
+    with FaultProxy(stack.env["AWS_ENDPOINT_URL"]) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def streams(stack, publisher, client):
     from streams import Streams
 

@@ -108,11 +108,5 @@ def bodies(receiver: Receiver, count: int, path: str | None = None) -> list:
     return [arrival.json() for arrival in arrivals]
 
 
-def never(receiver: Receiver, wanted: Callable[[Arrival], bool], after: Callable[[], None]) -> None:
-    """Sees that nothing that is wanted has arrived by the time that `after` is through."""
-    after()
-    assert not receiver.matching(wanted)
-
-
 def ago(**time_ago) -> str:
     return (datetime.now(UTC) - timedelta(**time_ago)).isoformat().replace("+00:00", "Z")

@@ -8,7 +8,6 @@ import uuid
 
 import pytest
 from conftest import at_once
-from fault_proxy import FaultProxy
 from messages import delivery, document, event, payload, publication
 from receiver import Answer, Receiver
 from runtime_api import Function, api_event, failures, sqs_event
@@ -16,12 +15,6 @@ from streams import bodies, event_type, eventually, is_streams
 from test_dead_letters import of
 
 FILLER = ["something that makes documents longer than their patches"] * 4
-
-
-@pytest.fixture
-def aws(stack):
-    with FaultProxy(stack.env["AWS_ENDPOINT_URL"]) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 import requests
-from conftest import ROOT, confirmation_token, is_confirmation, new_query
+from conftest import ROOT, confirmation_token, is_confirmation, new_query, read_template
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -135,3 +135,25 @@ def test_what_it_refuses_is_tried_again_by_sns(documented):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_the_verification_in_the_deliveries_page_works(streams, receiver):
+    page = (ROOT / "docs" / "deliveries.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    topic = streams.topic()
+    secret = streams.subscribe(topic, receiver.url)["secret"]
+    streams.publish(topic, {"n": 1})
+    [arrival] = receiver.wait_for(lambda _: True)
+    names = {"secret": secret, "body": arrival.body, "headers": arrival.headers}
+    exec(compile(program, "docs/deliveries.md", "exec"), names)
+    names["body"] += b" "
+    with pytest.raises(Exception, match="signature"):
+        exec(compile(program, "docs/deliveries.md", "exec"), names)
+
+
+@pytest.mark.parametrize("page", ["streams.md", "deliveries.md"])
+def test_parameters_are_written_with_their_defaults(page):
+    parameters = read_template()["Parameters"]
+    for name, default in re.findall(r"^\| `(\w+)` \| `?([^|`]*?)`? \|", (ROOT / "docs" / page).read_text(), re.MULTILINE):
+        if name in parameters:
+            assert str(parameters[name]["Default"]) == default, name

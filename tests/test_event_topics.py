@@ -3,11 +3,17 @@
 import json
 import re
 import uuid
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 from conftest import at_once
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from receiver import Answer, Receiver
-from streams import bodies, event_type, eventually, is_streams, never
+from streams import bodies, event_type, eventually, is_streams
 
 MEGABYTE = 1024 * 1024
 
@@ -102,6 +108,29 @@ def test_events_of_up_to_a_megabyte(streams, receiver, size, compressible):
     assert streams.try_to_publish(topic, body).status_code == 202
     [arrival] = receiver.wait_for(is_streams)
     assert arrival.body.decode() == body
+
+
+def self_signed(folder) -> tuple[str, str]:
+    """The files of a certificate for loopback that nobody has signed, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "certificate").write_bytes(certificate.public_bytes(pem))
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key").write_bytes(private)
+    return str(folder / "certificate"), str(folder / "key")
 
 
 def uuid_text(length: int) -> str:
@@ -259,6 +288,16 @@ class TestAnswers:
             first, second = streams.wait_for_exchanges(subscription, 2)
             assert message in first["errorMessage"]
             assert "responseCode" not in first and second["responseCode"] == 200
+
+    def test_a_certificate_that_is_not_valid_is_no_answer(self, streams, tmp_path):
+        with Receiver() as receiver:
+            receiver.use_certificate(*self_signed(tmp_path))
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, receiver.url)
+            streams.publish(topic, "a secret")
+            exchanges = streams.wait_for_exchanges(subscription, 4)
+            assert all("certificate" in it["errorMessage"].lower() for it in exchanges)
+            assert receiver.arrivals == []
 
     def test_no_more_is_read_of_an_answer_than_is_kept(self, streams):
         with Receiver(answer=lambda _: Answer(body=b"y" * 10_000_000, fault="trickle")) as receiver:

@@ -10,14 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from conftest import completion, confirmation_token, dead_letter, is_confirmation, is_notification, new_query
-from fault_proxy import FaultProxy
 from runtime_api import Function, api_event
-
-
-@pytest.fixture
-def aws(stack):
-    with FaultProxy(stack.env["AWS_ENDPOINT_URL"]) as proxy:
-        yield proxy
 
 
 @pytest.fixture

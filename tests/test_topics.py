@@ -7,14 +7,10 @@ from urllib.parse import urljoin
 import pytest
 import requests
 from conftest import at_once
+from streams import definition
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 SPELLINGS = ["/topics", "/streams/hub/api/v1/topics"]
-
-
-def definition(name: str | None = None, payload: str = "snapshot", **more) -> dict:
-    publisher = {"type": "http-post", "config": {}, "payload": {"type": payload}}
-    return {"name": name or f"test-{uuid.uuid4()}", "publisher": publisher, **more}
 
 
 def webhook(**modes) -> list[dict]:
