@@ -5,7 +5,9 @@ import json
 from urllib.parse import parse_qs
 
 import pytest
+from messages import delivery, event
 from receiver import Answer, Receiver
+from runtime_api import Function, failures, sqs_event
 from streams import is_streams
 
 
@@ -103,11 +105,33 @@ def test_a_token_that_the_endpoint_refuses_is_replaced(streams, provider):
         assert hooks(both, 2) == ["Bearer token-1", "Bearer token-2"]
 
 
+@pytest.mark.parametrize("expires_in", [18446744073709551615, 10**12])
+def test_a_token_that_never_expires_is_a_token(streams, both, provider, expires_in):
+    provider.expires_in = expires_in
+    topic = streams.topic()
+    streams.subscribe(topic, f"{both.url}/hook", authorization=authorization(both))
+    streams.publish(topic, 1)
+    assert hooks(both, 1) == ["Bearer token-1"]
+
+
+def test_a_provider_that_hangs_is_asked_once_for_all_that_wait(streams, both, provider, client, stack):
+    provider.answer = Answer(fault="stall")
+    subscription = streams.subscribe(streams.topic(), f"{both.url}/hook", authorization=authorization(both))
+    batch = sqs_event(*(delivery(subscription, event({"n": n}), client.client_id) for n in range(10)))
+    with Function(stack, "DeliverFunction") as deliver:
+        assert failures(deliver.invoke(batch)) == []
+        assert len(provider.asked) == 1
+    # The retries have theirs.
+    provider.answer = None
+    assert len(hooks(both, 10)) == 10
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
         (Answer(401, {}, b'{"error": "invalid_client", "error_description": "hush hush"}'), "refuses"),
         (Answer(500, {}, b"oops"), "OAuth 2.0"),
+        (Answer(200, {"Content-Type": "application/json"}, b'{"access_token": "a\\nb", "token_type": "bearer"}'), "header"),
         (Answer(200, {"Content-Type": "application/json"}, b"[]"), "OAuth 2.0"),
         (Answer(302, {"Location": "/elsewhere"}), "OAuth 2.0"),
         (Answer(fault="reset"), "connection"),

@@ -158,6 +158,31 @@ class TestCommit:
         errors = [line for line in commit.log_lines() if line.get("level") == "ERROR"]
         assert errors and "DynamoDB" in errors[0]["cause"] or "SQS" in errors[0]["cause"]
 
+    def test_a_redriven_document_does_not_replace_a_newer_one(self, streams, receiver, start):
+        topic = streams.topic("snapshot")
+        streams.subscribe(topic, receiver.url)
+        old = publication(topic, news(1))
+        commit = start("Commit")
+        assert failures(publish_to(commit, topic, news(2))) == []
+        receiver.wait_for(is_streams)
+        assert failures(publish_to(commit, topic, old | {"redriven": True})) == []
+        assert failures(publish_to(commit, topic, news(3))) == []
+        receiver.wait_for(is_streams, 2)
+        assert told(receiver) == [2, 3]
+
+    def test_a_document_that_the_bucket_has_lost_is_replaced_by_the_next(self, streams, receiver, start):
+        topic = streams.topic("snapshot")
+        streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1, "text": [uuid.uuid4().hex for _ in range(10_000)]})
+        receiver.wait_for(is_streams)
+        s3, bucket = streams.stack.aws("s3"), streams.stack.outputs["PayloadsBucket"]
+        dynamodb, table = streams.stack.aws("dynamodb"), streams.stack.outputs["EventsTable"]
+        key = {"source": {"S": topic}, "key": {"S": f"version#{1:020}"}}
+        version = dynamodb.get_item(TableName=table, Key=key)["Item"]
+        s3.delete_object(Bucket=bucket, Key=version["snapshot"]["M"]["stored"]["S"])
+        streams.publish(topic, {"n": 2})
+        assert bodies(receiver, 2)[1] == {"n": 2}
+
     def test_one_topics_failure_is_not_anothers(self, streams, receiver, aws, start):
         broken, well = streams.topic("snapshot"), streams.topic("snapshot")
         for name, topic in [("broken", broken), ("well", well)]:
@@ -311,6 +336,33 @@ class TestDeliver:
             eventually(lambda: told(receiver), lambda it: it[-1] == 3, "next change")
             assert event_type(receiver.arrivals[-1]) == "patch"
 
+    @pytest.mark.parametrize("arrives", [True, False])
+    @pytest.mark.parametrize("after", [0, 1])
+    def test_an_answer_that_gets_lost_once(self, streams, stack, aws, start, client, after, arrives):
+        """The SDK asks again by itself, and finds its own change."""
+        with Receiver() as receiver:
+            _topic, subscription, message = lagging(streams, receiver, client)
+            receiver.answer = lambda _: Answer() if arrives else Answer(500)
+            deliver = start("Deliver", RETRY_SCHEDULE="1s 1s")
+            aws.set("UpdateItem", "break off", times=1, after=after)
+            failed = failures(deliver.invoke(message))
+            receiver.answer = lambda _: Answer()
+            # What has failed comes again, and sees to what is left to do.
+            assert not failed or failures(deliver.invoke(message)) == []
+            eventually(lambda: told(receiver)[-1], lambda it: it == 2, "the newest")
+            eventually(lambda: streams.in_state(subscription), lambda it: it["acknowledged"] == {"N": "2"}, "end")
+            assert streams.in_state(subscription)["failures"] == {"N": "0"}
+
+    def test_copies_in_one_batch_are_sent_once_and_spoil_no_record(self, streams, receiver, start, client):
+        subscription = streams.subscribe(streams.topic(), receiver.url)
+        same, other = (delivery(subscription, event({"n": n}), client.client_id) for n in (1, 2))
+        deliver = start("Deliver")
+        assert failures(deliver.invoke(sqs_event(same, same, other, same))) == []
+        assert sorted(told(receiver)) == [1, 2]
+        assert len(streams.exchanges(subscription)) == 2
+        assert failures(deliver.invoke(sqs_event(same, other))) == []
+        assert len(receiver.arrivals) == 2
+
     @pytest.mark.parametrize("payload_type", ["event", "snapshot"])
     def test_a_function_that_is_killed_in_the_middle_of_a_batch(self, streams, stack, start, client, payload_type):
         with Receiver(answer=lambda it: Answer(fault="stall") if it.path == "/stalls" else Answer()) as receiver:
@@ -462,6 +514,10 @@ class TestApi:
         [arrival] = receiver.wait_for(is_streams)
         assert arrival.json()["code"] == 40404
         assert topics.invoke(call).status == 404
+
+    @pytest.mark.parametrize("path", ["/topics/{}", "/subscribers/webhook/subscriptions/{}"])
+    def test_an_id_that_is_longer_than_a_key_may_be(self, stack, client, path):
+        assert stack.call("GET", path.format("x" * 3000), client).status_code == 404
 
     @pytest.mark.parametrize("fault", ["throttle", "refuse"])
     def test_a_subscription_that_would_miss_its_first_document_is_not_made(

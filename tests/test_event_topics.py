@@ -196,6 +196,24 @@ def test_a_request_with_the_same_idempotency_key_publishes_once(streams, receive
     assert len(receiver.arrivals) == 3
 
 
+def test_a_repeated_request_with_another_body_changes_nothing_of_the_first(streams, receiver):
+    topic = streams.topic("snapshot")
+    streams.subscribe(topic, receiver.url)
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    # Too large for a message: they lie in the bucket.
+    first, second = ({"n": n, "text": uuid_text(300_000)} for n in (1, 2))
+    for document in (first, second):
+        streams.publish(topic, document, **key)
+    [snapshot] = receiver.wait_for(is_streams)
+    assert snapshot.json() == first
+    streams.publish(topic, first | {"n": 3})
+    patch = receiver.wait_for(is_streams, 2)[1]
+    assert patch.json() == [{"op": "replace", "path": "/n", "value": 3}]
+    streams.subscribe(topic, f"{receiver.url}/late")
+    [late] = receiver.wait_for(lambda it: it.path == "/late")
+    assert late.json() == first | {"n": 3}
+
+
 def test_a_deleted_topic_tells_its_subscribers_and_takes_their_subscriptions_along(streams, stack, publisher, receiver):
     topic = streams.topic()
     subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(2)]
@@ -216,14 +234,23 @@ def test_a_deleted_topic_tells_its_subscribers_and_takes_their_subscriptions_alo
         assert body["subscriptionId"] == subscription["id"]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", body["datetime"])
         assert "message" in body
-    table = stack.aws("dynamodb")
+    # They are removed when nothing of theirs can be on its way any more.
     for subscription in [*subscriptions, disabled]:
-        key = {"subscription_id": {"S": subscription["id"]}}
-        name = stack.outputs["SubscriptionsTable"]
-        eventually(
-            lambda key=key: table.get_item(TableName=name, Key=key).get("Item"), lambda it: it is None, "removal"
-        )
+        eventually(lambda it=subscription: streams.in_state(it), lambda it: "expires_at" in it, "end")
     assert not receiver.matching(lambda it: it.path == "/disabled")
+
+
+def test_what_was_accepted_before_the_topics_end_still_arrives(streams, stack, publisher):
+    answers = [Answer(500)] * 2
+    with Receiver(answer=lambda it: answers.pop() if event_type(it) == "event" and answers else Answer()) as receiver:
+        topic = streams.topic()
+        streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1})
+        receiver.wait_for(is_streams)
+        assert stack.call("DELETE", f"/topics/{topic}", publisher).status_code == 204
+        arrivals = receiver.wait_for(lambda it: event_type(it) == "event", 3)
+        assert arrivals[-1].json() == {"n": 1}
+        receiver.wait_for(lambda it: event_type(it) == "error")
 
 
 def test_who_has_unsubscribed_is_not_told(streams, receiver):
@@ -274,7 +301,6 @@ class TestAnswers:
         ("fault", "body", "message"),
         [
             ("reset", b"", "connection"),
-            ("cut", b"x" * 1000, "end of file"),
             ("stall", b"", "no answer within 3 s"),
         ],
     )
@@ -288,6 +314,21 @@ class TestAnswers:
             first, second = streams.wait_for_exchanges(subscription, 2)
             assert message in first["errorMessage"]
             assert "responseCode" not in first and second["responseCode"] == 200
+
+    @pytest.mark.parametrize("status", [200, 500])
+    def test_an_answer_that_breaks_off_counts_by_its_status(self, streams, status):
+        answers = [Answer(status, body=b"x" * 1000, fault="cut")]
+        with Receiver(answer=lambda _: answers.pop() if answers else Answer()) as receiver:
+            topic = streams.topic()
+            subscription = streams.subscribe(topic, receiver.url)
+            for n in range(2):
+                streams.publish(topic, n)
+            exchanges = streams.wait_for_exchanges(subscription, 2 if status == 200 else 3)
+            [broken] = [it for it in exchanges if it.get("responseBody")]
+            assert (broken["responseCode"], broken["responseBody"]) == (status, "x" * 500)
+            assert broken["responseSize"] == "1000B"
+            receiver.wait_for(is_streams, len(exchanges))
+            assert len(receiver.arrivals) == len(exchanges)
 
     def test_a_certificate_that_is_not_valid_is_no_answer(self, streams, tmp_path):
         with Receiver() as receiver:

@@ -139,7 +139,7 @@ class TestStretches:
     def test_more_than_an_answer_holds_comes_in_pages(self, streams, stack, client):
         subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
         count = 400
-        put = [put_exchange(stack, subscription, ago(seconds=280, milliseconds=-n), "x" * 16_000) for n in range(count)]
+        put = [put_exchange(stack, subscription, ago(seconds=280, milliseconds=-n), '"' * 8_000) for n in range(count)]
         path = f"/subscribers/webhook/subscriptions/{subscription['id']}/exchanges"
         found, pages, url = [], 0, f"{stack.url}{path}"
         while url:
@@ -162,6 +162,8 @@ class TestStretches:
             ({"end": "2021-13-10T10:13:32Z"}, "end"),
             ({"start": "2021-01-10T10:13:33Z", "end": "2021-01-10T10:13:32Z"}, "start"),
             ({"start": "2999-01-10T10:13:33Z"}, "start"),
+            ({"end": "9999-12-31T23:59:59-01:00"}, "end"),
+            ({"after": "x" * 1025}, "after"),
         ],
     )
     def test_times_that_make_no_sense(self, streams, parameters, word):

@@ -36,8 +36,8 @@ def told(stack):
 
 @pytest.fixture
 def impatient(stack):
-    """A deliver that gives an endpoint up a second after its first failure."""
-    with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400)) as function:
+    """A deliver that doesn't try again, and gives an endpoint up a second after its first failure."""
+    with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400), RETRY_SCHEDULE="") as function:
         yield function
 
 
@@ -126,6 +126,22 @@ def test_enabling_brings_a_failed_document_at_once(streams):
         streams.on(subscription, "enable")
         eventually(lambda: receiver.arrivals[-1].json(), lambda it: it == {"n": 2}, "document")
         assert len(receiver.arrivals) == 2
+
+
+def test_a_hiccup_long_after_a_failure_disables_nothing(streams, stack, client):
+    with Receiver(answer=lambda _: Answer(503)) as receiver:
+        topic = streams.topic()
+        subscription = streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1})
+        receiver.wait_for(is_streams, 4)
+        failing = streams.show(subscription)["failingSince"]
+        eventually(lambda: ago(seconds=1), lambda it: it > failing, "second")
+        with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400)) as impatient:
+            message = delivery(subscription, event({"n": 2}), client.client_id)
+            assert failures(impatient.invoke(sqs_event(message))) == []
+        assert streams.show(subscription)["status"] == "active"
+        receiver.answer = lambda _: Answer()
+        eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "success")
 
 
 class TestReplay:

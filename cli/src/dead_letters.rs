@@ -16,7 +16,7 @@ use crate::print::Output;
 use crate::stack;
 
 /// How many dead letters of a queue are looked at.
-const MOST: usize = 10_000;
+const MOST: usize = 1000;
 const UNTOLD: &str = "given up by SQS; the function's log has the cause";
 
 #[derive(Subcommand)]
@@ -105,9 +105,14 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
     let mut done = HashSet::new();
     let result = carry_out(command, &found, &mut done, output).await;
     for (_, found) in found.iter().enumerate().filter(|(n, _)| !done.contains(n)) {
-        found.queue.dead.release(&found.letter).await?;
+        // One that can't be released is visible again by itself in a few minutes.
+        let _ = found.queue.dead.release(&found.letter).await;
     }
-    result
+    result?;
+    if found.len() >= MOST {
+        output.remark("There may be more: at most 1000 of a queue are looked at.");
+    }
+    Ok(())
 }
 
 /// Does what is asked for; `done` gets the places of the letters that are gone.
@@ -306,7 +311,11 @@ impl<'a> Found<'a> {
                 ..delivery.clone()
             })?,
             // SQS would drop a message of the same id within five minutes.
-            Carried::Publication(publication) => Message::publication(publication)?.once(
+            Carried::Publication(publication) => Message::publication(&Publication {
+                redriven: true,
+                ..publication.clone()
+            })?
+            .once(
                 publication.topic_id.clone(),
                 format!("redriven-{}", self.letter.id),
             ),

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::Failure;
 
+/// The largest answer, in bytes: Lambda hands on at most 6 MB.
+const MAX_ANSWER: usize = 5 * 1024 * 1024;
+
 /// The part of a list that the request's `page`, `pageSize`, `sort` and `search` ask
 /// for: `{"items": […], "links": {"self", "first", "prev", "next", "last"}}`, and the
 /// same links in the header `Link` (RFC 8288). Links are relative to the request's
@@ -57,6 +60,14 @@ pub fn page(
         links.insert(name.to_owned(), target.into());
     }
     let answer = serde_json::json!({ "items": wanted.select(items), "links": links });
+    // Lambda hands the answer on as a string in JSON.
+    let length = serde_json::to_string(&answer.to_string()).map_or(0, |it| it.len());
+    if length > MAX_ANSWER {
+        return Err(Failure::field(
+            "pageSize",
+            "this page is too large; please ask for fewer items",
+        ));
+    }
     let mut response = crate::serve::json(StatusCode::OK, &answer);
     let header_value = header_value.join(", ");
     if let Ok(value) = header::HeaderValue::from_str(&header_value) {

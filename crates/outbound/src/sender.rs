@@ -142,8 +142,10 @@ where
     pub async fn post(&self, url: &str, headers: HeaderMap, body: Bytes) -> Exchange {
         let started = Instant::now();
         let limit = self.limits.exchange;
-        let outcome = match tokio::time::timeout(limit, self.exchange(url, headers, body)).await {
-            Ok(outcome) => outcome,
+        let head = tokio::time::timeout(limit, self.head(url, headers, body)).await;
+        let outcome = match head {
+            Ok(Ok(response)) => Ok(self.read(response, started).await),
+            Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::Timeout(limit)),
         };
         Exchange {
@@ -152,23 +154,24 @@ where
         }
     }
 
-    async fn exchange(
+    async fn head(
         &self,
         url: &str,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response<Incoming>, Failure> {
         let url = self.policy.check(url)?;
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(url.as_str().parse::<Uri>().map_err(http::Error::from)?)
             .body(Full::new(body))?;
         *request.headers_mut() = headers;
-        let response = self.client.request(request).await.map_err(explain)?;
-        self.read(response).await
+        self.client.request(request).await.map_err(explain)
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<Answer, Failure> {
+    /// Reads the body, as far as it is kept. With the status the endpoint has said what it has
+    /// to say: a body that breaks off, or takes too long, is cut.
+    async fn read(&self, response: Response<Incoming>, started: Instant) -> Answer {
         let (parts, mut incoming) = response.into_parts();
         let mut answer = Answer {
             status: parts.status,
@@ -176,8 +179,16 @@ where
             body: Vec::new(),
             cut: false,
         };
-        while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|broken| Failure::Connection(chain(&broken)))?;
+        loop {
+            let left = self.limits.exchange.saturating_sub(started.elapsed());
+            let frame = match tokio::time::timeout(left, incoming.frame()).await {
+                Ok(None) => break,
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) | Err(_) => {
+                    answer.cut = true;
+                    break;
+                }
+            };
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -188,7 +199,7 @@ where
                 break;
             }
         }
-        Ok(answer)
+        answer
     }
 }
 

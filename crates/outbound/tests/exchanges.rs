@@ -117,11 +117,17 @@ async fn a_long_answer_is_read_only_so_far() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_off_is_a_failure() {
+async fn a_body_that_breaks_off_is_cut() {
+    let (url, _) = endpoint(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+    let answer = post(&url, LIMITS).await.unwrap();
+    assert_eq!((answer.body.as_slice(), answer.cut), (&b"half"[..], true));
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_before_the_body_is_a_failure() {
     for answer in [
         &b""[..],
         b"HTTP/1.1 200 OK\r\ncontent-le",
-        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf",
         b"this is not HTTP\r\n\r\n",
     ] {
         let (url, _) = endpoint(answer).await;

@@ -29,9 +29,12 @@ pub enum Kept {
 /// A payload can't be kept or had.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
-    /// S3 refused, throttled or did not answer, or has no such object.
+    /// S3 refused, throttled or did not answer.
     #[error("S3: {0}")]
     S3(String),
+    /// There is no such object (any more).
+    #[error("S3 has no such object")]
+    Missing,
     /// The object is no payload.
     #[error(transparent)]
     Damaged(#[from] Damaged),
@@ -104,7 +107,11 @@ impl Payloads {
                     .bucket(&self.bucket)
                     .key(key)
                     .send()
-                    .await?;
+                    .await
+                    .map_err(|error| match error.as_service_error() {
+                        Some(refused) if refused.is_no_such_key() => PayloadError::Missing,
+                        _ => error.into(),
+                    })?;
                 let gzip = object
                     .body
                     .collect()

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::QueueError;
 
 /// For how long a message is hidden, in seconds: longer than looking takes.
-const HIDDEN: i32 = 120;
+const HIDDEN: i32 = 300;
 /// The most messages of one answer of SQS.
 const BATCH: i32 = 10;
 /// How long SQS looks for messages, in seconds: on all of its servers, and not on some.
@@ -27,8 +27,6 @@ pub struct DeadLetter {
     pub reason: Option<String>,
     /// When it was sent.
     pub sent_at: OffsetDateTime,
-    /// How often it was received, here and in its queue.
-    pub receipts: u32,
     handle: String,
 }
 
@@ -46,7 +44,7 @@ impl DeadLetters {
     }
 
     /// Takes up to `most` of the dead letters: nobody else sees them until they are
-    /// released, or for two minutes. A FIFO queue gives out ten of each topic.
+    /// released, or for five minutes. A FIFO queue gives out ten of each topic.
     pub async fn take(&self, most: usize) -> Result<Vec<DeadLetter>, QueueError> {
         let mut taken = Vec::new();
         while taken.len() < most {
@@ -58,7 +56,6 @@ impl DeadLetters {
                 .wait_time_seconds(LOOKED_FOR)
                 .visibility_timeout(HIDDEN)
                 .message_system_attribute_names(Attribute::SentTimestamp)
-                .message_system_attribute_names(Attribute::ApproximateReceiveCount)
                 .message_attribute_names("reason")
                 .send()
                 .await?;
@@ -99,7 +96,6 @@ impl From<Message> for DeadLetter {
     fn from(message: Message) -> Self {
         let attribute = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
         let millis = attribute(Attribute::SentTimestamp).unwrap_or_default();
-        let receipts = attribute(Attribute::ApproximateReceiveCount).unwrap_or_default();
         let reason = message
             .message_attributes
             .as_ref()
@@ -109,7 +105,6 @@ impl From<Message> for DeadLetter {
             body: message.body.unwrap_or_default(),
             reason,
             sent_at: OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(millis),
-            receipts: u32::try_from(receipts).unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),
         }
     }

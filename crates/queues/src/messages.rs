@@ -15,6 +15,9 @@ pub struct Publication {
     /// When the API took it.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
+    /// Whether it comes from the dead letters, so that newer ones may have gone before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redriven: bool,
     /// What it is.
     pub work: Work,
 }
@@ -133,6 +136,18 @@ pub enum Told {
         /// The id of the deletion.
         event_id: String,
     },
+}
+
+impl Told {
+    /// The id of the event; a document's versions have theirs when they are sent.
+    pub fn event_id(&self) -> Option<&str> {
+        match self {
+            Self::Document { .. } => None,
+            Self::Event { event_id, .. }
+            | Self::Test { event_id, .. }
+            | Self::TopicDeleted { event_id } => Some(event_id),
+        }
+    }
 }
 
 /// What the body of a delivery is, as it is named to its receiver.

@@ -106,7 +106,7 @@ impl Message {
 
     /// The delay in whole seconds, which is how SQS counts.
     fn seconds(&self) -> i32 {
-        let delay = self.delay.min(LONGEST_DELAY).as_secs_f64().round();
+        let delay = self.delay.min(LONGEST_DELAY).as_secs_f64().ceil();
         // At most 900.
         #[allow(clippy::cast_possible_truncation)]
         let seconds = delay as i32;

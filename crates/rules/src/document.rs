@@ -98,10 +98,12 @@ fn after_string(text: &str) -> Option<&str> {
 fn is_exact(number: &str) -> bool {
     let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
     let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let vanishes = mantissa.bytes().any(|byte| (b'1'..=b'9').contains(&byte))
+        && number.parse::<f64>() == Ok(0.0);
     let written = || Some(number.parse::<Number>().ok()?.to_string());
     number.parse::<i64>().is_ok()
         || number.parse::<u64>().is_ok()
-        || digits <= 15
+        || (digits <= 15 && !vanishes)
         || written().as_deref() == Some(number)
 }
 
@@ -136,6 +138,7 @@ mod tests {
             "18446744073709551616",
             "-9223372036854775809",
             "0.12345678901234567890",
+            "1e-400",
             r#"["\\", 123456789012345678901]"#,
             r#"{"a": {"b": [1, 2, 99999999999999999999]}}"#,
         ] {

@@ -26,7 +26,7 @@ pub fn generate_secret() -> Result<Secret, getrandom::Error> {
 pub const ROTATION: Duration = Duration::hours(24);
 
 /// The signing secrets of a subscription, as they are stored. They don't print.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSecrets {
     #[serde(with = "stored")]
     current: Secret,
@@ -34,7 +34,7 @@ pub struct SigningSecrets {
     previous: Option<PreviousSecret>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct PreviousSecret {
     #[serde(with = "stored")]
     secret: Secret,

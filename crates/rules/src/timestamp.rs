@@ -45,7 +45,9 @@ pub fn iso_duration(duration: std::time::Duration) -> String {
 
 /// Reads a date and time with a zone, in RFC 3339.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    // The last hours of the year 9999 may be in a year that can't be written.
+    at.checked_to_offset(UtcOffset::UTC)
 }
 
 /// For serde: [`spaced`].

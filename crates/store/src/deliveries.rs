@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use futures_util::future::join_all;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::{Duration, OffsetDateTime};
 
@@ -146,7 +147,15 @@ impl Deliveries {
                     .or_default()
                     .push(write.clone());
             }
-            self.write(requests).await?;
+            if self.write(requests).await.is_err() {
+                // One that DynamoDB doesn't take must not cost the others their record.
+                let each = batch.iter().map(|(table, write)| {
+                    let write = vec![write.clone()];
+                    self.write(HashMap::from([((*table).to_owned(), write)]))
+                });
+                let written = join_all(each).await;
+                written.into_iter().collect::<Result<(), _>>()?;
+            }
         }
         Ok(())
     }

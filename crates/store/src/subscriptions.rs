@@ -9,7 +9,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
+};
 use bellwire_rules::authorization::Authorization;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::SigningSecrets;
@@ -17,12 +19,16 @@ use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_rules::webhook_headers::WebhookHeaders;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value, to_item};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 use crate::members::{Member, segment_key};
 
 const BY_CLIENT: &str = "by-client";
+/// No id of ours is longer; what is needn't be looked up.
+const MAX_ID_LENGTH: usize = 64;
+/// How long the subscription to a deleted topic stays: longer than a delivery is retried.
+const ENDED_KEPT: Duration = Duration::days(7);
 
 /// A subscription to a topic.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,6 +86,9 @@ pub struct Progress {
     /// Whether the endpoint may have something else than the acknowledged version.
     #[serde(default)]
     pub in_doubt: bool,
+    /// How often a snapshot was asked for, whatever the endpoint has.
+    #[serde(default)]
+    pub snapshots_asked: u64,
     /// The message whose turn it is to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<String>,
@@ -185,8 +194,46 @@ impl Subscriptions {
         self.transact(writes).await
     }
 
+    /// Removes a subscription's membership now, and the subscription in a week: it is not
+    /// told of anything new, and gets what is on its way. To do so again changes nothing.
+    pub async fn expire(
+        &self,
+        subscription: &Subscription,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let id = &subscription.subscription_id;
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(id)))
+            .update_expression("SET expires_at = if_not_exists(expires_at, :at)")
+            .condition_expression("attribute_exists(subscription_id)")
+            .expression_attribute_values(
+                ":at",
+                AttributeValue::N((now + ENDED_KEPT).unix_timestamp().to_string()),
+            )
+            .build()?;
+        let update = TransactWriteItem::builder().update(update).build();
+        let member = delete(&self.members, member_key(subscription))?;
+        let answer = self
+            .db
+            .transact_write_items()
+            .transact_items(update)
+            .transact_items(member)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            // Its owner has deleted it.
+            Err(_) if self.get(id).await?.is_none() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The subscription of this id.
     pub async fn get(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+        if id.len() > MAX_ID_LENGTH {
+            return Ok(None);
+        }
         let answer = self
             .db
             .get_item()
@@ -224,27 +271,10 @@ impl Subscriptions {
 
     /// Removes a subscription; from now on it is not told. To do so again changes nothing.
     pub async fn delete(&self, subscription: &Subscription) -> Result<(), StoreError> {
-        let member = HashMap::from([
-            (
-                "topic_segment".to_owned(),
-                AttributeValue::S(segment_key(&subscription.topic_id, subscription.segment)),
-            ),
-            (
-                "subscription_id".to_owned(),
-                AttributeValue::S(subscription.subscription_id.clone()),
-            ),
-        ]);
-        let mut writes = Vec::new();
-        for (table, key) in [
-            (&self.table, key(&subscription.subscription_id)),
-            (&self.members, member),
-        ] {
-            let delete = Delete::builder()
-                .table_name(table)
-                .set_key(Some(key))
-                .build()?;
-            writes.push(TransactWriteItem::builder().delete(delete).build());
-        }
+        let writes = vec![
+            delete(&self.table, key(&subscription.subscription_id))?,
+            delete(&self.members, member_key(subscription))?,
+        ];
         self.transact(writes).await
     }
 
@@ -260,7 +290,12 @@ impl Subscriptions {
             .condition_expression("secrets = :known")
             .expression_attribute_values(":secrets", to_attribute_value(secrets)?)
             .expression_attribute_values(":known", to_attribute_value(&known.secrets)?);
-        changed(update).await
+        if let Some(rotated) = changed(update).await? {
+            return Ok(Some(rotated));
+        }
+        // It may have been this very change, whose answer got lost.
+        let found = self.get(&known.subscription_id).await?;
+        Ok(found.filter(|found| found.secrets == *secrets))
     }
 
     /// Sends no more to an endpoint. One that is disabled already stays as it is: `None`,
@@ -298,11 +333,13 @@ impl Subscriptions {
             .update(id)
             .update_expression(
                 "SET in_doubt = :true, failures = :none \
-                 REMOVE disabled, unannounced, failing_since, retry_at, retry_by",
+                 REMOVE disabled, unannounced, failing_since, retry_at, retry_by \
+                 ADD snapshots_asked :one",
             )
             .condition_expression("attribute_exists(subscription_id)")
             .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
+            .expression_attribute_values(":none", AttributeValue::N("0".to_owned()))
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
         changed(update).await
     }
 
@@ -364,4 +401,28 @@ fn key(id: &str) -> HashMap<String, AttributeValue> {
         "subscription_id".to_owned(),
         AttributeValue::S(id.to_owned()),
     )])
+}
+
+fn member_key(subscription: &Subscription) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        (
+            "topic_segment".to_owned(),
+            AttributeValue::S(segment_key(&subscription.topic_id, subscription.segment)),
+        ),
+        (
+            "subscription_id".to_owned(),
+            AttributeValue::S(subscription.subscription_id.clone()),
+        ),
+    ])
+}
+
+fn delete(
+    table: &str,
+    key: HashMap<String, AttributeValue>,
+) -> Result<TransactWriteItem, StoreError> {
+    let delete = Delete::builder()
+        .table_name(table)
+        .set_key(Some(key))
+        .build()?;
+    Ok(TransactWriteItem::builder().delete(delete).build())
 }

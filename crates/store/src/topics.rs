@@ -18,6 +18,8 @@ use time::{Duration, OffsetDateTime};
 use crate::StoreError;
 
 const LISTED: &str = "listed";
+/// No id of ours is longer; what is needn't be looked up.
+const MAX_ID_LENGTH: usize = 64;
 /// How long the mark of a deleted topic stays.
 const MARK_KEPT: Duration = Duration::days(30);
 
@@ -90,6 +92,9 @@ impl Topics {
 
     /// The topic of this id.
     pub async fn get(&self, id: &str) -> Result<Found, StoreError> {
+        if id.len() > MAX_ID_LENGTH {
+            return Ok(Found::Unknown);
+        }
         let answer = self
             .db
             .get_item()

@@ -81,6 +81,19 @@ pub struct Outcome {
     pub retry_at: Option<u64>,
     /// Whether the last attempt arrived; `None` when there was none.
     pub arrived: Option<bool>,
+    /// How often a snapshot had been asked for when that was last looked at.
+    pub snapshots_asked: u64,
+}
+
+impl Outcome {
+    /// The same, now that this is seen: after a new wish for a snapshot, nothing is certain.
+    pub fn seeing(self, progress: &Progress) -> Self {
+        Self {
+            in_doubt: self.in_doubt || progress.snapshots_asked != self.snapshots_asked,
+            snapshots_asked: progress.snapshots_asked,
+            ..self
+        }
+    }
 }
 
 /// What giving a turn back came to.
@@ -88,8 +101,8 @@ pub struct Outcome {
 pub enum GivenBack {
     /// It is given back.
     Done(Box<Subscription>),
-    /// It is not: a newer version is wanted.
-    MoreWanted(u64),
+    /// It is not: a newer version is wanted, or a snapshot.
+    MoreWanted(Box<Progress>),
     /// It wasn't there any more: the subscription is gone, or the turn took too long.
     Lost,
 }
@@ -126,6 +139,13 @@ impl Subscriptions {
             blind = false;
             match judge(&refused, wish) {
                 Judgement::Answer(answer) => return Ok(answer),
+                Judgement::HasIt => {
+                    return Ok(Answer::Yours(Box::new(Turn {
+                        subscription: refused,
+                        in_doubt: true,
+                        message_id: wish.message_id.to_owned(),
+                    })));
+                }
                 Judgement::MayTake => {}
                 Judgement::LeaveWord => {
                     if attempt(self.leave_word(wish, &refused.progress))
@@ -143,14 +163,13 @@ impl Subscriptions {
         Ok(Answer::Later)
     }
 
-    /// Gives the turn back. While `sent` is not the newest version that is wanted, it is
-    /// only given back if `at_any_rate`.
+    /// Gives the turn back, unless more is wanted than version `sent`, if that is said, or a
+    /// snapshot that is not on its way.
     pub async fn give_back(
         &self,
         turn: &Turn,
         outcome: Outcome,
-        sent: u64,
-        at_any_rate: bool,
+        sent: Option<u64>,
         now: OffsetDateTime,
     ) -> Result<GivenBack, StoreError> {
         let mut set =
@@ -181,9 +200,13 @@ impl Subscriptions {
             Some(true) => remove.push_str(", failing_since"),
             None => {}
         }
-        if !at_any_rate {
+        if let Some(sent) = sent {
             condition.push_str(" AND wanted <= :sent");
             update = update.expression_attribute_values(":sent", number(sent));
+        }
+        if !outcome.in_doubt {
+            condition.push_str(" AND snapshots_asked = :asked");
+            update = update.expression_attribute_values(":asked", number(outcome.snapshots_asked));
         }
         let update = update
             .update_expression(set + &remove)
@@ -191,7 +214,7 @@ impl Subscriptions {
         Ok(match attempt(update).await? {
             Ok(subscription) => GivenBack::Done(Box::new(subscription)),
             Err(Some(found)) if found.progress.turn.as_ref() == Some(&turn.message_id) => {
-                GivenBack::MoreWanted(found.progress.wanted)
+                GivenBack::MoreWanted(Box::new(found.progress))
             }
             Err(_) => GivenBack::Lost,
         })
@@ -236,6 +259,8 @@ impl Subscriptions {
 
 enum Judgement {
     Answer(Answer),
+    /// This very wish was granted, and the answer to it got lost.
+    HasIt,
     MayTake,
     LeaveWord,
 }
@@ -249,7 +274,13 @@ fn judge(found: &Subscription, wish: Wish<'_>) -> Judgement {
     let told_already = wish.version <= progress.wanted;
     if progress.turn_until.is_some_and(|until| until > wish.now) {
         return match progress.turn.as_deref() {
-            Some(holder) if holder == wish.message_id => Judgement::Answer(Answer::Later),
+            Some(holder) if holder == wish.message_id => {
+                if progress.turn_until == Some(wish.until) {
+                    Judgement::HasIt
+                } else {
+                    Judgement::Answer(Answer::Later)
+                }
+            }
             _ if told_already => Judgement::Answer(Answer::Nothing),
             _ => Judgement::LeaveWord,
         };

@@ -60,6 +60,7 @@ fn acknowledged(version: u64) -> Outcome {
         failures: 0,
         retry_at: None,
         arrived: Some(true),
+        snapshots_asked: 0,
     }
 }
 
@@ -70,6 +71,7 @@ fn failed(version: u64, failures: usize, retry_second: u64) -> Outcome {
         failures,
         retry_at: Some(retry_second * 1000),
         arrived: Some(false),
+        snapshots_asked: 0,
     }
 }
 
@@ -100,10 +102,13 @@ async fn one_message_has_the_turn_and_goes_on_while_more_is_wanted() {
 
     let give = async |sent| {
         let outcome = acknowledged(sent);
-        let given = subscriptions.give_back(&turn, outcome, sent, false, NOW);
+        let given = subscriptions.give_back(&turn, outcome, Some(sent), NOW);
         given.await.unwrap()
     };
-    assert!(matches!(give(1).await, GivenBack::MoreWanted(3)));
+    let GivenBack::MoreWanted(seen) = give(1).await else {
+        panic!("more is wanted");
+    };
+    assert_eq!(seen.wanted, 3);
     let GivenBack::Done(done) = give(3).await else {
         panic!("nothing more is wanted");
     };
@@ -152,7 +157,7 @@ async fn a_turn_that_was_not_given_back_leaves_a_doubt() {
     let turn = take(&subscriptions, wish("m2", 2, 30)).await;
     assert!(turn.in_doubt);
     let given = subscriptions
-        .give_back(&turn, acknowledged(2), 2, false, NOW)
+        .give_back(&turn, acknowledged(2), Some(2), NOW)
         .await
         .unwrap();
     assert!(matches!(given, GivenBack::Done(_)));
@@ -163,7 +168,7 @@ async fn a_turn_that_was_not_given_back_leaves_a_doubt() {
 async fn after_a_failure_only_the_retry_has_the_turn_before_its_time() {
     let subscriptions = subscribed().await;
     let turn = take(&subscriptions, wish("m1", 1, 0)).await;
-    let given = subscriptions.give_back(&turn, failed(0, 1, 60), 1, true, NOW);
+    let given = subscriptions.give_back(&turn, failed(0, 1, 60), None, NOW);
     let GivenBack::Done(found) = given.await.unwrap() else {
         panic!("it is given back at any rate");
     };
@@ -190,7 +195,7 @@ async fn after_a_failure_only_the_retry_has_the_turn_before_its_time() {
         },
         Answer::Nothing
     );
-    let given = subscriptions.give_back(&turn, acknowledged(2), 2, false, NOW);
+    let given = subscriptions.give_back(&turn, acknowledged(2), Some(2), NOW);
     let GivenBack::Done(found) = given.await.unwrap() else {
         panic!("nothing more is wanted");
     };
@@ -202,12 +207,12 @@ async fn after_a_failure_only_the_retry_has_the_turn_before_its_time() {
 async fn when_the_time_of_the_retry_is_past_anybody_has_the_turn() {
     let subscriptions = subscribed().await;
     let turn = take(&subscriptions, wish("m1", 1, 0)).await;
-    let given = subscriptions.give_back(&turn, failed(0, 1, 60), 1, true, NOW);
+    let given = subscriptions.give_back(&turn, failed(0, 1, 60), None, NOW);
     given.await.unwrap();
     let turn = take(&subscriptions, wish("m2", 2, 60)).await;
     assert!(turn.in_doubt);
     assert_eq!(turn.subscription.progress.failures, 1);
-    let given = subscriptions.give_back(&turn, failed(0, 2, 120), 2, true, NOW);
+    let given = subscriptions.give_back(&turn, failed(0, 2, 120), None, NOW);
     given.await.unwrap();
     // The retry that comes late is one among others.
     let late = Wish {
@@ -221,7 +226,7 @@ async fn when_the_time_of_the_retry_is_past_anybody_has_the_turn() {
 async fn who_is_disabled_or_gone_has_no_turn_and_comes_back_in_doubt() {
     let subscriptions = subscribed().await;
     let turn = take(&subscriptions, wish("m1", 1, 0)).await;
-    let given = subscriptions.give_back(&turn, acknowledged(1), 1, false, NOW);
+    let given = subscriptions.give_back(&turn, acknowledged(1), Some(1), NOW);
     given.await.unwrap();
 
     let disabled = Disabled {
@@ -248,7 +253,7 @@ async fn who_is_disabled_or_gone_has_no_turn_and_comes_back_in_doubt() {
 
     subscriptions.delete(&subscription()).await.unwrap();
     subscriptions.delete(&subscription()).await.unwrap();
-    let given = subscriptions.give_back(&turn, acknowledged(1), 1, true, NOW);
+    let given = subscriptions.give_back(&turn, acknowledged(1), None, NOW);
     assert!(matches!(given.await.unwrap(), GivenBack::Lost));
     assert_answer!(subscriptions, wish("m4", 2, 3), Answer::Gone);
     assert!(subscriptions.enable("s1").await.unwrap().is_none());
@@ -263,7 +268,7 @@ async fn an_interrupted_schedule_that_is_exhausted_begins_anew() {
         retry_at: None,
         ..failed(0, 0, 0)
     };
-    let given = subscriptions.give_back(&turn, exhausted, 1, true, NOW);
+    let given = subscriptions.give_back(&turn, exhausted, None, NOW);
     let GivenBack::Done(found) = given.await.unwrap() else {
         panic!("it is given back at any rate");
     };
@@ -271,4 +276,74 @@ async fn an_interrupted_schedule_that_is_exhausted_begins_anew() {
     let turn = take(&subscriptions, wish("m2", 2, 1)).await;
     assert!(turn.in_doubt);
     assert_eq!(turn.subscription.progress.failures, 0);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_asked_for_during_a_turn_is_not_forgotten() {
+    let subscriptions = subscribed().await;
+    let turn = take(&subscriptions, wish("m1", 1, 0)).await;
+    subscriptions.enable("s1").await.unwrap();
+    assert_answer!(subscriptions, wish("m2", 1, 1), Answer::Nothing);
+    let outcome = acknowledged(1);
+    for sent in [Some(1), None] {
+        let given = subscriptions.give_back(&turn, outcome, sent, NOW);
+        let GivenBack::MoreWanted(seen) = given.await.unwrap() else {
+            panic!("a snapshot is wanted");
+        };
+        let outcome = outcome.seeing(&seen);
+        assert!(outcome.in_doubt);
+    }
+    // Once it is sent, nothing more is wanted.
+    let outcome = Outcome {
+        snapshots_asked: 1,
+        ..outcome
+    };
+    let given = subscriptions.give_back(&turn, outcome, Some(1), NOW);
+    assert!(matches!(given.await.unwrap(), GivenBack::Done(_)));
+    assert!(!take(&subscriptions, wish("m3", 2, 2)).await.in_doubt);
+}
+
+#[tokio::test]
+async fn a_turn_whose_answer_got_lost_is_had_by_asking_again() {
+    let subscriptions = subscribed().await;
+    take(&subscriptions, wish("m1", 1, 0)).await;
+    // As the SDK does, in the same invocation: the turn would end at the same time.
+    assert!(take(&subscriptions, wish("m1", 1, 0)).await.in_doubt);
+}
+
+#[tokio::test]
+async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
+    let subscriptions = subscribed().await;
+    let known = subscription();
+    subscriptions.expire(&known, NOW).await.unwrap();
+    subscriptions.expire(&known, NOW).await.unwrap();
+    assert!(subscriptions.get("s1").await.unwrap().is_some());
+    subscriptions.delete(&known).await.unwrap();
+    subscriptions.expire(&known, NOW).await.unwrap();
+    assert!(subscriptions.get("s1").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn rotating_with_a_lost_answer_is_no_conflict() {
+    let subscriptions = subscribed().await;
+    let known = subscriptions.get("s1").await.unwrap().unwrap();
+    let secrets = known
+        .secrets
+        .clone()
+        .rotated(generate_secret().unwrap(), NOW);
+    for _ in 0..2 {
+        let rotated = subscriptions.rotate(&known, &secrets).await.unwrap();
+        assert_eq!(rotated.unwrap().secrets, secrets);
+    }
+    let others = known
+        .secrets
+        .clone()
+        .rotated(generate_secret().unwrap(), NOW);
+    assert!(
+        subscriptions
+            .rotate(&known, &others)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -1,6 +1,6 @@
 //! The versions of a topic's document.
 
-use bellwire_payloads::Kept;
+use bellwire_payloads::{Kept, PayloadError};
 use bellwire_rules::document::Document;
 use bellwire_rules::patch::{self, Change};
 use bellwire_rules::payload::Payload;
@@ -25,22 +25,27 @@ pub struct Versioned {
 impl Function {
     /// Makes a publication the next version of its topic's document. Returns the version,
     /// or `None` when it is what the document is already. A publication that was committed
-    /// before keeps its version.
+    /// before keeps its version. One that comes from the dead letters changes nothing that
+    /// was accepted after it.
     pub async fn commit_document(
         &self,
         topic_id: &str,
         publication_id: &str,
         accepted_at: OffsetDateTime,
         payload: Payload,
+        redriven: bool,
     ) -> Result<Option<Versioned>, Error> {
         let new = self.read(&payload).await?;
         for _ in 0..ATTEMPTS {
             let now = OffsetDateTime::now_utc();
             let current = self.events.latest(topic_id).await?;
             let change = match &current {
-                Some(current) => patch::change(&self.read(&current.snapshot).await?, &new)?,
+                Some(current) if redriven && current.accepted_at > accepted_at => Change::None,
+                Some(current) => self.change(&current.snapshot, &new).await?,
                 None => Change::Snapshot,
             };
+            let previous = current.as_ref().map(|current| current.version);
+            let version = previous.unwrap_or(0) + 1;
             let patch = match change {
                 Change::None => {
                     let noted = self
@@ -48,21 +53,23 @@ impl Function {
                         .note_unchanged(topic_id, publication_id, now)
                         .await?;
                     if let Committed::Before(version) = noted {
-                        return self.committed_before(topic_id, version).await;
+                        return self.committed_before(topic_id, version, &payload).await;
                     }
-                    self.payloads.retire(&payload).await?;
+                    if current.is_none_or(|current| current.snapshot != payload) {
+                        self.payloads.retire(&payload).await?;
+                    }
                     return Ok(None);
                 }
                 Change::Snapshot => None,
                 Change::Patch(patch) => {
-                    let id = format!("{publication_id}.patch");
+                    // A repetition may compare with another version, for another patch.
+                    let id = format!("{publication_id}.{version}.patch");
                     let patch = patch.as_bytes();
                     Some(self.payloads.keep(&id, patch, Kept::LikeEvents).await?)
                 }
             };
-            let previous = current.as_ref().map(|current| current.version);
             let next = Version {
-                version: previous.unwrap_or(0) + 1,
+                version,
                 accepted_at,
                 snapshot: payload.clone(),
                 patch,
@@ -79,7 +86,7 @@ impl Function {
                     }));
                 }
                 Committed::Before(version) => {
-                    return self.committed_before(topic_id, version).await;
+                    return self.committed_before(topic_id, version, &payload).await;
                 }
                 Committed::Overtaken => {}
             }
@@ -91,10 +98,16 @@ impl Function {
         &self,
         topic_id: &str,
         version: Option<u64>,
+        payload: &Payload,
     ) -> Result<Option<Versioned>, Error> {
         let Some(version) = version else {
             return Ok(None);
         };
+        // A request that was repeated later has put its document into the bucket once more.
+        let committed = self.events.version(topic_id, version).await?;
+        if committed.is_some_and(|committed| committed.snapshot != *payload) {
+            self.payloads.retire(payload).await?;
+        }
         let before = self
             .events
             .version(topic_id, version.saturating_sub(1))
@@ -116,6 +129,15 @@ impl Function {
             .await?;
         self.payloads.retire(&last.snapshot).await?;
         Ok(())
+    }
+
+    /// How the document changes. If the bucket has lost the old one, it changes as a whole.
+    async fn change(&self, old: &Payload, new: &Document) -> Result<Change, Error> {
+        match self.payloads.read(old).await {
+            Ok(old) => Ok(patch::change(&Document::parse(&old)?, new)?),
+            Err(PayloadError::Missing) => Ok(Change::Snapshot),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn read(&self, payload: &Payload) -> Result<Document, Error> {

@@ -14,6 +14,7 @@ impl Function {
             event_id,
             topic_id,
             accepted_at,
+            redriven,
             work,
         } = publication;
         let tell = async |told| {
@@ -23,7 +24,7 @@ impl Function {
         match work {
             Work::Document { payload } => {
                 let committed = self
-                    .commit_document(&topic_id, &event_id, accepted_at, payload)
+                    .commit_document(&topic_id, &event_id, accepted_at, payload, redriven)
                     .await?;
                 let Some(committed) = committed else {
                     tracing::info!("the document is what it was");

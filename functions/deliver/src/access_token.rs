@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use bellwire_outbound::Sender;
 use bellwire_rules::authorization::{Authorization, CredentialsMode};
+use http::HeaderValue;
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, Scope, TokenResponse, TokenUrl,
 };
 use tokio::sync::Mutex;
 
+/// How long a token is used, at most.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a token is used that doesn't say how long it is valid.
 const UNTOLD: Duration = Duration::from_secs(300);
 /// How long before its end a token is not used any more, at most.
@@ -23,12 +26,21 @@ const MARGIN: Duration = Duration::from_secs(30);
 const REMEMBERED: usize = 1000;
 
 /// There is no token to be had; the text is for the subscription's owner.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct TokenRefused(pub String);
 
-/// A token and until when it is used. Missing while it is asked for.
-type Slot = Arc<Mutex<Option<(String, Instant)>>>;
+/// What came of asking for a token.
+#[derive(Debug)]
+enum Asked {
+    /// The value of the header `Authorization`, and until when it is used.
+    Granted(HeaderValue, Instant),
+    /// Why there was none, and when.
+    Refused(TokenRefused, Instant),
+}
+
+/// What is known of a token. Locked while it is asked for.
+type Slot = Arc<Mutex<Option<Asked>>>;
 
 /// The tokens that are in use.
 #[derive(Debug)]
@@ -46,19 +58,30 @@ impl AccessTokens {
         }
     }
 
-    /// A token that is valid. Whoever asks for the same one meanwhile waits for it.
-    pub async fn get(&self, authorization: &Authorization) -> Result<String, TokenRefused> {
+    /// The header `Authorization` with a token that is valid. Whoever wants the same one
+    /// meanwhile waits for it, and shares what comes of it.
+    pub async fn get(&self, authorization: &Authorization) -> Result<HeaderValue, TokenRefused> {
+        let wanted_at = Instant::now();
         let slot = self.slot(authorization).await;
         let mut slot = slot.lock().await;
-        if let Some((token, until)) = slot.as_ref()
-            && *until > Instant::now()
-        {
-            return Ok(token.clone());
+        match slot.as_ref() {
+            Some(Asked::Granted(header, until)) if *until > wanted_at => return Ok(header.clone()),
+            Some(Asked::Refused(reason, at)) if *at > wanted_at => return Err(reason.clone()),
+            _ => {}
         }
-        let (token, valid) = self.ask(authorization).await?;
-        let margin = MARGIN.min(valid / 10);
-        *slot = Some((token.clone(), Instant::now() + (valid - margin)));
-        Ok(token)
+        let asked = self.ask(authorization).await;
+        let now = Instant::now();
+        match asked {
+            Ok((header, valid)) => {
+                let margin = MARGIN.min(valid / 10);
+                *slot = Some(Asked::Granted(header.clone(), now + (valid - margin)));
+                Ok(header)
+            }
+            Err(reason) => {
+                *slot = Some(Asked::Refused(reason.clone(), now));
+                Err(reason)
+            }
+        }
     }
 
     /// Forgets a token that an endpoint didn't take.
@@ -74,8 +97,11 @@ impl AccessTokens {
         Arc::clone(slots.entry(authorization.clone()).or_default())
     }
 
-    /// A new token, and how long it is valid.
-    async fn ask(&self, authorization: &Authorization) -> Result<(String, Duration), TokenRefused> {
+    /// The header with a new token, and how long it is valid.
+    async fn ask(
+        &self,
+        authorization: &Authorization,
+    ) -> Result<(HeaderValue, Duration), TokenRefused> {
         let provider = TokenUrl::new(authorization.provider.clone())
             .map_err(|cause| TokenRefused(cause.to_string()))?;
         let auth_type = match authorization.mode {
@@ -93,8 +119,12 @@ impl AccessTokens {
             .request_async(&|request| self.pass_on(request))
             .await
             .map_err(|error| TokenRefused(explain(&error)))?;
-        let valid = answer.expires_in().unwrap_or(UNTOLD);
-        Ok((answer.access_token().secret().clone(), valid))
+        let valid = answer.expires_in().unwrap_or(UNTOLD).min(LONGEST);
+        let header = format!("Bearer {}", answer.access_token().secret());
+        let mut header = HeaderValue::from_str(&header)
+            .map_err(|_| TokenRefused("the token can't be sent in a header".to_owned()))?;
+        header.set_sensitive(true);
+        Ok((header, valid))
     }
 
     async fn pass_on(

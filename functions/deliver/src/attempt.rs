@@ -19,6 +19,7 @@ use crate::access_token::{AccessTokens, TokenRefused};
 const REDACTED: &str = "[redacted]";
 /// The most headers of an answer that are recorded, and the most characters of each.
 const MAX_HEADERS: usize = 64;
+const MAX_HEADER_NAME: usize = 128;
 const MAX_HEADER_LENGTH: usize = 1024;
 
 /// What is sent to an endpoint.
@@ -91,8 +92,8 @@ impl Post {
         let mut record = self.record(&letter, &own, sent_at);
         if let Some(authorization) = &subscription.authorization {
             match self.access_tokens.get(authorization).await {
-                Ok(token) => {
-                    headers.insert(AUTHORIZATION, format!("Bearer {token}").parse()?);
+                Ok(header) => {
+                    headers.insert(AUTHORIZATION, header);
                 }
                 Err(TokenRefused(reason)) => {
                     record.error_message = Some(format!("no access token: {reason}"));
@@ -227,7 +228,7 @@ fn size(answer: &Answer) -> Option<usize> {
 fn shown_header((name, value): (&HeaderName, &HeaderValue)) -> (String, String) {
     let value = String::from_utf8_lossy(value.as_bytes());
     (
-        name.to_string(),
+        name.as_str().chars().take(MAX_HEADER_NAME).collect(),
         value.chars().take(MAX_HEADER_LENGTH).collect(),
     )
 }

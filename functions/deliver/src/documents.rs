@@ -50,7 +50,7 @@ impl Function {
             until: now + millis(self.turns.length),
         };
         match self.subscriptions.take_turn(wish).await? {
-            Answer::Yours(turn) => self.send_missing(delivery, &turn, batch).await,
+            Answer::Yours(turn) => self.send_missing(delivery, &turn, message_id, batch).await,
             Answer::Nothing => {
                 tracing::info!(version, "nothing to do");
                 Ok(())
@@ -67,9 +67,8 @@ impl Function {
                 let progress = &subscription.progress;
                 let pause = progress.retry_at.unwrap_or(now).saturating_sub(now);
                 let next = again(delivery, progress.wanted, progress.failures);
-                self.retries
-                    .arrange(&next, Duration::from_millis(pause))
-                    .await
+                let pause = Duration::from_millis(pause);
+                self.retries.arrange(&next, pause, message_id).await
             }
             Answer::Later => Err("an earlier attempt at the same message has the turn".into()),
         }
@@ -80,6 +79,7 @@ impl Function {
         &self,
         delivery: &Delivery,
         turn: &Turn,
+        message_id: &str,
         batch: &Batch,
     ) -> Result<(), Error> {
         let subscription = &turn.subscription;
@@ -87,6 +87,7 @@ impl Function {
         let mut so_far = Outcome {
             acknowledged: subscription.progress.acknowledged,
             in_doubt: turn.in_doubt,
+            snapshots_asked: subscription.progress.snapshots_asked,
             failures: subscription.progress.failures,
             retry_at: None,
             arrived: None,
@@ -123,14 +124,17 @@ impl Function {
                             acknowledged: version,
                             in_doubt: false,
                             failures: 0,
-                            retry_at: None,
                             arrived: Some(true),
+                            ..so_far
                         };
                     }
                     Verdict::Gone => {
                         so_far.in_doubt = true;
                         so_far.arrived = Some(false);
-                        self.give_up_turn(turn, so_far, wanted).await?;
+                        let now = OffsetDateTime::now_utc();
+                        self.subscriptions
+                            .give_back(turn, so_far, None, now)
+                            .await?;
                         self.owners
                             .disable(subscription, DisabledReason::Gone)
                             .await?;
@@ -144,6 +148,7 @@ impl Function {
                             wanted,
                             leave_alone,
                             reason: &reason,
+                            message_id,
                         };
                         return self.after_failure(delivery, turn, failed, batch).await;
                     }
@@ -152,11 +157,14 @@ impl Function {
             let now = OffsetDateTime::now_utc();
             let given_back = self
                 .subscriptions
-                .give_back(turn, so_far, wanted, false, now)
+                .give_back(turn, so_far, Some(wanted), now)
                 .await?;
             match given_back {
                 GivenBack::Done(_) => return Ok(()),
-                GivenBack::MoreWanted(newest) => wanted = newest,
+                GivenBack::MoreWanted(progress) => {
+                    wanted = progress.wanted;
+                    so_far = so_far.seeing(&progress);
+                }
                 GivenBack::Lost => {
                     tracing::info!("the subscription is gone");
                     return Ok(());
@@ -234,7 +242,17 @@ impl Function {
         wanted: u64,
     ) -> Result<(), Error> {
         tracing::info!(wanted, "no time left");
-        self.give_up_turn(turn, so_far, wanted).await?;
+        let now = OffsetDateTime::now_utc();
+        let given_back = self
+            .subscriptions
+            .give_back(turn, so_far, None, now)
+            .await?;
+        if let GivenBack::MoreWanted(progress) = given_back {
+            let so_far = so_far.seeing(&progress);
+            self.subscriptions
+                .give_back(turn, so_far, None, now)
+                .await?;
+        }
         let rest = again(delivery, wanted, 0);
         Ok(self.first_attempts.send(Message::delivery(&rest)?).await?)
     }
@@ -263,32 +281,23 @@ impl Function {
         };
         let given_back = self
             .subscriptions
-            .give_back(turn, outcome, wanted, true, now)
+            .give_back(turn, outcome, None, now)
             .await?;
         let GivenBack::Done(subscription) = given_back else {
-            return Ok(());
+            // It is gone, or was given back and nobody heard of it: the message finds out.
+            return Err("the turn was lost".into());
         };
-        if self.owners.give_up(&subscription, now).await? {
-            return Ok(());
-        }
         match next {
             Next::In(pause) => {
                 let next = again(delivery, wanted, outcome.failures);
-                self.retries.arrange(&next, pause).await
+                self.retries.arrange(&next, pause, failed.message_id).await
             }
+            Next::Never if self.owners.give_up(&subscription, now).await? => Ok(()),
             Next::Never => {
                 let delivery = again(delivery, wanted, so_far.failures);
                 self.bury(&delivery, failed.reason, batch).await
             }
         }
-    }
-
-    async fn give_up_turn(&self, turn: &Turn, so_far: Outcome, wanted: u64) -> Result<(), Error> {
-        let now = OffsetDateTime::now_utc();
-        self.subscriptions
-            .give_back(turn, so_far, wanted, true, now)
-            .await?;
-        Ok(())
     }
 }
 
@@ -298,6 +307,7 @@ struct Failed<'a> {
     wanted: u64,
     leave_alone: Option<Duration>,
     reason: &'a str,
+    message_id: &'a str,
 }
 
 /// The delivery again, of this version, after so many failures.

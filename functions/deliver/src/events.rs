@@ -21,6 +21,7 @@ impl Function {
         &self,
         delivery: &Delivery,
         known: &Known,
+        message_id: &str,
         batch: &Batch,
     ) -> Result<(), Error> {
         let Some(subscription) = known.subscriptions.get(&delivery.subscription_id) else {
@@ -76,20 +77,16 @@ impl Function {
                 let Some(noted) = self.subscriptions.note_failure(id, now).await? else {
                     return Ok(());
                 };
-                if self.owners.give_up(&noted, now).await? {
-                    self.bury(delivery, &reason, batch).await?;
-                    return self.end(delivery, subscription).await;
-                }
                 match self.retries.next(delivery.attempt, leave_alone) {
                     Next::In(pause) => {
                         let next = Delivery {
                             attempt: delivery.attempt + 1,
                             ..delivery.clone()
                         };
-                        self.retries.arrange(&next, pause).await?;
-                        Ok(())
+                        self.retries.arrange(&next, pause, message_id).await
                     }
                     Next::Never => {
+                        self.owners.give_up(&noted, now).await?;
                         self.bury(delivery, &reason, batch).await?;
                         self.end(delivery, subscription).await
                     }
@@ -112,10 +109,12 @@ impl Function {
         Ok(self.dead_letters.bury(&body, reason, group, None).await?)
     }
 
-    /// With the last word on a deleted topic, its subscription ends.
+    /// With the last word on a deleted topic, its subscription ends. What was accepted before
+    /// may still be on its way, or wait for a retry, so it isn't removed at once.
     async fn end(&self, delivery: &Delivery, subscription: &Subscription) -> Result<(), Error> {
         if matches!(delivery.told, Told::TopicDeleted { .. }) {
-            self.subscriptions.delete(subscription).await?;
+            let now = OffsetDateTime::now_utc();
+            self.subscriptions.expire(subscription, now).await?;
         }
         Ok(())
     }

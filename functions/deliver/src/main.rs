@@ -63,6 +63,8 @@ struct Batch {
 struct Received {
     message: SqsMessage,
     delivery: Result<Delivery, String>,
+    /// Whether another message of the batch is for the same delivery.
+    repeated: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -77,14 +79,7 @@ async fn main() -> Result<(), Error> {
 
 impl Function {
     async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
-        let received: Vec<Received> = event
-            .records
-            .into_iter()
-            .map(|message| Received {
-                delivery: batch::read(&message),
-                message,
-            })
-            .collect();
+        let received = receive(event);
         let (recorder, recording) = recorder::start(&self.deliveries);
         let batch = Batch {
             recorder,
@@ -110,14 +105,10 @@ impl Function {
         let (mut subscriptions, mut deliveries) = (HashSet::new(), HashSet::new());
         for delivery in received.iter().flat_map(|it| &it.delivery) {
             let id = delivery.subscription_id.as_str();
-            match &delivery.told {
-                Told::Document { .. } => continue,
-                Told::Test { .. } => {}
-                Told::Event { event_id, .. } | Told::TopicDeleted { event_id } => {
-                    deliveries.insert(delivery_id(event_id, id));
-                }
+            if let Some(event_id) = delivery.told.event_id() {
+                deliveries.insert(delivery_id(event_id, id));
+                subscriptions.insert(id);
             }
-            subscriptions.insert(id);
         }
         Ok(self.deliveries.look_up(subscriptions, deliveries).await?)
     }
@@ -132,6 +123,7 @@ impl Function {
         let message_id = batch::id(&received.message);
         let done = match (&received.delivery, known) {
             (Err(reason), _) => self.bury_unread(&received.message, reason).await,
+            _ if received.repeated => Ok(()),
             (Ok(delivery), known) => {
                 let span = tracing::info_span!(
                     "delivery",
@@ -145,7 +137,7 @@ impl Function {
                         (Told::Document { version }, _) => {
                             self.serve(delivery, *version, &message_id, batch).await
                         }
-                        (_, Ok(known)) => self.tell(delivery, known, batch).await,
+                        (_, Ok(known)) => self.tell(delivery, known, &message_id, batch).await,
                         (_, Err(cause)) => Err(cause.clone().into()),
                     }
                 };
@@ -163,4 +155,23 @@ impl Function {
         let body = message.body.as_deref().unwrap_or_default();
         Ok(self.dead_letters.bury(body, reason, None, None).await?)
     }
+}
+
+/// The messages of a batch. Of those for the same delivery, which would be sent at the same
+/// time, all but one are repeated.
+fn receive(event: SqsEvent) -> Vec<Received> {
+    let mut seen = HashSet::new();
+    let receive = |message| {
+        let delivery = batch::read::<Delivery>(&message);
+        let id = delivery.as_ref().ok().and_then(|delivery| {
+            let event_id = delivery.told.event_id()?;
+            Some(delivery_id(event_id, &delivery.subscription_id))
+        });
+        Received {
+            repeated: id.is_some_and(|id| !seen.insert(id)),
+            delivery,
+            message,
+        }
+    };
+    event.records.into_iter().map(receive).collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_scheduler::Client as Scheduler;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
 use bellwire_rules::delivery_id::delivery_id;
@@ -32,11 +32,12 @@ pub struct Retries {
     group: String,
     queue_arn: String,
     role_arn: String,
+    dead_letters_arn: String,
 }
 
 impl Retries {
     /// By this schedule; the queue of this URL and ARN; and schedules in this group, which
-    /// send to it by this role.
+    /// send to it by this role, or to the dead letters.
     pub fn new(
         schedule: RetrySchedule,
         queue: Queue,
@@ -44,6 +45,7 @@ impl Retries {
         group: String,
         queue_arn: String,
         role_arn: String,
+        dead_letters_arn: String,
     ) -> Self {
         Self {
             schedule,
@@ -52,6 +54,7 @@ impl Retries {
             group,
             queue_arn,
             role_arn,
+            dead_letters_arn,
         }
     }
 
@@ -70,7 +73,13 @@ impl Retries {
     }
 
     /// Has the delivery tried again after the pause. To do so again arranges for the same.
-    pub async fn arrange(&self, delivery: &Delivery, pause: Duration) -> Result<(), Error> {
+    /// `message_id` is the message whose attempt has failed.
+    pub async fn arrange(
+        &self,
+        delivery: &Delivery,
+        pause: Duration,
+        message_id: &str,
+    ) -> Result<(), Error> {
         tracing::info!(seconds = pause.as_secs_f64(), "retry");
         if pause <= LONGEST_DELAY {
             let message = Message::delivery(delivery)?.after(pause);
@@ -81,6 +90,11 @@ impl Retries {
             .arn(&self.queue_arn)
             .role_arn(&self.role_arn)
             .input(serde_json::to_string(delivery)?)
+            .dead_letter_config(
+                DeadLetterConfig::builder()
+                    .arn(&self.dead_letters_arn)
+                    .build(),
+            )
             .build()?;
         let window = FlexibleTimeWindow::builder()
             .mode(FlexibleTimeWindowMode::Off)
@@ -89,7 +103,7 @@ impl Retries {
             .scheduler
             .create_schedule()
             .group_name(&self.group)
-            .name(name(delivery)?)
+            .name(name(delivery, message_id))
             .schedule_expression(format!("at({})", schedule_time(at)))
             .flexible_time_window(window)
             .target(target)
@@ -107,9 +121,8 @@ impl Retries {
     }
 }
 
-/// The name of a delivery's schedule: the same for the same retry.
-fn name(delivery: &Delivery) -> Result<String, serde_json::Error> {
-    let told = serde_json::to_string(&delivery.told)?;
-    let id = delivery_id(&told, &delivery.subscription_id);
-    Ok(format!("{id}-{}", delivery.attempt))
+/// The name of a delivery's schedule: the same when the same message comes again.
+fn name(delivery: &Delivery, message_id: &str) -> String {
+    let id = delivery_id(message_id, &delivery.subscription_id);
+    format!("{id}-{}", delivery.attempt)
 }

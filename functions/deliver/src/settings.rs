@@ -73,6 +73,7 @@ impl Function {
             required("SCHEDULE_GROUP")?,
             required("RETRIES_QUEUE_ARN")?,
             required("SCHEDULER_ROLE_ARN")?,
+            required("DEAD_DELIVERIES_QUEUE_ARN")?,
         );
         Ok(Self {
             bodies: Bodies::new(

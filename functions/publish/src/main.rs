@@ -69,17 +69,20 @@ impl Function {
             None => random_id(),
         };
         let text = document.text().as_bytes();
+        // Not the event's id, which is the same for a repeated request: that may have another
+        // body, and the first one counts.
+        let payload_id = random_id();
         let work = match topic.publisher.payload.kind {
             PayloadType::Snapshot => Work::Document {
                 payload: self
                     .payloads
-                    .keep(&event_id, text, Kept::UntilRetired)
+                    .keep(&payload_id, text, Kept::UntilRetired)
                     .await?,
             },
             PayloadType::Event => Work::Event {
                 payload: self
                     .payloads
-                    .keep(&event_id, text, Kept::LikeEvents)
+                    .keep(&payload_id, text, Kept::LikeEvents)
                     .await?,
                 repeatable: key.is_some(),
             },
@@ -88,6 +91,7 @@ impl Function {
             event_id,
             topic_id: topic.id,
             accepted_at: OffsetDateTime::now_utc(),
+            redriven: false,
             work,
         };
         self.publications

@@ -29,6 +29,7 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(
         event_id: format!("deleted-{id}"),
         topic_id: id.to_owned(),
         accepted_at: now,
+        redriven: false,
         work: Work::TopicDeleted,
     };
     publications.send(Message::publication(&deletion)?).await?;

@@ -13,7 +13,7 @@ use crate::Function;
 /// What is shown when no time is asked for.
 const RECENT: Duration = Duration::minutes(5);
 /// How much JSON one answer holds, in bytes: Lambda hands on at most 6 MB.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+const MAX_ANSWER: usize = 5 * 1024 * 1024;
 
 /// The stretch of time that a request asks for.
 struct Stretch {
@@ -32,6 +32,9 @@ impl Function {
         let stretch = Stretch::of(request)?;
         let parameters = request.query_string_parameters();
         let mut after = parameters.first("after").map(str::to_owned);
+        if after.as_ref().is_some_and(|after| after.len() > MAX_AFTER) {
+            return Err(Failure::field("after", "is no place in the list"));
+        }
         let (mut shown, mut length) = (Vec::new(), 0);
         loop {
             let id = &subscription.subscription_id;
@@ -41,7 +44,8 @@ impl Function {
                 .await?;
             for exchange in slice.exchanges {
                 let exchange = serde_json::to_value(exchange).map_err(Failure::internal)?;
-                length += exchange.to_string().len();
+                // Lambda hands the answer on as a string in JSON.
+                length += serde_json::to_string(&exchange.to_string()).map_or(0, |it| it.len());
                 shown.push(exchange);
             }
             after = slice.more_after;
@@ -59,8 +63,10 @@ impl Function {
     }
 }
 
-/// What one slice adds, at most: it is read from 1 MB of items.
-const MAX_SLICE: usize = 1024 * 1024;
+/// What one slice adds, at most: it is read from 1 MB of items, and quoted twice.
+const MAX_SLICE: usize = 2 * 1024 * 1024;
+/// No place in the list is written longer.
+const MAX_AFTER: usize = 200;
 
 impl Stretch {
     fn of(request: &Request) -> Result<Self, Failure> {
