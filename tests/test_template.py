@@ -75,7 +75,7 @@ def test_tables_are_on_demand_encrypted_and_recoverable(table):
     assert recovery == (None if table in UNRECOVERABLE else {"PointInTimeRecoveryEnabled": True})
 
 
-@pytest.mark.parametrize("table", ["QueriesTable", "TopicsTable", "EventsTable", "ExchangesTable", "DeliveriesTable"])
+@pytest.mark.parametrize("table", ["QueriesTable", "TopicsTable", "SubscriptionsTable", "EventsTable", "ExchangesTable", "DeliveriesTable"])
 def test_what_expires_has_a_time_to_live(table):
     expected = {"AttributeName": "expires_at", "Enabled": True}
     assert resources()[table]["Properties"]["TimeToLiveSpecification"] == expected

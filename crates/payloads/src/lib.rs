@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{BuildError, SdkError};
+use aws_sdk_s3::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Tag, Tagging};
 use aws_types::SdkConfig;
@@ -128,13 +128,19 @@ impl Payloads {
             return Ok(());
         };
         let tag = Tag::builder().key(RETIRED).value("true").build()?;
-        self.s3
+        let answer = self
+            .s3
             .put_object_tagging()
             .bucket(&self.bucket)
             .key(key)
             .tagging(Tagging::builder().tag_set(tag).build()?)
             .send()
-            .await?;
-        Ok(())
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            // It is gone already.
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
