@@ -381,7 +381,6 @@ class TestAnswers:
             streams.subscribe(topic, f"{receiver.url}/good")
             for n in range(15):
                 streams.publish(topic, n)
+            # One after the other the broken one's would take longer than is waited for.
             good = receiver.wait_for(lambda it: it.path == "/good", 15)
             assert sorted(it.json() for it in good) == list(range(15))
-            # By then none of the broken one's can have run out of attempts.
-            assert max(int(it.headers["x-bellwire-attempt"]) for it in receiver.arrivals) <= 3
