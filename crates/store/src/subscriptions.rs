@@ -3,7 +3,8 @@
 //! Key `subscription_id`; index `by-client` on `client_id` and `listed` (the topic, then
 //! the time), for the lists of the API. A subscription and its membership in a segment
 //! ([`crate::members`]) are written in one transaction. How far a subscription to a
-//! document has come is in the same item; [`crate::turns`] alone writes that.
+//! document has come is in the same item; [`crate::turns`] writes that, and here only
+//! [`Subscriptions::enable`] puts it in doubt.
 
 use std::collections::HashMap;
 
@@ -23,10 +24,9 @@ use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 use crate::members::{Member, segment_key};
+use crate::topics::MAX_ID_LENGTH;
 
 const BY_CLIENT: &str = "by-client";
-/// No id of ours is longer; what is needn't be looked up.
-const MAX_ID_LENGTH: usize = 64;
 /// How long the subscription to a deleted topic stays: longer than a delivery is retried.
 const ENDED_KEPT: Duration = Duration::days(7);
 

@@ -19,7 +19,7 @@ use crate::StoreError;
 
 const LISTED: &str = "listed";
 /// No id of ours is longer; what is needn't be looked up.
-const MAX_ID_LENGTH: usize = 64;
+pub(crate) const MAX_ID_LENGTH: usize = 64;
 /// How long the mark of a deleted topic stays.
 const MARK_KEPT: Duration = Duration::days(30);
 

@@ -9,7 +9,6 @@ use bellwire_queues::{Delivery, EventType, Message, Told};
 use bellwire_rules::delivery_id::{delivery_id, version_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::verdict::Verdict;
-use bellwire_store::deliveries::Attempt;
 use bellwire_store::events::Version;
 use bellwire_store::subscriptions::{DisabledReason, Subscription};
 use bellwire_store::turns::{Answer, GivenBack, Outcome, Turn, Wish};
@@ -106,22 +105,13 @@ impl Function {
                     .await?;
                 tracing::Span::current().record("delivery", &letter.delivery_id);
                 let sent = self.post.send(letter).await?;
-                let arrived = sent.verdict == Verdict::Delivered;
-                let reason = sent.record.error_message.clone().unwrap_or_default();
-                let code = sent.record.response_code;
-                let version = step.version.version;
-                tracing::info!(arrived, code, reason, version, "attempt");
                 // A new subscription, or one that is enabled, asks for what was accepted long ago.
                 let accepted_at = step.version.accepted_at.max(delivery.accepted_at);
-                batch.metrics.attempt(arrived, so_far.failures, accepted_at);
-                batch.recorder.keep(Attempt {
-                    exchange: sent.record,
-                    arrived: false,
-                });
-                match sent.verdict {
+                let (verdict, reason) = batch.note(sent, so_far.failures, accepted_at, false);
+                match verdict {
                     Verdict::Delivered => {
                         so_far = Outcome {
-                            acknowledged: version,
+                            acknowledged: step.version.version,
                             in_doubt: false,
                             failures: 0,
                             arrived: Some(true),

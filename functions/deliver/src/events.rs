@@ -5,7 +5,7 @@ use bellwire_queues::{Delivery, EventType, Told};
 use bellwire_rules::delivery_id::delivery_id;
 use bellwire_rules::error_event::ErrorEvent;
 use bellwire_rules::verdict::Verdict;
-use bellwire_store::deliveries::{Attempt, Known};
+use bellwire_store::deliveries::Known;
 use bellwire_store::subscriptions::{DisabledReason, Subscription};
 use bytes::Bytes;
 use lambda_runtime::Error;
@@ -41,21 +41,11 @@ impl Function {
             return self.end(delivery, subscription).await;
         }
         let sent = self.post.send(letter).await?;
-        let arrived = sent.verdict == Verdict::Delivered;
-        let reason = sent.record.error_message.clone().unwrap_or_default();
-        let code = sent.record.response_code;
-        tracing::info!(arrived, code, reason, "attempt");
-        batch
-            .metrics
-            .attempt(arrived, delivery.attempt, delivery.accepted_at);
-        batch.recorder.keep(Attempt {
-            exchange: sent.record,
-            arrived: arrived && !is_test,
-        });
+        let (verdict, reason) = batch.note(sent, delivery.attempt, delivery.accepted_at, !is_test);
         if is_test {
             return Ok(());
         }
-        match sent.verdict {
+        match verdict {
             Verdict::Delivered => {
                 if subscription.failing_since.is_some() {
                     self.subscriptions
@@ -74,7 +64,7 @@ impl Function {
             Verdict::Failed { leave_alone } => {
                 let now = OffsetDateTime::now_utc();
                 let id = &subscription.subscription_id;
-                let Some(noted) = self.subscriptions.note_failure(id, now).await? else {
+                let Some(subscription) = self.subscriptions.note_failure(id, now).await? else {
                     return Ok(());
                 };
                 match self.retries.next(delivery.attempt, leave_alone) {
@@ -86,9 +76,9 @@ impl Function {
                         self.retries.arrange(&next, pause, message_id).await
                     }
                     Next::Never => {
-                        self.owners.give_up(&noted, now).await?;
+                        self.owners.give_up(&subscription, now).await?;
                         self.bury(delivery, &reason, batch).await?;
-                        self.end(delivery, subscription).await
+                        self.end(delivery, &subscription).await
                     }
                 }
             }

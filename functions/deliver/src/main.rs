@@ -23,14 +23,16 @@ use std::time::Instant;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_queues::{Delivery, Queue, Told, batch};
 use bellwire_rules::delivery_id::delivery_id;
+use bellwire_rules::verdict::Verdict;
 use bellwire_runtime::logs;
-use bellwire_store::deliveries::Known;
+use bellwire_store::deliveries::{Attempt, Known};
 use bellwire_store::{Deliveries, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use time::OffsetDateTime;
 use tracing::Instrument;
 
-use crate::attempt::Post;
+use crate::attempt::{Post, Sent};
 use crate::bodies::Bodies;
 use crate::metrics::Metrics;
 use crate::owner::Owners;
@@ -57,6 +59,30 @@ struct Batch {
     recorder: Recorder,
     metrics: Metrics,
     started: Instant,
+}
+
+impl Batch {
+    /// Counts, logs and records an attempt after so many failures to deliver what was accepted
+    /// then. `marked` deliveries are not sent again once they have arrived. Returns what the
+    /// attempt means, and why it is no success.
+    fn note(
+        &self,
+        sent: Sent,
+        failures: usize,
+        accepted_at: OffsetDateTime,
+        marked: bool,
+    ) -> (Verdict, String) {
+        let arrived = sent.verdict == Verdict::Delivered;
+        let code = sent.record.response_code;
+        let reason = sent.record.error_message.clone().unwrap_or_default();
+        tracing::info!(arrived, code, reason, "attempt");
+        self.metrics.attempt(arrived, failures, accepted_at);
+        self.recorder.keep(Attempt {
+            exchange: sent.record,
+            arrived: arrived && marked,
+        });
+        (sent.verdict, reason)
+    }
 }
 
 /// A message of a batch.
