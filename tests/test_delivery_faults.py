@@ -74,7 +74,7 @@ class TestTwice:
         topic = streams.topic()
         streams.subscribe(topic, receiver.url)
         announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
-        message = sqs_event({"segment": {"topic_id": topic, "segment": 0, "announcement": announcement}})
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
         fanout, other = start("Fanout"), start("Fanout")
         for answer in at_once(lambda: fanout.invoke(message), lambda: other.invoke(message)):
             assert failures(answer) == []
@@ -205,7 +205,7 @@ class TestFanout:
         for n in range(12):
             streams.subscribe(topic, f"{receiver.url}/{n}")
         announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
-        message = sqs_event({"segment": {"topic_id": topic, "segment": 0, "announcement": announcement}})
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
         fanout = start("Fanout")
         aws.set(operation, fault, after=1 if operation == "SendMessageBatch" else 0)
         assert len(failures(fanout.invoke(message))) == 1
@@ -220,7 +220,7 @@ class TestFanout:
         # As if 999 others had come and gone.
         stack.aws("dynamodb").update_item(
             TableName=stack.outputs["MembersTable"],
-            Key={"topic_segment": {"S": f"{topic}#count"}, "subscription_id": {"S": "count"}},
+            Key={"audience_segment": {"S": f"{topic}#count"}, "subscription_id": {"S": "count"}},
             UpdateExpression="SET given = :given",
             ExpressionAttributeValues={":given": {"N": "1000"}},
         )

@@ -258,7 +258,7 @@ impl Carried {
     fn topic(&self) -> Option<&str> {
         match self {
             Self::Publication(publication) => Some(&publication.topic_id),
-            Self::FanOut(FanOut::Segment { topic_id, .. }) => Some(topic_id),
+            Self::FanOut(FanOut::Segment { audience_id, .. }) => Some(audience_id),
             Self::FanOut(FanOut::Replay(replay)) => Some(&replay.topic_id),
             _ => None,
         }
@@ -271,9 +271,11 @@ impl Carried {
                 Told::Event { event_id, .. } => format!("event {event_id}"),
                 Told::Test { event_id, .. } => format!("test {event_id}"),
                 Told::TopicDeleted { .. } => "end of the topic".to_owned(),
+                Told::Entity { event_id, .. } => format!("entity event {event_id}"),
             },
             Self::FanOut(FanOut::Segment { segment, .. }) => format!("segment {segment}"),
             Self::FanOut(FanOut::Replay(_)) => "replay".to_owned(),
+            Self::FanOut(FanOut::Entity { event_id, .. }) => format!("entity event {event_id}"),
             Self::Publication(publication) => format!("publication {}", publication.event_id),
             Self::Unread => "malformed".to_owned(),
         }

@@ -52,6 +52,14 @@ impl Failure {
         )
     }
 
+    /// 401: the client's id and secret are missing, wrong, or of a client that is disabled.
+    pub fn wrong_credentials() -> Self {
+        Self::mistake(
+            StatusCode::UNAUTHORIZED,
+            "client_id or client_secret is missing or wrong",
+        )
+    }
+
     /// 403: the API key may not do this.
     pub fn publishers_only() -> Self {
         Self::mistake(
@@ -99,6 +107,19 @@ impl Failure {
                 "internal error; please try again, and quote the request id if it lasts",
             )
         }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The field that is wrong, if it is one.
+    pub(crate) fn named_field(&self) -> Option<&str> {
+        self.field.as_deref()
     }
 
     /// Writes the log line of an answer that isn't a success. Messages are left

@@ -3,7 +3,9 @@
 
 mod auth;
 pub mod body;
+pub mod envelope;
 mod failure;
+pub mod idempotency_key;
 pub mod list;
 mod serve;
 

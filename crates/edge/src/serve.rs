@@ -16,6 +16,18 @@ where
     F: Fn(Request) -> Fut,
     Fut: Future<Output = Result<Response<Body>, Failure>> + Send,
 {
+    serve_with(handle, Failure::into_response).await
+}
+
+/// As [`serve`], where `explain` makes the answer of a failure, with the request's id.
+pub(crate) async fn serve_with<F, Fut>(
+    handle: F,
+    explain: fn(Failure, &str) -> Response<Body>,
+) -> Result<(), Error>
+where
+    F: Fn(Request) -> Fut,
+    Fut: Future<Output = Result<Response<Body>, Failure>> + Send,
+{
     lambda_http::run(service_fn(|request: Request| {
         let request_id = request
             .lambda_context_ref()
@@ -33,7 +45,7 @@ where
         async move {
             let response = handled.await.unwrap_or_else(|failure| {
                 failure.log();
-                failure.into_response(&request_id)
+                explain(failure, &request_id)
             });
             tracing::info!(status = response.status().as_u16(), "answered");
             Ok::<_, Error>(response)

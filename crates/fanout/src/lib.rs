@@ -1,4 +1,4 @@
-//! Telling a topic's news to its subscriptions: a message for each.
+//! Telling news to subscriptions: a message for each.
 //!
 //! A small topic is told at once, by whoever has the news. A large one is told by
 //! segments: a message for each, and whoever takes it tells the segment's members. Either
@@ -56,7 +56,7 @@ impl Audience {
         let messages = (0..count.div_ceil(SEGMENT))
             .map(|segment| {
                 Message::new(&FanOut::Segment {
-                    topic_id: topic_id.to_owned(),
+                    audience_id: topic_id.to_owned(),
                     segment,
                     announcement: announcement.clone(),
                 })
@@ -65,14 +65,14 @@ impl Audience {
         Ok(self.fan_outs.send_all(messages).await?)
     }
 
-    /// Tells the members of one segment.
+    /// Tells the members of one segment of an audience.
     pub async fn tell_segment(
         &self,
-        topic_id: &str,
+        audience_id: &str,
         segment: u64,
         announcement: &Announcement,
     ) -> Result<(), FanOutError> {
-        let members = self.members.of(topic_id, segment).await?;
+        let members = self.members.of(audience_id, segment).await?;
         for members in members.chunks(AT_ONCE) {
             let messages = members
                 .iter()

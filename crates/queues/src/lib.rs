@@ -9,5 +9,7 @@ pub mod dead_letters;
 pub mod messages;
 mod queue;
 
-pub use messages::{Announcement, Delivery, EventType, FanOut, Publication, Replay, Told, Work};
+pub use messages::{
+    Announcement, Delivery, EventType, FanOut, Protocol, Publication, Replay, Told, Work,
+};
 pub use queue::{LONGEST_DELAY, Message, Queue, QueueError};

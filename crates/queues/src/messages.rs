@@ -1,5 +1,6 @@
 //! What the queues carry, as JSON.
 
+use bellwire_rules::entity::{CallbackEvent, EntityEvent, EntityType};
 use bellwire_rules::payload::Payload;
 use bellwire_rules::timestamp::iso_serde;
 use serde::{Deserialize, Serialize};
@@ -47,10 +48,10 @@ pub enum Work {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FanOut {
-    /// Tell the members of one segment of a topic.
+    /// Tell the members of one segment of an audience.
     Segment {
-        /// The topic.
-        topic_id: String,
+        /// The audience.
+        audience_id: String,
         /// The segment's number.
         segment: u64,
         /// What they are told.
@@ -58,6 +59,17 @@ pub enum FanOut {
     },
     /// Tell one subscription again what it has missed.
     Replay(Replay),
+    /// Tell clients what has happened to an entity. EventBridge writes this one too, by the
+    /// template's rules.
+    Entity {
+        /// The id of the event.
+        event_id: String,
+        /// When the API, or EventBridge, took it.
+        #[serde(with = "iso_serde")]
+        accepted_at: OffsetDateTime,
+        /// The event.
+        event: EntityEvent,
+    },
 }
 
 /// The same news for many subscriptions.
@@ -136,16 +148,53 @@ pub enum Told {
         /// The id of the deletion.
         event_id: String,
     },
+    /// What has happened to its entity.
+    Entity {
+        /// The id of the event.
+        event_id: String,
+        /// What the entity is.
+        entity_type: EntityType,
+        /// What has happened.
+        callback_event: CallbackEvent,
+    },
+}
+
+/// The protocol that a delivery belongs to, as metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// Topic subscriptions.
+    Streams,
+    /// Entity subscriptions.
+    Entities,
+}
+
+impl Protocol {
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Streams => "streams",
+            Self::Entities => "entities",
+        }
+    }
 }
 
 impl Told {
+    /// The protocol that it belongs to.
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Self::Entity { .. } => Protocol::Entities,
+            _ => Protocol::Streams,
+        }
+    }
+
     /// The id of the event; a document's versions have theirs when they are sent.
     pub fn event_id(&self) -> Option<&str> {
         match self {
             Self::Document { .. } => None,
             Self::Event { event_id, .. }
             | Self::Test { event_id, .. }
-            | Self::TopicDeleted { event_id } => Some(event_id),
+            | Self::TopicDeleted { event_id }
+            | Self::Entity { event_id, .. } => Some(event_id),
         }
     }
 }

@@ -63,7 +63,13 @@ pub struct Message {
 impl Message {
     /// A message of any kind.
     pub fn new(body: &impl serde::Serialize) -> Result<Self, QueueError> {
-        Ok(Self::raw(serde_json::to_string(body)?))
+        let body = serde_json::to_string(body)?;
+        // The two characters that JSON may carry as they are and SQS refuses.
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+        let body = body
+            .replace('\u{fffe}', "\\ufffe")
+            .replace('\u{ffff}', "\\uffff");
+        Ok(Self::raw(body))
     }
 
     /// A publication: in order within its topic, and once.
@@ -208,5 +214,19 @@ impl Queue {
             .send()
             .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_no_character_that_sqs_refuses() {
+        let text = "\u{0}\u{fffe}\u{ffff}é";
+        let message = Message::new(&text).unwrap();
+        assert_eq!(message.body, r#""\u0000\ufffe\uffffé""#);
+        let read: String = serde_json::from_str(&message.body).unwrap();
+        assert_eq!(read, text);
     }
 }

@@ -9,9 +9,22 @@ use crate::secret::random_bytes;
 
 /// A client's id: `cl_` and 24 lower-case letters and digits. It is safe in the
 /// name of an SNS topic and in a URL, and it is no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ClientId(String);
+
+/// The text is not written as the id of a client.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not the id of a client")]
+pub struct BadClientId;
+
+impl TryFrom<String> for ClientId {
+    type Error = BadClientId;
+
+    fn try_from(text: String) -> Result<Self, BadClientId> {
+        Self::parse(&text).ok_or(BadClientId)
+    }
+}
 
 impl ClientId {
     /// A new id, never given out before (120 random bits).

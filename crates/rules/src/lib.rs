@@ -6,11 +6,13 @@
 pub mod authorization;
 pub mod callback_url;
 pub mod client_id;
-pub mod delivery_id;
+pub mod cursor;
 pub mod digest;
 pub mod document;
+pub mod entity;
 pub mod error_event;
 pub mod execution_id;
+pub mod ids;
 pub mod modes;
 pub mod network;
 pub mod notification;

@@ -43,6 +43,11 @@ pub fn iso_duration(duration: std::time::Duration) -> String {
     format!("PT{}.{:06}S", duration.as_secs(), duration.subsec_micros())
 }
 
+/// Milliseconds since 1970.
+pub fn millis(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
 /// Reads a date and time with a zone, in RFC 3339.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;

@@ -13,7 +13,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::{Duration, OffsetDateTime};
 
 use crate::exchanges::{Exchange, Exchanges};
-use crate::subscriptions::Subscription;
+use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
 /// The most items of one BatchWriteItem.

@@ -4,6 +4,7 @@
 //! unique), so that a stretch of time is a range of keys.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_rules::timestamp::{self, iso_serde};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub struct Exchange {
     pub subscription_id: String,
     /// The delivery, the same over its retries.
     pub pipeline_id: String,
-    /// What was sent: `snapshot`, `patch`, `event` or `error`.
+    /// What was sent: `snapshot`, `patch`, `event` or `error`; or the callback event.
     pub event_type: String,
     /// When.
     #[serde(with = "iso_serde")]
@@ -53,6 +54,33 @@ pub struct Exchange {
     /// Why it is no success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+    /// What the callback log of an entity subscription shows besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
+}
+
+/// What is on record of a callback (protocol C) beyond the exchange.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Callback {
+    /// What was sent.
+    pub body: String,
+    /// When it is tried again, if it is.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub next_attempt: Option<OffsetDateTime>,
+}
+
+impl Exchange {
+    /// Its key, beside the subscription.
+    fn id(&self) -> String {
+        let retry = self.request_retry_attempts.unwrap_or(0);
+        let unique = format!("{}#{retry}", self.pipeline_id);
+        exchange_id(self.request_datetime, &unique)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,17 +125,43 @@ impl Exchanges {
         &self,
         exchange: &Exchange,
     ) -> Result<HashMap<String, AttributeValue>, StoreError> {
-        let unique = format!(
-            "{}#{}",
-            exchange.pipeline_id,
-            exchange.request_retry_attempts.unwrap_or(0)
-        );
         Ok(to_item(Item {
             subscription_id: exchange.subscription_id.clone(),
-            exchange_id: exchange_id(exchange.request_datetime, &unique),
+            exchange_id: exchange.id(),
             exchange: serde_json::to_string(exchange)?,
             expires_at: (exchange.request_datetime + self.kept).unix_timestamp(),
         })?)
+    }
+
+    /// Whether a text is written as the key of an exchange.
+    pub fn is_place(text: &str) -> bool {
+        text.split_once('#')
+            .is_some_and(|(at, _)| timestamp::parse(at).is_some())
+    }
+
+    /// A subscription's last exchanges, newest first, up to `limit` of them, behind the one
+    /// whose key is `after`.
+    pub async fn newest(
+        &self,
+        subscription_id: &str,
+        after: Option<String>,
+        limit: i32,
+    ) -> Result<Slice, StoreError> {
+        // Behind every id.
+        let before = after.unwrap_or_else(|| "~".to_owned());
+        let query = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("subscription_id = :subscription AND exchange_id < :before")
+            .expression_attribute_values(
+                ":subscription",
+                AttributeValue::S(subscription_id.to_owned()),
+            )
+            .expression_attribute_values(":before", AttributeValue::S(before))
+            .scan_index_forward(false)
+            .limit(limit);
+        slice(query).await
     }
 
     /// A subscription's exchanges whose requests were sent from `start` to `end`, after
@@ -127,7 +181,7 @@ impl Exchanges {
         if from > to {
             return Ok(Slice::default());
         }
-        let answer = self
+        let query = self
             .db
             .query()
             .table_name(&self.table)
@@ -139,23 +193,26 @@ impl Exchanges {
                 AttributeValue::S(subscription_id.to_owned()),
             )
             .expression_attribute_values(":from", AttributeValue::S(from))
-            .expression_attribute_values(":to", AttributeValue::S(to))
-            .send()
-            .await?;
-        let more_after = answer
-            .last_evaluated_key
-            .as_ref()
-            .and_then(|key| key.get("exchange_id")?.as_s().ok().cloned());
-        let items: Vec<Item> = from_items(answer.items.unwrap_or_default())?;
-        let exchanges = items
-            .iter()
-            .map(|item| serde_json::from_str(&item.exchange))
-            .collect::<Result<_, _>>()?;
-        Ok(Slice {
-            exchanges,
-            more_after,
-        })
+            .expression_attribute_values(":to", AttributeValue::S(to));
+        slice(query).await
     }
+}
+
+async fn slice(query: QueryFluentBuilder) -> Result<Slice, StoreError> {
+    let answer = query.send().await?;
+    let more_after = answer
+        .last_evaluated_key
+        .as_ref()
+        .and_then(|key| key.get("exchange_id")?.as_s().ok().cloned());
+    let items: Vec<Item> = from_items(answer.items.unwrap_or_default())?;
+    let exchanges = items
+        .iter()
+        .map(|item| serde_json::from_str(&item.exchange))
+        .collect::<Result<_, _>>()?;
+    Ok(Slice {
+        exchanges,
+        more_after,
+    })
 }
 
 fn exchange_id(at: OffsetDateTime, unique: &str) -> String {

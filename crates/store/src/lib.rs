@@ -1,5 +1,6 @@
 //! The tables, one module each: [`clients`] for all protocols, [`callbacks`] and [`queries`]
-//! for protocol A, the others for protocol B. A module knows its table's keys, conditions and
+//! for protocol A, the others for
+//! protocols B and C. A module knows its table's keys, conditions and
 //! time to live; nothing outside this crate writes a DynamoDB expression.
 
 pub mod callbacks;
@@ -10,6 +11,7 @@ pub mod events;
 pub mod exchanges;
 pub mod members;
 pub mod queries;
+pub mod subscription;
 pub mod subscriptions;
 pub mod topics;
 pub mod turns;
@@ -22,5 +24,6 @@ pub use events::Events;
 pub use exchanges::Exchanges;
 pub use members::Members;
 pub use queries::{Fact, Queries, Query};
+pub use subscription::Subscription;
 pub use subscriptions::Subscriptions;
 pub use topics::Topics;

@@ -1,10 +1,12 @@
-//! The Members table: who is to be told of a topic, in segments.
+//! The Members table: who is to be told the same, in segments.
 //!
-//! Key `topic_segment` (a topic's id and a number), `subscription_id`. Subscriptions are
-//! numbered as they are made, and a segment takes the next [`SEGMENT`] of them, so that
-//! a small topic is one segment, and a large one many, none on one partition with the
-//! others. The item `count` of a topic holds how many numbers were given. Members are
-//! written with their subscription, by [`crate::Subscriptions`].
+//! Key `audience_segment` (the id of an audience and a number), `subscription_id`. The
+//! audience of a topic has the topic's id. Its subscriptions are numbered as they are made,
+//! and a segment takes the next [`SEGMENT`] of them, so that a small topic is one segment,
+//! and a large one many, none on one partition with the others. The item `count` of a topic
+//! holds how many numbers were given. The audience of an entity, for one client, is small
+//! and has one segment, 0, and no count. Members are written with their subscription, by
+//! [`crate::Subscriptions`].
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
@@ -44,7 +46,7 @@ impl Members {
             .db
             .update_item()
             .table_name(&self.table)
-            .key("topic_segment", AttributeValue::S(counter(topic_id)))
+            .key("audience_segment", AttributeValue::S(counter(topic_id)))
             .key("subscription_id", AttributeValue::S(COUNT.to_owned()))
             .update_expression("ADD given :one")
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
@@ -62,7 +64,7 @@ impl Members {
             .db
             .get_item()
             .table_name(&self.table)
-            .key("topic_segment", AttributeValue::S(counter(topic_id)))
+            .key("audience_segment", AttributeValue::S(counter(topic_id)))
             .key("subscription_id", AttributeValue::S(COUNT.to_owned()))
             .consistent_read(true)
             .send()
@@ -71,15 +73,15 @@ impl Members {
     }
 
     /// The members of a segment.
-    pub async fn of(&self, topic_id: &str, segment: u64) -> Result<Vec<Member>, StoreError> {
+    pub async fn of(&self, audience_id: &str, segment: u64) -> Result<Vec<Member>, StoreError> {
         let mut items = self
             .db
             .query()
             .table_name(&self.table)
-            .key_condition_expression("topic_segment = :segment")
+            .key_condition_expression("audience_segment = :segment")
             .expression_attribute_values(
                 ":segment",
-                AttributeValue::S(segment_key(topic_id, segment)),
+                AttributeValue::S(segment_key(audience_id, segment)),
             )
             .consistent_read(true)
             .into_paginator()
@@ -99,8 +101,8 @@ fn counter(topic_id: &str) -> String {
     format!("{topic_id}#{COUNT}")
 }
 
-pub(crate) fn segment_key(topic_id: &str, segment: u64) -> String {
-    format!("{topic_id}#{segment}")
+pub(crate) fn segment_key(audience_id: &str, segment: u64) -> String {
+    format!("{audience_id}#{segment}")
 }
 
 fn given(item: Option<&std::collections::HashMap<String, AttributeValue>>) -> u64 {

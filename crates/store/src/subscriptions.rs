@@ -1,7 +1,7 @@
 //! The Subscriptions table: which endpoint is to be told of what.
 //!
-//! Key `subscription_id`; index `by-client` on `client_id` and `listed` (the topic, then
-//! the time), for the lists of the API. A subscription and its membership in a segment
+//! Key `subscription_id`; index `by-client` on `client_id` and `listed` (the topic, or
+//! `entity`, then the time), for the lists of the API. A subscription and its membership in a segment
 //! ([`crate::members`]) are written in one transaction. How far a subscription to a
 //! document has come is in the same item; [`crate::turns`] writes that, and here only
 //! [`Subscriptions::enable`] puts it in doubt.
@@ -13,120 +13,20 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
-use bellwire_rules::authorization::Authorization;
-use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::SigningSecrets;
-use bellwire_rules::timestamp::{self, iso_serde};
-use bellwire_rules::webhook_headers::WebhookHeaders;
-use serde::{Deserialize, Serialize};
+use bellwire_rules::timestamp;
+use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 use crate::members::{Member, segment_key};
+use crate::subscription::{Disabled, DisabledReason, ENTITIES, Subscription};
 use crate::topics::MAX_ID_LENGTH;
 
 const BY_CLIENT: &str = "by-client";
 /// How long the subscription to a deleted topic stays: longer than a delivery is retried.
 const ENDED_KEPT: Duration = Duration::days(7);
-
-/// A subscription to a topic.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Subscription {
-    /// Its id, a UUID.
-    pub subscription_id: String,
-    /// Whose it is.
-    pub client_id: String,
-    /// The topic.
-    pub topic_id: String,
-    /// The segment of the topic's members that it is in.
-    pub segment: u64,
-    /// In which form it has the topic's publications.
-    pub mode: SubscriptionMode,
-    /// Where they are sent, in normal form.
-    pub webhook_url: String,
-    /// With which headers.
-    #[serde(default)]
-    pub webhook_headers: WebhookHeaders,
-    /// With which access token, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authorization: Option<Authorization>,
-    /// What they are signed with.
-    pub secrets: SigningSecrets,
-    /// When it was made.
-    #[serde(with = "iso_serde")]
-    pub created_at: OffsetDateTime,
-    /// Why nothing is sent, if so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disabled: Option<Disabled>,
-    /// Whether its owner is still to be told that it was disabled.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unannounced: bool,
-    /// Since when every attempt has failed, if the last one did.
-    #[serde(
-        default,
-        with = "iso_serde::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub failing_since: Option<OffsetDateTime>,
-    /// How far it has come, if it is to a document.
-    #[serde(flatten)]
-    pub progress: Progress,
-}
-
-/// How far a subscription to a document has come.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// The newest version that is known to be wanted; 0 before the first.
-    #[serde(default)]
-    pub wanted: u64,
-    /// The version that the endpoint acknowledged last; 0 before the first.
-    #[serde(default)]
-    pub acknowledged: u64,
-    /// Whether the endpoint may have something else than the acknowledged version.
-    #[serde(default)]
-    pub in_doubt: bool,
-    /// How often a snapshot was asked for, whatever the endpoint has.
-    #[serde(default)]
-    pub snapshots_asked: u64,
-    /// The message whose turn it is to send.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<String>,
-    /// Until when, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn_until: Option<u64>,
-    /// How many attempts have failed in a row.
-    #[serde(default)]
-    pub failures: usize,
-    /// When it is to be tried again, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_at: Option<u64>,
-    /// The message that failed, and arranged for the retry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_by: Option<String>,
-}
-
-/// That nothing is sent to an endpoint, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disabled {
-    /// Why.
-    pub reason: DisabledReason,
-    /// Since when.
-    #[serde(with = "iso_serde")]
-    pub at: OffsetDateTime,
-}
-
-/// Why nothing is sent to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DisabledReason {
-    /// Its owner wanted it so.
-    Requested,
-    /// Every attempt failed for days.
-    Failing,
-    /// It answered 410 Gone.
-    Gone,
-}
 
 #[derive(Serialize)]
 struct Item<'a> {
@@ -137,9 +37,18 @@ struct Item<'a> {
 
 #[derive(Serialize)]
 struct MemberItem {
-    topic_segment: String,
+    audience_segment: String,
     #[serde(flatten)]
     member: Member,
+}
+
+/// Subscriptions in the order of a list, and where to go on.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// The subscriptions.
+    pub subscriptions: Vec<Subscription>,
+    /// The place of the last one, when there may be more.
+    pub more_after: Option<String>,
 }
 
 /// The table, with the one of members.
@@ -161,37 +70,41 @@ impl Subscriptions {
         &self.table
     }
 
-    /// Adds a subscription; from now on it is told.
-    pub async fn create(&self, subscription: &Subscription) -> Result<(), StoreError> {
-        let listed = format!(
-            "{}#{}",
-            subscription.topic_id,
-            timestamp::iso(subscription.created_at)
-        );
-        let item = Item {
+    /// Adds a subscription; from now on it is told. Returns whether it did: it does not when
+    /// there is one of the same id.
+    pub async fn create(&self, subscription: &Subscription) -> Result<bool, StoreError> {
+        let item = to_item(Item {
             subscription,
-            listed,
-        };
-        let member = MemberItem {
-            topic_segment: segment_key(&subscription.topic_id, subscription.segment),
+            listed: subscription.listed(),
+        })?;
+        let member = to_item(MemberItem {
+            audience_segment: segment_key(&subscription.audience_id(), subscription.segment),
             member: Member {
                 subscription_id: subscription.subscription_id.clone(),
                 client_id: subscription.client_id.clone(),
             },
-        };
-        let puts = [
-            (&self.table, to_item(item)?),
-            (&self.members, to_item(member)?),
-        ];
-        let mut writes = Vec::new();
-        for (table, item) in puts {
-            let put = Put::builder()
-                .table_name(table)
-                .set_item(Some(item))
-                .build()?;
-            writes.push(TransactWriteItem::builder().put(put).build());
+        })?;
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(subscription_id)")
+            .build()?;
+        let member = Put::builder()
+            .table_name(&self.members)
+            .set_item(Some(member))
+            .build()?;
+        let answer = self
+            .db
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(TransactWriteItem::builder().put(member).build())
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(_) if self.get(&subscription.subscription_id).await?.is_some() => Ok(false),
+            Err(error) => Err(error.into()),
         }
-        self.transact(writes).await
     }
 
     /// Removes a subscription's membership now, and the subscription in a week: it is not
@@ -269,6 +182,45 @@ impl Subscriptions {
         Ok(from_items(found)?)
     }
 
+    /// A client's subscriptions to entities, oldest first, up to `limit` of them, behind the
+    /// place `after`.
+    pub async fn list_entities(
+        &self,
+        client_id: &str,
+        after: Option<String>,
+        limit: i32,
+    ) -> Result<Slice, StoreError> {
+        // The next text behind `after`, and the first behind every place.
+        let from = after.map_or_else(|| ENTITIES.to_owned(), |after| after + "\0");
+        let to = ENTITIES.replace('#', "$");
+        let answer = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_CLIENT)
+            .key_condition_expression("client_id = :client AND listed BETWEEN :from AND :to")
+            .expression_attribute_values(":client", AttributeValue::S(client_id.to_owned()))
+            .expression_attribute_values(":from", AttributeValue::S(from))
+            .expression_attribute_values(":to", AttributeValue::S(to))
+            .limit(limit)
+            .send()
+            .await?;
+        let subscriptions: Vec<Subscription> = from_items(answer.items.unwrap_or_default())?;
+        let more_after = answer
+            .last_evaluated_key
+            .and(subscriptions.last())
+            .map(Subscription::listed);
+        Ok(Slice {
+            subscriptions,
+            more_after,
+        })
+    }
+
+    /// Whether a text is a place in the list of a client's subscriptions to entities.
+    pub fn is_place(text: &str) -> bool {
+        text.starts_with(ENTITIES)
+    }
+
     /// Removes a subscription; from now on it is not told. To do so again changes nothing.
     pub async fn delete(&self, subscription: &Subscription) -> Result<(), StoreError> {
         let writes = vec![
@@ -283,11 +235,13 @@ impl Subscriptions {
         &self,
         known: &Subscription,
         secrets: &SigningSecrets,
+        now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
         let update = self
             .update(&known.subscription_id)
-            .update_expression("SET secrets = :secrets")
+            .update_expression("SET secrets = :secrets, updated_at = :now")
             .condition_expression("secrets = :known")
+            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
             .expression_attribute_values(":secrets", to_attribute_value(secrets)?)
             .expression_attribute_values(":known", to_attribute_value(&known.secrets)?);
         if let Some(rotated) = changed(update).await? {
@@ -308,11 +262,14 @@ impl Subscriptions {
         let by_owner = disabled.reason == DisabledReason::Requested;
         let update = self
             .update(id)
-            .update_expression("SET disabled = :disabled, unannounced = :unannounced")
+            .update_expression(
+                "SET disabled = :disabled, unannounced = :unannounced, updated_at = :now",
+            )
             .condition_expression(
                 "attribute_exists(subscription_id) AND attribute_not_exists(disabled)",
             )
             .expression_attribute_values(":disabled", to_attribute_value(disabled)?)
+            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(disabled.at)))
             .expression_attribute_values(":unannounced", AttributeValue::Bool(!by_owner));
         changed(update).await
     }
@@ -328,15 +285,20 @@ impl Subscriptions {
 
     /// Sends to an endpoint again, as if nothing had ever failed; `None` when it is gone.
     /// What it has is in doubt, so a document goes on with a snapshot.
-    pub async fn enable(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+    pub async fn enable(
+        &self,
+        id: &str,
+        now: OffsetDateTime,
+    ) -> Result<Option<Subscription>, StoreError> {
         let update = self
             .update(id)
             .update_expression(
-                "SET in_doubt = :true, failures = :none \
+                "SET in_doubt = :true, failures = :none, updated_at = :now \
                  REMOVE disabled, unannounced, failing_since, retry_at, retry_by \
                  ADD snapshots_asked :one",
             )
             .condition_expression("attribute_exists(subscription_id)")
+            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":none", AttributeValue::N("0".to_owned()))
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
@@ -406,8 +368,11 @@ fn key(id: &str) -> HashMap<String, AttributeValue> {
 fn member_key(subscription: &Subscription) -> HashMap<String, AttributeValue> {
     HashMap::from([
         (
-            "topic_segment".to_owned(),
-            AttributeValue::S(segment_key(&subscription.topic_id, subscription.segment)),
+            "audience_segment".to_owned(),
+            AttributeValue::S(segment_key(
+                &subscription.audience_id(),
+                subscription.segment,
+            )),
         ),
         (
             "subscription_id".to_owned(),

@@ -17,7 +17,7 @@ use bellwire_rules::timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::OffsetDateTime;
 
-use crate::subscriptions::{Progress, Subscription};
+use crate::subscription::{Progress, Subscription};
 use crate::{StoreError, Subscriptions};
 
 /// How often a change is tried that others get in the way of.

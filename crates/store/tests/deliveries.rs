@@ -42,6 +42,7 @@ fn attempt(number: i64, arrived: bool) -> Attempt {
             response_body: Some("x".repeat(16_000)),
             response_size: None,
             error_message: None,
+            callback: None,
         },
         arrived,
     }
@@ -92,7 +93,7 @@ async fn exchanges_beyond_a_megabyte_come_in_slices() {
 
 #[tokio::test]
 async fn segments_fill_up_one_after_the_other() {
-    let db = support::table(&["topic_segment", "subscription_id"], None).await;
+    let db = support::table(&["audience_segment", "subscription_id"], None).await;
     let members = Members::new(db.clone(), TABLE.to_owned());
     assert_eq!(members.count("t1").await.unwrap(), 0);
     assert_eq!(members.next_segment("t1").await.unwrap(), 0);
@@ -101,7 +102,7 @@ async fn segments_fill_up_one_after_the_other() {
     assert_eq!(members.count("t2").await.unwrap(), 0);
     db.update_item()
         .table_name(TABLE)
-        .key("topic_segment", support::s("t1#count"))
+        .key("audience_segment", support::s("t1#count"))
         .key("subscription_id", support::s("count"))
         .update_expression("SET given = :given")
         .expression_attribute_values(

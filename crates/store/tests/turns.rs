@@ -6,7 +6,7 @@ mod support;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_store::Subscriptions;
-use bellwire_store::subscriptions::{Disabled, DisabledReason, Progress, Subscription};
+use bellwire_store::subscription::{Disabled, DisabledReason, Progress, Source, Subscription};
 use bellwire_store::turns::{Answer, GivenBack, Outcome, Turn, Wish};
 use support::TABLE;
 use time::OffsetDateTime;
@@ -16,7 +16,7 @@ const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 /// A subscription that has had nothing yet.
 async fn subscribed() -> Subscriptions {
     let db = support::table(&["subscription_id"], None).await;
-    support::add_table(&db, "members", &["topic_segment", "subscription_id"]).await;
+    support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
     let subscriptions = Subscriptions::new(db, TABLE.to_owned(), "members".to_owned());
     subscriptions.create(&subscription()).await.unwrap();
     subscriptions
@@ -26,14 +26,17 @@ fn subscription() -> Subscription {
     Subscription {
         subscription_id: "s1".to_owned(),
         client_id: "c1".to_owned(),
-        topic_id: "t1".to_owned(),
+        source: Source::Topic {
+            topic_id: "t1".to_owned(),
+            mode: SubscriptionMode::SnapshotPatch,
+        },
         segment: 0,
-        mode: SubscriptionMode::SnapshotPatch,
         webhook_url: "https://example.com/".to_owned(),
         webhook_headers: Default::default(),
         authorization: None,
         secrets: SigningSecrets::new(generate_secret().unwrap()),
         created_at: NOW,
+        updated_at: NOW,
         disabled: None,
         unannounced: false,
         failing_since: None,
@@ -245,7 +248,7 @@ async fn who_is_disabled_or_gone_has_no_turn_and_comes_back_in_doubt() {
     assert_answer!(subscriptions, wish("m2", 2, 1), Answer::Disabled(_));
     subscriptions.note_announced("s1").await.unwrap();
 
-    let enabled = subscriptions.enable("s1").await.unwrap().unwrap();
+    let enabled = subscriptions.enable("s1", NOW).await.unwrap().unwrap();
     assert_eq!((enabled.disabled, enabled.unannounced), (None, false));
     // Even the version that it had: nobody knows what it has now.
     let turn = take(&subscriptions, wish("m3", 1, 2)).await;
@@ -256,7 +259,7 @@ async fn who_is_disabled_or_gone_has_no_turn_and_comes_back_in_doubt() {
     let given = subscriptions.give_back(&turn, acknowledged(1), None, NOW);
     assert!(matches!(given.await.unwrap(), GivenBack::Lost));
     assert_answer!(subscriptions, wish("m4", 2, 3), Answer::Gone);
-    assert!(subscriptions.enable("s1").await.unwrap().is_none());
+    assert!(subscriptions.enable("s1", NOW).await.unwrap().is_none());
     assert!(subscriptions.get("s1").await.unwrap().is_none());
 }
 
@@ -282,7 +285,7 @@ async fn an_interrupted_schedule_that_is_exhausted_begins_anew() {
 async fn a_snapshot_that_is_asked_for_during_a_turn_is_not_forgotten() {
     let subscriptions = subscribed().await;
     let turn = take(&subscriptions, wish("m1", 1, 0)).await;
-    subscriptions.enable("s1").await.unwrap();
+    subscriptions.enable("s1", NOW).await.unwrap();
     assert_answer!(subscriptions, wish("m2", 1, 1), Answer::Nothing);
     let outcome = acknowledged(1);
     for sent in [Some(1), None] {
@@ -332,7 +335,7 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
         .clone()
         .rotated(generate_secret().unwrap(), NOW);
     for _ in 0..2 {
-        let rotated = subscriptions.rotate(&known, &secrets).await.unwrap();
+        let rotated = subscriptions.rotate(&known, &secrets, NOW).await.unwrap();
         assert_eq!(rotated.unwrap().secrets, secrets);
     }
     let others = known
@@ -341,7 +344,7 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
         .rotated(generate_secret().unwrap(), NOW);
     assert!(
         subscriptions
-            .rotate(&known, &others)
+            .rotate(&known, &others, NOW)
             .await
             .unwrap()
             .is_none()

@@ -1,14 +1,13 @@
 //! One attempt: the request, what came of it, and its record.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bellwire_outbound::{Answer, Exchange, Sender};
-use bellwire_queues::EventType;
 use bellwire_rules::timestamp::iso_duration;
 use bellwire_rules::verdict::{Verdict, status_message, verdict};
-use bellwire_store::exchanges::Exchange as Record;
-use bellwire_store::subscriptions::Subscription;
+use bellwire_store::exchanges::{Callback, Exchange as Record};
+use bellwire_store::subscription::Subscription;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -31,8 +30,8 @@ pub struct Letter<'a> {
     pub delivery_id: String,
     /// The event.
     pub event_id: String,
-    /// What the body is.
-    pub event_type: EventType,
+    /// What it is called.
+    pub event_type: &'static str,
     /// The body.
     pub body: Bytes,
     /// How many attempts have failed before.
@@ -132,9 +131,9 @@ impl Post {
         Record {
             subscription_id: subscription.subscription_id.clone(),
             pipeline_id: letter.delivery_id.clone(),
-            event_type: letter.event_type.as_str().to_owned(),
+            event_type: letter.event_type.to_owned(),
             request_datetime: sent_at,
-            request_duration: iso_duration(std::time::Duration::ZERO),
+            request_duration: iso_duration(Duration::ZERO),
             request_url: subscription.webhook_url.clone(),
             request_headers: shown,
             request_retry_attempts: retry,
@@ -144,6 +143,19 @@ impl Post {
             response_body: None,
             response_size: None,
             error_message: None,
+            callback: subscription.entity().map(|_| Callback {
+                body: String::from_utf8_lossy(&letter.body).into_owned(),
+                next_attempt: None,
+            }),
+        }
+    }
+}
+
+impl Sent {
+    /// Has the record say when the delivery is tried again, if the protocol shows that.
+    pub fn again_in(&mut self, pause: Duration) {
+        if let Some(callback) = &mut self.record.callback {
+            callback.next_attempt = Some(OffsetDateTime::now_utc() + pause);
         }
     }
 }
@@ -158,20 +170,21 @@ fn own_headers(letter: &Letter<'_>, sent_at: OffsetDateTime) -> Result<HeaderMap
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static("Bellwire"));
-    for (name, value) in [
-        ("webhook-id", id.as_str()),
-        ("webhook-timestamp", &sent_at.unix_timestamp().to_string()),
-        ("webhook-signature", &signature),
-        (
-            "x-axway-streams-subscription-id",
-            &letter.subscription.subscription_id,
-        ),
-        ("x-axway-streams-topic-id", &letter.subscription.topic_id),
-        ("x-axway-streams-event-id", &letter.event_id),
-        ("x-axway-streams-event-type", letter.event_type.as_str()),
-        ("x-bellwire-attempt", &(letter.attempt + 1).to_string()),
-    ] {
+    let (timestamp, attempt) = (sent_at.unix_timestamp(), letter.attempt + 1);
+    let mut add = |name, value: &str| {
         headers.insert(HeaderName::from_static(name), value.parse()?);
+        Ok::<_, Unsendable>(())
+    };
+    add("webhook-id", id)?;
+    add("webhook-timestamp", &timestamp.to_string())?;
+    add("webhook-signature", &signature)?;
+    add("x-bellwire-attempt", &attempt.to_string())?;
+    if let Some((topic_id, _)) = letter.subscription.topic() {
+        let subscription_id = &letter.subscription.subscription_id;
+        add("x-axway-streams-subscription-id", subscription_id)?;
+        add("x-axway-streams-topic-id", topic_id)?;
+        add("x-axway-streams-event-id", &letter.event_id)?;
+        add("x-axway-streams-event-type", letter.event_type)?;
     }
     Ok(headers)
 }

@@ -5,12 +5,12 @@
 //! the endpoint may have something else than it acknowledged last, or is far behind, it
 //! gets the newest document whole.
 
-use bellwire_queues::{Delivery, EventType, Message, Told};
-use bellwire_rules::delivery_id::{delivery_id, version_id};
+use bellwire_queues::{Delivery, EventType, Message, Protocol, Told};
+use bellwire_rules::ids::{delivery_id, version_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::verdict::Verdict;
 use bellwire_store::events::Version;
-use bellwire_store::subscriptions::{DisabledReason, Subscription};
+use bellwire_store::subscription::{DisabledReason, Subscription};
 use bellwire_store::turns::{Answer, GivenBack, Outcome, Turn, Wish};
 use lambda_runtime::Error;
 use std::sync::Arc;
@@ -107,7 +107,8 @@ impl Function {
                 let sent = self.post.send(letter).await?;
                 // A new subscription, or one that is enabled, asks for what was accepted long ago.
                 let accepted_at = step.version.accepted_at.max(delivery.accepted_at);
-                let (verdict, reason) = batch.note(sent, so_far.failures, accepted_at, false);
+                let (verdict, reason) =
+                    batch.note(sent, Protocol::Streams, so_far.failures, accepted_at, false);
                 match verdict {
                     Verdict::Delivered => {
                         so_far = Outcome {
@@ -170,7 +171,7 @@ impl Function {
         so_far: Outcome,
         wanted: u64,
     ) -> Result<Option<Step>, Error> {
-        let topic_id = &subscription.topic_id;
+        let (topic_id, mode) = topic(subscription)?;
         let behind = wanted.saturating_sub(so_far.acknowledged);
         let in_a_row = !so_far.in_doubt && so_far.acknowledged > 0 && behind <= MAX_BACKLOG;
         if in_a_row
@@ -179,7 +180,7 @@ impl Function {
                 .version(topic_id, so_far.acknowledged + 1)
                 .await?
         {
-            let patches = subscription.mode == SubscriptionMode::SnapshotPatch;
+            let patches = mode == SubscriptionMode::SnapshotPatch;
             let event_type = if patches && next.patch.is_some() {
                 EventType::Patch
             } else {
@@ -211,12 +212,12 @@ impl Function {
             (Some(patch), EventType::Patch) => patch,
             _ => &version.snapshot,
         };
-        let event_id = version_id(&subscription.topic_id, version.version);
+        let event_id = version_id(topic(subscription)?.0, version.version);
         Ok(Letter {
             subscription,
             delivery_id: delivery_id(&event_id, &subscription.subscription_id),
             event_id,
-            event_type: step.event_type,
+            event_type: step.event_type.as_str(),
             body: self.bodies.read(payload).await?,
             attempt,
         })
@@ -289,6 +290,10 @@ impl Function {
             }
         }
     }
+}
+
+fn topic(subscription: &Subscription) -> Result<(&str, SubscriptionMode), &'static str> {
+    subscription.topic().ok_or("entities have no documents")
 }
 
 /// An attempt that failed.

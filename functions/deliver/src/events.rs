@@ -1,12 +1,13 @@
-//! What stands for itself: events, tests, and the end of a topic. Each delivery is sent in
+//! What stands for itself: events of topics and entities, tests, and the end of a topic. Each delivery is sent in
 //! parallel with the others and retried by itself, in no order.
 
 use bellwire_queues::{Delivery, EventType, Told};
-use bellwire_rules::delivery_id::delivery_id;
+use bellwire_rules::entity::Callback;
 use bellwire_rules::error_event::ErrorEvent;
+use bellwire_rules::ids::delivery_id;
 use bellwire_rules::verdict::Verdict;
 use bellwire_store::deliveries::Known;
-use bellwire_store::subscriptions::{DisabledReason, Subscription};
+use bellwire_store::subscription::{DisabledReason, Subscription};
 use bytes::Bytes;
 use lambda_runtime::Error;
 use time::OffsetDateTime;
@@ -40,8 +41,22 @@ impl Function {
             tracing::info!("it has arrived before");
             return self.end(delivery, subscription).await;
         }
-        let sent = self.post.send(letter).await?;
-        let (verdict, reason) = batch.note(sent, delivery.attempt, delivery.accepted_at, !is_test);
+        let mut sent = self.post.send(letter).await?;
+        let next = match sent.verdict {
+            Verdict::Failed { leave_alone } => self.retries.next(delivery.attempt, leave_alone),
+            Verdict::Delivered | Verdict::Gone => Next::Never,
+        };
+        if let Next::In(pause) = next {
+            sent.again_in(pause);
+        }
+        let protocol = delivery.told.protocol();
+        let (verdict, reason) = batch.note(
+            sent,
+            protocol,
+            delivery.attempt,
+            delivery.accepted_at,
+            !is_test,
+        );
         if is_test {
             return Ok(());
         }
@@ -61,13 +76,13 @@ impl Function {
                 self.bury(delivery, &reason, batch).await?;
                 self.end(delivery, subscription).await
             }
-            Verdict::Failed { leave_alone } => {
+            Verdict::Failed { .. } => {
                 let now = OffsetDateTime::now_utc();
                 let id = &subscription.subscription_id;
                 let Some(subscription) = self.subscriptions.note_failure(id, now).await? else {
                     return Ok(());
                 };
-                match self.retries.next(delivery.attempt, leave_alone) {
+                match next {
                     Next::In(pause) => {
                         let next = Delivery {
                             attempt: delivery.attempt + 1,
@@ -93,7 +108,7 @@ impl Function {
         batch: &Batch,
     ) -> Result<(), Error> {
         tracing::warn!(reason, "dead letter");
-        batch.metrics.exhausted();
+        batch.metrics.exhausted(delivery.told.protocol());
         let body = serde_json::to_string(delivery)?;
         let group = Some(delivery.client_id.clone());
         Ok(self.dead_letters.bury(&body, reason, group, None).await?)
@@ -117,12 +132,28 @@ impl Function {
         let id = &subscription.subscription_id;
         let (event_id, event_type, body) = match &delivery.told {
             Told::Event { event_id, payload } | Told::Test { event_id, payload } => {
-                (event_id, EventType::Event, self.bodies.read(payload).await?)
+                let body = self.bodies.read(payload).await?;
+                (event_id, EventType::Event.as_str(), body)
             }
             Told::TopicDeleted { event_id } => {
                 let error = ErrorEvent::topic_not_found(id, delivery.accepted_at);
                 let body = Bytes::from(serde_json::to_vec(&error)?);
-                (event_id, EventType::Error, body)
+                (event_id, EventType::Error.as_str(), body)
+            }
+            Told::Entity {
+                event_id,
+                entity_type,
+                callback_event,
+            } => {
+                let entity_key = subscription.entity().ok_or("topics have no entity")?;
+                let callback = Callback {
+                    subscription_key: id,
+                    entity_key,
+                    entity_type: *entity_type,
+                    callback_event: *callback_event,
+                };
+                let body = Bytes::from(serde_json::to_vec(&callback)?);
+                (event_id, callback_event.as_str(), body)
             }
             Told::Document { .. } => return Err("documents don't stand for themselves".into()),
         };

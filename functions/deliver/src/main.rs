@@ -21,8 +21,8 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use bellwire_queues::{Delivery, Queue, Told, batch};
-use bellwire_rules::delivery_id::delivery_id;
+use bellwire_queues::{Delivery, Protocol, Queue, Told, batch};
+use bellwire_rules::ids::delivery_id;
 use bellwire_rules::verdict::Verdict;
 use bellwire_runtime::logs;
 use bellwire_store::deliveries::{Attempt, Known};
@@ -68,6 +68,7 @@ impl Batch {
     fn note(
         &self,
         sent: Sent,
+        protocol: Protocol,
         failures: usize,
         accepted_at: OffsetDateTime,
         marked: bool,
@@ -76,7 +77,8 @@ impl Batch {
         let code = sent.record.response_code;
         let reason = sent.record.error_message.clone().unwrap_or_default();
         tracing::info!(arrived, code, reason, "attempt");
-        self.metrics.attempt(arrived, failures, accepted_at);
+        self.metrics
+            .attempt(protocol, arrived, failures, accepted_at);
         self.recorder.keep(Attempt {
             exchange: sent.record,
             arrived: arrived && marked,

@@ -1,9 +1,11 @@
 //! Metrics, in CloudWatch's embedded metric format: a line of the log.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::json;
+use bellwire_queues::Protocol;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 /// The most values of one metric in one line.
@@ -11,7 +13,7 @@ const MAX_VALUES: usize = 100;
 
 /// What a batch counts.
 #[derive(Debug, Default)]
-pub struct Metrics(Mutex<Counts>);
+pub struct Metrics(Mutex<BTreeMap<Protocol, Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -26,8 +28,14 @@ struct Counts {
 
 impl Metrics {
     /// Counts an attempt, after so many failures, to deliver what was accepted then.
-    pub fn attempt(&self, arrived: bool, failures: usize, accepted_at: OffsetDateTime) {
-        self.count(|counts| {
+    pub fn attempt(
+        &self,
+        protocol: Protocol,
+        arrived: bool,
+        failures: usize,
+        accepted_at: OffsetDateTime,
+    ) {
+        self.count(protocol, |counts| {
             counts.retries += usize::from(failures > 0);
             if counts.failed.len() < MAX_VALUES {
                 counts.failed.push(u8::from(!arrived));
@@ -45,24 +53,26 @@ impl Metrics {
     }
 
     /// Counts a delivery that is not tried again.
-    pub fn exhausted(&self) {
-        self.count(|counts| counts.exhausted += 1);
+    pub fn exhausted(&self, protocol: Protocol) {
+        self.count(protocol, |counts| counts.exhausted += 1);
     }
 
-    /// Writes the line, unless nothing was counted.
+    /// Writes a line for each protocol of which something was counted.
     pub fn print(self, namespace: &str) {
-        let counts = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if counts.deliveries + counts.failures + counts.exhausted > 0 {
-            println!("{}", line(&counts, namespace, OffsetDateTime::now_utc()));
+        let counted = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (protocol, counts) in counted {
+            let now = OffsetDateTime::now_utc();
+            println!("{}", line(protocol, &counts, namespace, now));
         }
     }
 
-    fn count(&self, work: impl FnOnce(&mut Counts)) {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn count(&self, protocol: Protocol, work: impl FnOnce(&mut Counts)) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(counted.entry(protocol).or_default());
     }
 }
 
-fn line(counts: &Counts, namespace: &str, now: OffsetDateTime) -> serde_json::Value {
+fn line(protocol: Protocol, counts: &Counts, namespace: &str, now: OffsetDateTime) -> Value {
     let count = |name| json!({"Name": name, "Unit": "Count"});
     json!({
         "_aws": {
@@ -77,7 +87,7 @@ fn line(counts: &Counts, namespace: &str, now: OffsetDateTime) -> serde_json::Va
                 ],
             }],
         },
-        "Protocol": "streams",
+        "Protocol": protocol.as_str(),
         "Deliveries": counts.deliveries,
         "Failures": counts.failures,
         "Retries": counts.retries,
@@ -95,11 +105,13 @@ mod tests {
     fn every_metric_that_is_named_is_there() {
         let metrics = Metrics::default();
         let accepted_at = OffsetDateTime::now_utc() - time::Duration::seconds(2);
-        metrics.attempt(true, 0, accepted_at);
-        metrics.attempt(false, 1, accepted_at);
-        metrics.exhausted();
+        metrics.attempt(Protocol::Streams, true, 0, accepted_at);
+        metrics.attempt(Protocol::Streams, false, 1, accepted_at);
+        metrics.exhausted(Protocol::Streams);
+        metrics.attempt(Protocol::Entities, true, 0, accepted_at);
         let line = line(
-            &metrics.0.lock().unwrap(),
+            Protocol::Streams,
+            &metrics.0.lock().unwrap()[&Protocol::Streams],
             "bellwire",
             OffsetDateTime::now_utc(),
         );

@@ -6,9 +6,10 @@
 
 use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use bellwire_rules::entity::EntityKey;
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_store::Subscriptions;
-use bellwire_store::subscriptions::{Disabled, DisabledReason, Subscription};
+use bellwire_store::subscription::{Disabled, DisabledReason, Subscription};
 use lambda_runtime::Error;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
@@ -28,7 +29,10 @@ pub struct Owners {
 struct SubscriptionDisabled<'a> {
     subscription_id: &'a str,
     client_id: &'a str,
-    topic_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity_key: Option<&'a EntityKey>,
     reason: DisabledReason,
     #[serde(with = "iso_serde")]
     disabled_at: OffsetDateTime,
@@ -91,7 +95,8 @@ impl Owners {
         let detail = SubscriptionDisabled {
             subscription_id: &subscription.subscription_id,
             client_id: &subscription.client_id,
-            topic_id: &subscription.topic_id,
+            topic_id: subscription.topic().map(|(id, _)| id),
+            entity_key: subscription.entity(),
             reason: disabled.reason,
             disabled_at: disabled.at,
         };

@@ -7,7 +7,7 @@ use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
-use bellwire_rules::delivery_id::delivery_id;
+use bellwire_rules::ids::delivery_id;
 use bellwire_rules::retry::{RetrySchedule, random};
 use bellwire_rules::timestamp::schedule_time;
 use lambda_runtime::Error;

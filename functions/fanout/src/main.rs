@@ -1,6 +1,7 @@
-//! `FanOuts`: tells one segment of a large topic, or replays a stretch of a topic's events
-//! to one subscription.
+//! `FanOuts`: tells one segment of a large topic, tells clients of an entity, or replays a
+//! stretch of a topic's events to one subscription.
 
+mod entity;
 mod replay;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -65,17 +66,27 @@ impl Function {
     async fn work_off(&self, message: &SqsMessage) -> Option<String> {
         let done = match batch::read(message) {
             Ok(FanOut::Segment {
-                topic_id,
+                audience_id,
                 segment,
                 announcement,
             }) => {
                 let told = self
                     .audience
-                    .tell_segment(&topic_id, segment, &announcement);
+                    .tell_segment(&audience_id, segment, &announcement);
                 let told = told.await.map_err(Error::from);
-                tracing::info!(topic = topic_id, segment, told = told.is_ok(), "segment");
+                tracing::info!(
+                    audience = audience_id,
+                    segment,
+                    told = told.is_ok(),
+                    "segment"
+                );
                 told
             }
+            Ok(FanOut::Entity {
+                event_id,
+                accepted_at,
+                event,
+            }) => self.tell_of_entity(event_id, accepted_at, event).await,
             Ok(FanOut::Replay(replay)) => self.replay(replay).await,
             Err(reason) => {
                 tracing::error!(reason, message_id = message.message_id, "dead letter");

@@ -3,12 +3,10 @@
 //! It is in the queue `Publications.fifo` before the answer, behind what was accepted
 //! for the same topic before. All else is done from there, by `commit`.
 
-mod idempotency_key;
-
-use bellwire_edge::{Authenticator, Failure, accepted, body, serve};
+use bellwire_edge::{Authenticator, Failure, accepted, body, idempotency_key, serve};
 use bellwire_payloads::{Kept, Payloads};
 use bellwire_queues::{Message, Publication, Queue, Work};
-use bellwire_rules::delivery_id::{idempotent_event_id, random_id};
+use bellwire_rules::ids::{idempotent_event_id, random_id};
 use bellwire_rules::modes::PayloadType;
 use bellwire_rules::topic::Topic;
 use bellwire_runtime::env::required;

@@ -2,11 +2,11 @@
 
 use bellwire_edge::{Failure, created};
 use bellwire_queues::{Delivery, Message, Told};
-use bellwire_rules::delivery_id::random_id;
+use bellwire_rules::ids::random_id;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
 use bellwire_store::Client;
-use bellwire_store::subscriptions::{Progress, Subscription};
+use bellwire_store::subscription::{Progress, Source, Subscription};
 use lambda_http::Body;
 use lambda_http::http::Response;
 use time::OffsetDateTime;
@@ -26,17 +26,21 @@ impl Function {
     ) -> Result<Response<Body>, Failure> {
         let checked = wish.check(&self.policy, topic)?;
         let secret = generate_secret().map_err(Failure::internal)?;
+        let now = OffsetDateTime::now_utc();
         let subscription = Subscription {
             subscription_id: random_id(),
             client_id: client.client_id.to_string(),
-            topic_id: topic.id.clone(),
+            source: Source::Topic {
+                topic_id: topic.id.clone(),
+                mode: checked.mode,
+            },
             segment: self.members.next_segment(&topic.id).await?,
-            mode: checked.mode,
             webhook_url: checked.webhook_url,
             webhook_headers: checked.headers,
             authorization: checked.authorization,
             secrets: SigningSecrets::new(secret.clone()),
-            created_at: OffsetDateTime::now_utc(),
+            created_at: now,
+            updated_at: now,
             disabled: None,
             unannounced: false,
             failing_since: None,
@@ -55,7 +59,10 @@ impl Function {
     /// Has a subscription to a document brought up to date. From the moment it is a member
     /// of its topic it is told of new versions; this is for the one that is there.
     pub async fn send_document(&self, subscription: &Subscription) -> Result<(), Failure> {
-        let Some(current) = self.events.latest(&subscription.topic_id).await? else {
+        let Some((topic_id, _)) = subscription.topic() else {
+            return Ok(());
+        };
+        let Some(current) = self.events.latest(topic_id).await? else {
             return Ok(());
         };
         let delivery = Delivery {

@@ -2,7 +2,7 @@
 
 use bellwire_edge::{Failure, ok};
 use bellwire_rules::timestamp;
-use bellwire_store::subscriptions::Subscription;
+use bellwire_store::subscription::Subscription;
 use lambda_http::http::{HeaderValue, Response, header};
 use lambda_http::{Body, Request, RequestExt};
 use serde_json::Value;

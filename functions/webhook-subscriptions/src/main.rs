@@ -19,7 +19,7 @@ use bellwire_rules::UrlPolicy;
 use bellwire_rules::topic::Topic;
 use bellwire_runtime::env::{days, required};
 use bellwire_runtime::{aws, logs};
-use bellwire_store::subscriptions::Subscription;
+use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
 use bellwire_store::{Client, Clients, Events, Exchanges, Members, Subscriptions, Topics};
 use lambda_http::http::{Method, Response};
@@ -149,7 +149,8 @@ impl Function {
             .await?
             .filter(|subscription| subscription.client_id == client.client_id.as_str())
             .ok_or_else(unknown)?;
-        match self.topics.get(&subscription.topic_id).await? {
+        let (topic_id, _) = subscription.topic().ok_or_else(unknown)?;
+        match self.topics.get(topic_id).await? {
             Found::Live(_) => Ok(subscription),
             Found::Deleted { .. } | Found::Unknown => Err(unknown()),
         }

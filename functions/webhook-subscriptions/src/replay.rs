@@ -4,7 +4,7 @@ use bellwire_edge::{Failure, accepted, body};
 use bellwire_queues::{FanOut, Message, Replay};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::{self, iso_serde};
-use bellwire_store::subscriptions::Subscription;
+use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde::Deserialize;
@@ -36,11 +36,11 @@ impl Function {
         if stretch.start > end {
             return Err(Failure::field("start", "must not be after end"));
         }
-        if subscription.mode != SubscriptionMode::Event {
+        let Some((topic_id, SubscriptionMode::Event)) = subscription.topic() else {
             return Err(Failure::conflict(
                 "a document is not replayed: it goes on with a snapshot when the subscription is enabled",
             ));
-        }
+        };
         if subscription.disabled.is_some() {
             return Err(Failure::conflict(
                 "the subscription is disabled: enable it first",
@@ -50,7 +50,7 @@ impl Function {
         let replay = FanOut::Replay(Replay {
             subscription_id: subscription.subscription_id.clone(),
             client_id: subscription.client_id.clone(),
-            topic_id: subscription.topic_id.clone(),
+            topic_id: topic_id.to_owned(),
             start,
             end: end.max(start),
             after: None,

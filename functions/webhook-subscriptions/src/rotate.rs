@@ -3,7 +3,7 @@
 use bellwire_edge::Failure;
 use bellwire_rules::signature::{ROTATION, generate_secret};
 use bellwire_rules::timestamp;
-use bellwire_store::subscriptions::Subscription;
+use bellwire_store::subscription::Subscription;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -18,7 +18,7 @@ impl Function {
         let secrets = subscription.secrets.clone().rotated(secret.clone(), now);
         if self
             .subscriptions
-            .rotate(subscription, &secrets)
+            .rotate(subscription, &secrets, now)
             .await?
             .is_none()
         {

@@ -6,7 +6,7 @@ use bellwire_rules::Secret;
 use bellwire_rules::authorization::ShownAuthorization;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::iso_serde;
-use bellwire_store::subscriptions::{DisabledReason, Subscription};
+use bellwire_store::subscription::{DisabledReason, Subscription};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -15,10 +15,12 @@ use time::OffsetDateTime;
 #[serde(rename_all = "camelCase")]
 pub struct Shown<'a> {
     id: &'a str,
-    topic_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_id: Option<&'a str>,
     webhook_url: &'a str,
     webhook_headers: BTreeMap<&'a str, &'a str>,
-    subscription_mode: SubscriptionMode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription_mode: Option<SubscriptionMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization: Option<ShownAuthorization<'a>>,
     status: Status,
@@ -45,12 +47,13 @@ impl<'a> Shown<'a> {
     /// What is shown of this one: none of its secrets.
     pub fn of(subscription: &'a Subscription) -> Self {
         let disabled = subscription.disabled.as_ref();
+        let topic = subscription.topic();
         Self {
             id: &subscription.subscription_id,
-            topic_id: &subscription.topic_id,
+            topic_id: topic.map(|(id, _)| id),
             webhook_url: &subscription.webhook_url,
             webhook_headers: subscription.webhook_headers.redacted(),
-            subscription_mode: subscription.mode,
+            subscription_mode: topic.map(|(_, mode)| mode),
             authorization: subscription.authorization.as_ref().map(|it| it.redacted()),
             status: if disabled.is_some() {
                 Status::Disabled

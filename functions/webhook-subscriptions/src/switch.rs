@@ -1,7 +1,7 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/enable` and `…/disable`.
 
 use bellwire_edge::Failure;
-use bellwire_store::subscriptions::{Disabled, DisabledReason, Subscription};
+use bellwire_store::subscription::{Disabled, DisabledReason, Subscription};
 use time::OffsetDateTime;
 
 use crate::Function;
@@ -11,7 +11,9 @@ impl Function {
     /// snapshot, at once.
     pub async fn enable(&self, subscription: &Subscription) -> Result<Subscription, Failure> {
         let id = &subscription.subscription_id;
-        let enabled = self.subscriptions.enable(id).await?.ok_or_else(gone)?;
+        let now = OffsetDateTime::now_utc();
+        let enabled = self.subscriptions.enable(id, now).await?;
+        let enabled = enabled.ok_or_else(gone)?;
         self.send_document(&enabled).await?;
         Ok(enabled)
     }

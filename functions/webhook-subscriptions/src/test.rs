@@ -3,8 +3,8 @@
 use bellwire_edge::{Failure, accepted, body};
 use bellwire_payloads::Kept;
 use bellwire_queues::{Delivery, Message, Told};
-use bellwire_rules::delivery_id::{delivery_id, random_id};
-use bellwire_store::subscriptions::Subscription;
+use bellwire_rules::ids::{delivery_id, random_id};
+use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde_json::json;

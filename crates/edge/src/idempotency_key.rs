@@ -1,8 +1,9 @@
 //! The header `Idempotency-Key`: requests of one publisher that carry the same key, for
-//! the same topic, are one publication. The first one counts.
+//! the same topic or entity, are one event. The first one counts.
 
-use bellwire_edge::Failure;
 use lambda_http::Request;
+
+use crate::Failure;
 
 /// The longest key, in characters.
 const MAX_LENGTH: usize = 255;

@@ -1,22 +1,35 @@
-//! The id of a delivery.
+//! Ids: random ones, and those that follow from what they are of, so that whoever repeats
+//! a step speaks of the same thing. All are UUIDs; those that follow are of version 8
+//! (RFC 9562).
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The id of the delivery of an event to a subscription. It follows from the two, so
-/// that whoever repeats a step speaks of the same delivery: a UUID of version 8 (RFC 9562).
+/// The id of the delivery of an event to a subscription.
 pub fn delivery_id(event_id: &str, subscription_id: &str) -> String {
     derived(&[event_id, subscription_id])
 }
 
-/// The id of the event that a publisher's `Idempotency-Key` stands for, on a topic.
-pub fn idempotent_event_id(client_id: &str, topic_id: &str, key: &str) -> String {
-    derived(&[client_id, topic_id, key])
+/// The id of the event that a publisher's `Idempotency-Key` stands for, of a topic or an
+/// entity.
+pub fn idempotent_event_id(client_id: &str, source: &str, key: &str) -> String {
+    derived(&[client_id, source, key])
 }
 
 /// The id of a version of a topic's document.
 pub fn version_id(topic_id: &str, version: u64) -> String {
     derived(&[topic_id, &version.to_string()])
+}
+
+/// The id of a client's subscription to an entity: the same for the same callback, so that
+/// there is one.
+pub fn entity_subscription_id(client_id: &str, entity_key: &str, callback: &str) -> String {
+    derived(&[client_id, entity_key, callback])
+}
+
+/// The id of all of a client's subscriptions to an entity.
+pub fn entity_audience_id(client_id: &str, entity_key: &str) -> String {
+    derived(&[client_id, entity_key])
 }
 
 fn derived(parts: &[&str]) -> String {

@@ -1,0 +1,191 @@
+//! Entities: what may be said of them, and how a callback says it (protocol C).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ClientId;
+
+/// The longest key, in characters.
+const MAX_KEY_LENGTH: usize = 512;
+/// How many clients one event names, at most.
+const MAX_CLIENTS: usize = 100;
+
+/// The key of an entity: text of 1 to 512 characters, of any kind. It is the provider's
+/// own, and nothing is read into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EntityKey(String);
+
+/// The text is not the key of an entity.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have 1 to {MAX_KEY_LENGTH} characters")]
+pub struct BadEntityKey;
+
+impl EntityKey {
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EntityKey {
+    type Error = BadEntityKey;
+
+    fn try_from(text: String) -> Result<Self, BadEntityKey> {
+        let fits = (1..=MAX_KEY_LENGTH).contains(&text.chars().count());
+        fits.then_some(Self(text)).ok_or(BadEntityKey)
+    }
+}
+
+/// What kind of thing an entity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntityType {
+    /// A document.
+    Document,
+}
+
+/// What has happened to an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackEvent {
+    /// Its data was updated.
+    EntityUpdated,
+    /// The status of a document has changed.
+    DocumentStatusChanged,
+    /// A document has its final form.
+    FinalDocumentGenerated,
+}
+
+impl CallbackEvent {
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EntityUpdated => "entity_updated",
+            Self::DocumentStatusChanged => "document_status_changed",
+            Self::FinalDocumentGenerated => "final_document_generated",
+        }
+    }
+}
+
+/// An event, as its publisher sends it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntityEvent {
+    /// The clients that may be told.
+    pub client_ids: Clients,
+    /// The entity.
+    pub entity_key: EntityKey,
+    /// What it is.
+    pub entity_type: EntityType,
+    /// What has happened.
+    pub callback_event: CallbackEvent,
+}
+
+/// The clients that an event names: 1 to 100, each once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Vec<ClientId>")]
+pub struct Clients(BTreeSet<ClientId>);
+
+/// An event names no client, or too many.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must name 1 to {MAX_CLIENTS} clients")]
+pub struct BadClients;
+
+impl Clients {
+    /// The clients.
+    pub fn iter(&self) -> impl Iterator<Item = &ClientId> {
+        self.0.iter()
+    }
+}
+
+impl TryFrom<Vec<ClientId>> for Clients {
+    type Error = BadClients;
+
+    fn try_from(named: Vec<ClientId>) -> Result<Self, BadClients> {
+        let fits = (1..=MAX_CLIENTS).contains(&named.len());
+        fits.then(|| Self(named.into_iter().collect()))
+            .ok_or(BadClients)
+    }
+}
+
+/// The body of a callback.
+#[derive(Debug, Serialize)]
+pub struct Callback<'a> {
+    /// The subscription.
+    pub subscription_key: &'a str,
+    /// The entity.
+    pub entity_key: &'a EntityKey,
+    /// What it is.
+    pub entity_type: EntityType,
+    /// What has happened.
+    pub callback_event: CallbackEvent,
+}
+
+impl fmt::Display for CallbackEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const CLIENT: &str = "cl_aaaaaaaaaaaaaaaaaaaaaaaa";
+
+    #[test]
+    fn a_key_is_any_text_that_is_not_too_long() {
+        let longest = "🔑".repeat(MAX_KEY_LENGTH);
+        for text in ["a", "a/b %2F?&=#", " ", "\u{0}\u{ffff}", &longest] {
+            let key = EntityKey::try_from(text.to_owned()).unwrap();
+            assert_eq!(key.as_str(), text);
+        }
+        for text in [String::new(), longest + "a"] {
+            assert_eq!(EntityKey::try_from(text), Err(BadEntityKey));
+        }
+    }
+
+    #[test]
+    fn names_are_written_as_the_protocol_has_them() {
+        for name in [
+            "entity_updated",
+            "document_status_changed",
+            "final_document_generated",
+        ] {
+            let event: CallbackEvent = serde_json::from_value(json!(name)).unwrap();
+            assert_eq!((event.as_str(), json!(event)), (name, json!(name)));
+        }
+        assert_eq!(json!(EntityType::Document), json!("Document"));
+    }
+
+    #[test]
+    fn an_event_names_what_is_wrong_with_it() {
+        let good = json!({
+            "client_ids": [CLIENT, CLIENT],
+            "entity_key": "k",
+            "entity_type": "Document",
+            "callback_event": "entity_updated",
+        });
+        let read: EntityEvent = serde_json::from_value(good.clone()).unwrap();
+        assert_eq!(read.client_ids.iter().count(), 1);
+        for (field, bad, problem) in [
+            ("client_ids", json!([]), "1 to 100 clients"),
+            ("client_ids", json!(vec![CLIENT; 101]), "1 to 100 clients"),
+            ("client_ids", json!(["nobody"]), "client"),
+            ("client_ids", json!(CLIENT), "a sequence"),
+            ("entity_key", json!(""), "1 to 512 characters"),
+            ("entity_type", json!("Envelope"), "unknown variant"),
+            ("callback_event", json!("updated"), "unknown variant"),
+            ("more", json!(1), "unknown field"),
+        ] {
+            let mut event = good.clone();
+            event[field] = bad;
+            let error = serde_json::from_value::<EntityEvent>(event).unwrap_err();
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+    }
+}

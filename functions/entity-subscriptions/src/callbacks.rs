@@ -1,0 +1,117 @@
+//! `GET /subscriptions/{key}/callbacks`: what was sent, and what came of it.
+
+use std::collections::BTreeMap;
+
+use bellwire_edge::{Failure, envelope};
+use bellwire_rules::cursor::cursor;
+use bellwire_rules::timestamp::millis;
+use bellwire_store::exchanges::Exchange;
+use bellwire_store::{Exchanges, Subscription};
+use lambda_http::http::{Response, StatusCode};
+use lambda_http::{Body, Request};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::Function;
+use crate::page::Page;
+
+#[derive(Serialize)]
+struct Log<'a> {
+    callbacks: Vec<Entry<'a>>,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+/// One request to the callback. Dates are in milliseconds since 1970.
+#[derive(Serialize)]
+struct Entry<'a> {
+    date: i64,
+    callback_event: &'a str,
+    /// The delivery, the same over its retries.
+    delivery_key: &'a str,
+    /// 1, or more for a retry.
+    attempt: usize,
+    duration: &'a str,
+    request: Sent<'a>,
+    /// Missing when none came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<Received<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    /// When it is tried again, if that is still to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Sent<'a> {
+    url: &'a str,
+    headers: &'a BTreeMap<String, String>,
+    body: &'a str,
+}
+
+#[derive(Serialize)]
+struct Received<'a> {
+    status_code: u16,
+    headers: &'a BTreeMap<String, String>,
+    body: Option<&'a str>,
+}
+
+impl Function {
+    /// A page of a subscription's callback log, newest first. It fits into an answer: it is
+    /// read from at most 1 MB of the table.
+    pub async fn callbacks(
+        &self,
+        subscription: &Subscription,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let page = Page::of(request, Exchanges::is_place)?;
+        let slice = self
+            .exchanges
+            .newest(&subscription.subscription_id, page.after, page.limit)
+            .await?;
+        // A disabled endpoint's retries come to nothing.
+        let due_after = match subscription.disabled {
+            Some(_) => None,
+            None => Some(OffsetDateTime::now_utc()),
+        };
+        let log = Log {
+            callbacks: slice
+                .exchanges
+                .iter()
+                .map(|exchange| Entry::of(exchange, due_after))
+                .collect(),
+            cursor: slice.more_after.as_deref().map(cursor),
+        };
+        envelope::with(StatusCode::OK, &log)
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn of(exchange: &'a Exchange, due_after: Option<OffsetDateTime>) -> Self {
+        let callback = exchange.callback.as_ref();
+        Self {
+            date: millis(exchange.request_datetime),
+            callback_event: &exchange.event_type,
+            delivery_key: &exchange.pipeline_id,
+            attempt: exchange.request_retry_attempts.unwrap_or(0) + 1,
+            duration: &exchange.request_duration,
+            request: Sent {
+                url: &exchange.request_url,
+                headers: &exchange.request_headers,
+                body: callback.map_or("", |callback| &callback.body),
+            },
+            response: exchange.response_code.map(|status_code| Received {
+                status_code,
+                headers: &exchange.response_headers,
+                body: exchange.response_body.as_deref(),
+            }),
+            error: exchange.error_message.as_deref(),
+            next_attempt: callback
+                .and_then(|callback| callback.next_attempt)
+                .filter(|at| due_after.is_some_and(|now| *at > now))
+                .map(millis),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `GET /subscriptions`: all of a client's, or those to one entity.
+
+use bellwire_edge::{Failure, envelope};
+use bellwire_rules::cursor::cursor;
+use bellwire_rules::entity::EntityKey;
+use bellwire_rules::ids::entity_audience_id;
+use bellwire_store::{Client, Subscription, Subscriptions};
+use futures_util::future::try_join_all;
+use lambda_http::http::{Response, StatusCode};
+use lambda_http::{Body, Request, RequestExt};
+use serde::Serialize;
+
+use crate::Function;
+use crate::page::Page;
+use crate::shown::Shown;
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    subscriptions: Vec<Shown<'a>>,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+impl Function {
+    /// A client's subscriptions, oldest first: to the entity `entity_key`, all; without it, a
+    /// page of those to any entity.
+    pub async fn list(
+        &self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let (subscriptions, more_after) = match entity_key(request)? {
+            Some(entity_key) => (self.to_entity(client, &entity_key).await?, None),
+            None => {
+                let page = Page::of(request, Subscriptions::is_place)?;
+                let slice = self
+                    .subscriptions
+                    .list_entities(client.client_id.as_str(), page.after, page.limit)
+                    .await?;
+                (slice.subscriptions, slice.more_after)
+            }
+        };
+        let listed = Listed {
+            subscriptions: subscriptions.iter().map(Shown::of).collect(),
+            cursor: more_after.as_deref().map(cursor),
+        };
+        envelope::with(StatusCode::OK, &listed)
+    }
+
+    /// A client's subscriptions to an entity, oldest first.
+    pub async fn to_entity(
+        &self,
+        client: &Client,
+        entity_key: &EntityKey,
+    ) -> Result<Vec<Subscription>, Failure> {
+        let audience_id = entity_audience_id(client.client_id.as_str(), entity_key.as_str());
+        let members = self.members.of(&audience_id, 0).await?;
+        let gets = members
+            .iter()
+            .map(|member| self.subscriptions.get(&member.subscription_id));
+        let mut found: Vec<_> = try_join_all(gets).await?.into_iter().flatten().collect();
+        found.sort_by_key(|subscription| subscription.created_at);
+        Ok(found)
+    }
+}
+
+/// The entity that the query string names, if it does.
+///
+/// # Errors
+/// 400 when it is empty or too long.
+pub fn entity_key(request: &Request) -> Result<Option<EntityKey>, Failure> {
+    let parameters = request.query_string_parameters();
+    let key = parameters.first("entity_key");
+    key.map(|key| EntityKey::try_from(key.to_owned()))
+        .transpose()
+        .map_err(|bad| Failure::field("entity_key", bad))
+}

@@ -1,0 +1,125 @@
+//! `/subscriptions`: a client's subscriptions to entities (protocol C).
+//!
+//! A client sees its own subscriptions and nobody else's. The client's secret comes in
+//! query strings: nothing here may log one.
+
+mod callbacks;
+mod credentials;
+mod list;
+mod page;
+mod request;
+mod rotate;
+mod shown;
+mod subscribe;
+mod unsubscribe;
+
+use bellwire_edge::{Failure, body, envelope};
+use bellwire_rules::UrlPolicy;
+use bellwire_runtime::env::{days, required};
+use bellwire_runtime::{aws, logs};
+use bellwire_store::{Client, Clients, Exchanges, Members, Subscription, Subscriptions};
+use lambda_http::http::{Method, Response, StatusCode};
+use lambda_http::{Body, Error, Request, RequestExt};
+use serde_json::json;
+
+use crate::credentials::{Authenticator, Credentials};
+use crate::request::{RotateSecret, Subscribe};
+use crate::shown::Shown;
+
+/// What the function keeps between requests.
+struct Function {
+    authenticator: Authenticator,
+    subscriptions: Subscriptions,
+    members: Members,
+    exchanges: Exchanges,
+    policy: UrlPolicy,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    logs::start();
+    let function = &Function::from_env()?;
+    envelope::serve(|request| function.handle(request)).await
+}
+
+impl Function {
+    fn from_env() -> Result<Self, Error> {
+        let config = aws::lambda_config()?;
+        let db = aws_sdk_dynamodb::Client::new(&config);
+        let members: String = required("MEMBERS_TABLE")?;
+        Ok(Self {
+            authenticator: Authenticator::new(Clients::new(
+                db.clone(),
+                required("CLIENTS_TABLE")?,
+            ))?,
+            subscriptions: Subscriptions::new(
+                db.clone(),
+                required("SUBSCRIPTIONS_TABLE")?,
+                members.clone(),
+            ),
+            members: Members::new(db.clone(), members),
+            exchanges: Exchanges::new(
+                db,
+                required("EXCHANGES_TABLE")?,
+                days("EXCHANGES_KEPT_DAYS")?,
+            ),
+            policy: UrlPolicy {
+                allow_http: required("ALLOW_HTTP")?,
+                open_networks: required("OPEN_NETWORKS")?,
+            },
+        })
+    }
+
+    async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        let parameters = request.path_parameters();
+        let key = parameters.first("key");
+        tracing::Span::current().record("subscription", key);
+        match (key, request.method()) {
+            (None, &Method::POST) => {
+                let (credentials, wish) = body::json::<Subscribe>(&request)?.parts();
+                let client = self.authenticator.client(&credentials).await?;
+                self.subscribe(&client, wish).await
+            }
+            (Some(key), &Method::POST) => {
+                let credentials = body::json::<RotateSecret>(&request)?.into();
+                let client = self.authenticator.client(&credentials).await?;
+                let subscription = self.own(&client, key).await?;
+                self.rotate(&subscription).await
+            }
+            (key, method) => {
+                let credentials = Credentials::of_query(&request);
+                let client = self.authenticator.client(&credentials).await?;
+                match (key, method) {
+                    (None, &Method::DELETE) => self.unsubscribe_entity(&client, &request).await,
+                    (None, _) => self.list(&client, &request).await,
+                    (Some(key), method) => {
+                        let subscription = self.own(&client, key).await?;
+                        if *method == Method::DELETE {
+                            self.subscriptions.delete(&subscription).await?;
+                            envelope::done()
+                        } else if request.uri().path().ends_with("/callbacks") {
+                            self.callbacks(&subscription, &request).await
+                        } else {
+                            show(&Shown::of(&subscription))
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The client's own subscription of this key, to an entity.
+    async fn own(&self, client: &Client, key: &str) -> Result<Subscription, Failure> {
+        self.subscriptions
+            .get(key)
+            .await?
+            .filter(|subscription| subscription.client_id == client.client_id.as_str())
+            .filter(|subscription| subscription.entity().is_some())
+            .ok_or_else(|| Failure::not_found("there is no such subscription"))
+    }
+}
+
+/// 200, with one subscription.
+fn show(subscription: &Shown<'_>) -> Result<Response<Body>, Failure> {
+    envelope::with(StatusCode::OK, &json!({ "subscription": subscription }))
+}

@@ -1,0 +1,47 @@
+//! The bodies of the calls that have one.
+
+use bellwire_rules::entity::EntityKey;
+use serde::Deserialize;
+
+use crate::credentials::Credentials;
+
+/// The body of `POST /subscriptions`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    subscription: Wish,
+}
+
+/// What a client wants to be told, and where.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// Of which entity.
+    pub entity_key: EntityKey,
+    /// The URL that is called, as it was sent.
+    pub callback: String,
+}
+
+/// The body of `POST /subscriptions/{key}/secret/rotate`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSecret {
+    client_id: Option<String>,
+    client_secret: Option<String>,
+}
+
+impl Subscribe {
+    /// Who wants what.
+    pub fn parts(self) -> (Credentials, Wish) {
+        let credentials = Credentials::new(self.client_id, self.client_secret);
+        (credentials, self.subscription)
+    }
+}
+
+impl From<RotateSecret> for Credentials {
+    fn from(body: RotateSecret) -> Self {
+        Self::new(body.client_id, body.client_secret)
+    }
+}

@@ -1,0 +1,54 @@
+//! What is shown of a subscription.
+
+use bellwire_rules::Secret;
+use bellwire_rules::entity::EntityKey;
+use bellwire_rules::timestamp::millis;
+use bellwire_store::subscription::{DisabledReason, Subscription};
+use serde::Serialize;
+
+/// A subscription. Dates are in milliseconds since 1970.
+#[derive(Serialize)]
+pub struct Shown<'a> {
+    entity_key: Option<&'a EntityKey>,
+    date_created: i64,
+    date_updated: i64,
+    /// The protocol has it, and says no more of it than that it is null.
+    subscriber_key: Option<&'a str>,
+    callback: &'a str,
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_failing_since: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_disabled: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<DisabledReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    /// What is shown of this one: not its secret.
+    pub fn of(subscription: &'a Subscription) -> Self {
+        let disabled = subscription.disabled.as_ref();
+        Self {
+            entity_key: subscription.entity(),
+            date_created: millis(subscription.created_at),
+            date_updated: millis(subscription.updated_at),
+            subscriber_key: None,
+            callback: &subscription.webhook_url,
+            key: &subscription.subscription_id,
+            date_failing_since: subscription.failing_since.map(millis),
+            date_disabled: disabled.map(|disabled| millis(disabled.at)),
+            disabled_reason: disabled.map(|disabled| disabled.reason),
+            secret: None,
+        }
+    }
+
+    /// What is shown of one that has just got this secret.
+    pub fn with_secret(subscription: &'a Subscription, secret: &'a Secret) -> Self {
+        Self {
+            secret: Some(secret.expose()),
+            ..Self::of(subscription)
+        }
+    }
+}

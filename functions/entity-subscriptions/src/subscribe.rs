@@ -1,0 +1,84 @@
+//! `POST /subscriptions`.
+
+use bellwire_edge::Failure;
+use bellwire_rules::ids::{entity_audience_id, entity_subscription_id};
+use bellwire_rules::signature::{SigningSecrets, generate_secret};
+use bellwire_rules::webhook_headers::WebhookHeaders;
+use bellwire_store::Client;
+use bellwire_store::subscription::{Progress, Source, Subscription};
+use lambda_http::Body;
+use lambda_http::http::Response;
+use time::OffsetDateTime;
+
+use crate::request::Wish;
+use crate::shown::Shown;
+use crate::{Function, show};
+
+/// How many subscriptions a client has to one entity, at most: they are told in one step.
+const MAX_CALLBACKS: usize = 100;
+
+impl Function {
+    /// Subscribes a callback to an entity; the answer is the only one with the signing
+    /// secret. A callback that is subscribed already stays as it is, but for one that is
+    /// disabled: it is told again.
+    pub async fn subscribe(&self, client: &Client, wish: Wish) -> Result<Response<Body>, Failure> {
+        let Wish {
+            entity_key,
+            callback,
+        } = wish;
+        let callback = self
+            .policy
+            .check(&callback)
+            .map_err(|refused| Failure::field("subscription.callback", refused))?;
+        let client_id = client.client_id.as_str();
+        let id = entity_subscription_id(client_id, entity_key.as_str(), callback.as_str());
+        tracing::Span::current().record("subscription", &id);
+        if let Some(existing) = self.subscriptions.get(&id).await? {
+            return self.tell_again(existing).await;
+        }
+        let audience_id = entity_audience_id(client_id, entity_key.as_str());
+        if self.members.of(&audience_id, 0).await?.len() >= MAX_CALLBACKS {
+            return Err(Failure::conflict(format!(
+                "an entity can have at most {MAX_CALLBACKS} subscriptions of one client"
+            )));
+        }
+        let secret = generate_secret().map_err(Failure::internal)?;
+        let now = OffsetDateTime::now_utc();
+        let subscription = Subscription {
+            subscription_id: id.clone(),
+            client_id: client_id.to_owned(),
+            source: Source::Entity { entity_key },
+            segment: 0,
+            webhook_url: callback.as_str().to_owned(),
+            webhook_headers: WebhookHeaders::default(),
+            authorization: None,
+            secrets: SigningSecrets::new(secret.clone()),
+            created_at: now,
+            updated_at: now,
+            disabled: None,
+            unannounced: false,
+            failing_since: None,
+            progress: Progress::default(),
+        };
+        if self.subscriptions.create(&subscription).await? {
+            return show(&Shown::with_secret(&subscription, &secret));
+        }
+        // Another request was faster.
+        match self.subscriptions.get(&id).await? {
+            Some(existing) => self.tell_again(existing).await,
+            None => Err(Failure::try_again("please try again")),
+        }
+    }
+
+    async fn tell_again(&self, existing: Subscription) -> Result<Response<Body>, Failure> {
+        if existing.disabled.is_none() {
+            return show(&Shown::of(&existing));
+        }
+        let now = OffsetDateTime::now_utc();
+        let id = &existing.subscription_id;
+        match self.subscriptions.enable(id, now).await? {
+            Some(enabled) => show(&Shown::of(&enabled)),
+            None => Err(Failure::try_again("please try again")),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What has happened to an entity, for those of the named clients' subscriptions that
+//! follow it.
+
+use bellwire_queues::{Announcement, Told};
+use bellwire_rules::entity::EntityEvent;
+use bellwire_rules::ids::entity_audience_id;
+use futures_util::future::try_join_all;
+use lambda_runtime::Error;
+use time::OffsetDateTime;
+
+use crate::Function;
+
+impl Function {
+    /// Tells the clients that an event names, and nobody else.
+    pub async fn tell_of_entity(
+        &self,
+        event_id: String,
+        accepted_at: OffsetDateTime,
+        event: EntityEvent,
+    ) -> Result<(), Error> {
+        let key = event.entity_key.as_str();
+        let audiences: Vec<String> = event
+            .client_ids
+            .iter()
+            .map(|client| entity_audience_id(client.as_str(), key))
+            .collect();
+        tracing::info!(event_id, clients = audiences.len(), "entity event");
+        let announcement = Announcement {
+            accepted_at,
+            told: Told::Entity {
+                event_id,
+                entity_type: event.entity_type,
+                callback_event: event.callback_event,
+            },
+        };
+        let told = audiences
+            .iter()
+            .map(|audience| self.audience.tell_segment(audience, 0, &announcement));
+        try_join_all(told).await?;
+        Ok(())
+    }
+}
