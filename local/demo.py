@@ -61,6 +61,7 @@ def main() -> int:
     title(9, "The customer looks at the query")
     call("GET", f"{url}/v1/queries/{query}", customer)
     show_streams(url, customer, publisher)
+    show_entities(url, customer, publisher)
     what_next(url, customer, publisher, callback)
     return 0
 
@@ -97,6 +98,42 @@ def show_streams(url: str, customer: dict, publisher: dict) -> None:
     show_history(url, customer, made["id"])
 
 
+def show_entities(url: str, customer: dict, publisher: dict) -> None:
+    """One document that a customer follows, a callback that fails once, and its log."""
+    entity = f"document-{uuid.uuid4().hex[:6]}"
+    credentials = {"client_id": customer["client_id"], "client_secret": customer["client_secret"]}
+    failures = [Answer(500)]
+    with Receiver(answer=lambda _: failures.pop() if failures else Answer()) as receiver:
+        title(16, "The customer follows one document of the provider's, with its client id and secret")
+        wish = {"entity_key": entity, "callback": f"{receiver.url}/documents"}
+        print(f"   → POST {url}/subscriptions\n     {cut(json.dumps({'subscription': wish}))}")
+        answer = requests.post(f"{url}/subscriptions", json={**credentials, "subscription": wish}, timeout=30)
+        print(f"   ← {answer.status_code}\n     {cut(answer.text, 400)}", flush=True)
+        answer.raise_for_status()
+        key = answer.json()["data"]["subscription"]["key"]
+
+        title(17, "The provider says that the document was updated; the callback fails once")
+        event = {
+            "client_ids": [customer["client_id"]],
+            "entity_key": entity,
+            "entity_type": "Document",
+            "callback_event": "entity_updated",
+        }
+        call("POST", f"{url}/entities/events", publisher, event)
+        for arrival in receiver.wait_for(lambda _: True, 2):
+            print(f"   ⇒ {arrival.method} {arrival.path}, attempt {arrival.headers['x-bellwire-attempt']}")
+            print(f"     {arrival.body.decode()}", flush=True)
+
+        title(18, "The callback log, newest first")
+        address = f"{url}/subscriptions/{key}/callbacks"
+        print(f"   → GET {address}\n")
+        log = when_there(2, lambda: requests.get(address, params=credentials, timeout=30).json()["data"]["callbacks"])
+        table(
+            ["date", "callback_event", "attempt", "status_code", "duration", "error"],
+            [it | it.get("response", {}) for it in log],
+        )
+
+
 def make_topic(url: str, publisher: dict, payload: str) -> str:
     wish = {
         "name": f"demo-{payload}-{uuid.uuid4().hex[:6]}",
@@ -122,13 +159,25 @@ def show_history(url: str, customer: dict, subscription: str) -> None:
     address = f"{url}/subscribers/webhook/subscriptions/{subscription}/exchanges"
     headers = {"x-api-key": customer["api_key"]}
     print(f"   → GET {address}\n")
+    exchanges = when_there(3, lambda: requests.get(address, headers=headers, timeout=30).json())
+    table(
+        ["requestDatetime", "eventType", "requestRetryAttempts", "responseCode", "requestDuration", "errorMessage"],
+        exchanges,
+    )
+
+
+def when_there(count: int, look) -> list[dict]:
+    """What is on record, as soon as there is so much of it."""
     deadline = time.monotonic() + 20
-    while len(exchanges := requests.get(address, headers=headers, timeout=30).json()) < 3:
+    while len(found := look()) < count:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(exchanges)} of 3 exchanges are on record")
+            raise TimeoutError(f"{len(found)} of {count} attempts are on record")
         time.sleep(0.1)
-    columns = ["requestDatetime", "eventType", "requestRetryAttempts", "responseCode", "requestDuration", "errorMessage"]
-    rows = [columns, *([str(it.get(column, "")) for column in columns] for it in exchanges)]
+    return found
+
+
+def table(columns: list[str], items: list[dict]) -> None:
+    rows = [columns, *([str(it.get(column, "")) for column in columns] for it in items)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(columns))]
     for row in rows:
         print("   " + "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())

@@ -257,3 +257,10 @@ def streams(stack, publisher, client):
     from streams import Streams
 
     return Streams(stack, publisher, client)
+
+
+@pytest.fixture
+def entities(stack, publisher, client):
+    from entities import Entities
+
+    return Entities(stack, publisher, client)

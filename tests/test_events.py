@@ -10,6 +10,7 @@ from runtime_api import Function, failures
 
 EVENTS = ROOT / "events"
 SAMPLE_KEY = "bwk_sample-key-of-the-files-in-events"
+SAMPLE_SECRET = "bws_sample-secret-of-the-files-in-events"
 SAMPLE_CLIENT = "cl_aaaaaaaaaaaaaaaaaaaaaaaa"
 FUNCTIONS = {
     "subscribe": "SubscribeFunction",
@@ -22,6 +23,8 @@ FUNCTIONS = {
     "fanout": "FanoutFunction",
     "deliver": "DeliverFunction",
     "webhook-subscriptions": "WebhookSubscriptionsFunction",
+    "entity-subscriptions": "EntitySubscriptionsFunction",
+    "entity-events": "EntityEventsFunction",
 }
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
@@ -54,6 +57,15 @@ STORY = [
             "replay",
         )
     ],
+    ("entity-subscriptions/create.json", 200, {}),
+    ("entity-subscriptions/list.json", 200, {}),
+    ("entity-subscriptions/list-entity.json", 200, {}),
+    ("entity-subscriptions/show.json", 404, {}),
+    ("entity-subscriptions/callbacks.json", 404, {}),
+    ("entity-subscriptions/rotate-secret.json", 404, {}),
+    ("entity-subscriptions/delete.json", 404, {}),
+    ("entity-subscriptions/delete-entity.json", 200, {}),
+    ("entity-events/event.json", 202, {}),
 ]
 # What the queues bring, of a topic and a subscription that are not there (any more).
 MESSAGES = [
@@ -62,11 +74,13 @@ MESSAGES = [
     "commit/topic-deleted.json",
     "fanout/segment.json",
     "fanout/replay.json",
+    "fanout/entity.json",
     "deliver/event.json",
     "deliver/retry.json",
     "deliver/document.json",
     "deliver/test.json",
     "deliver/topic-deleted.json",
+    "deliver/entity.json",
 ]
 # The state and the reason that each of Athena's events leaves on record.
 OUTCOMES = [
@@ -86,7 +100,7 @@ def sample_client(stack) -> None:
         "name": {"S": "events"},
         "publisher": {"BOOL": True},
         "api_key_sha256": {"S": hashlib.sha256(SAMPLE_KEY.encode()).hexdigest()},
-        "client_secret_sha256": {"S": "0" * 64},
+        "client_secret_sha256": {"S": hashlib.sha256(SAMPLE_SECRET.encode()).hexdigest()},
         "created_at": {"S": "2026-01-01T00:00:00.000000Z"},
     }
     dynamodb.put_item(TableName=stack.outputs["ClientsTable"], Item=item)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from conftest import confirmation_token, is_confirmation, resources
+from entities import new_key
 from runtime_api import Function, api_event
 
 SECRET_URL = "/callback?secret=hunter2"
@@ -37,6 +38,35 @@ def test_no_key_no_token_and_no_url_is_logged(stack, client, receiver, subscribe
     assert len(subscribe.log_lines()) >= 4
     for secret in (client.api_key, client.client_secret, token, "hunter2", receiver.url):
         assert secret not in subscribe.log()
+
+
+def test_secrets_of_query_strings_are_in_no_log(stack, entities, aws):
+    """On the deployed stack, whatever the answer; and with the cause of a failure of ours."""
+    customer, key = entities.customer, new_key()
+    made = customer.create_subscription(key, "https://example.com/" + SECRET_URL)
+    customer.get_subscriptions(key)
+    customer.callback_log(made["key"])
+    entities.call("GET", "/subscriptions", client_secret="hunter2-wrong")
+    entities.call("GET", "/subscriptions", cursor="hunter2-garbage")
+    entities.call("GET", "/subscriptions/hunter2?more=hunter2-more", limit="hunter2-limit")
+    entities.post({**customer.credentials, "hunter2-field": 1})
+    customer.unsubscribe(made["key"])
+    logs, found = stack.aws("logs"), ""
+    for group in logs.describe_log_groups()["logGroups"]:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+        found += "".join(event["message"] for page in pages for event in page["events"])
+    assert made["key"] in found and entities.client.client_id in found
+    with Function(stack, "EntitySubscriptionsFunction", aws.endpoint) as function:
+        aws.set("GetItem", "refuse")
+        event = api_event("GET", "/subscriptions", entities.client)
+        event["queryStringParameters"] = customer.credentials
+        event["multiValueQueryStringParameters"] = {k: [v] for k, v in customer.credentials.items()}
+        answer = function.invoke(event)
+        assert answer.status == 500 and set(answer.body["status"]) == {"status_code", "message", "request_id"}
+        assert "DynamoDB" in function.log()
+        found += function.log()
+    for secret in (customer.credentials["client_secret"], made["secret"], "hunter2-", SECRET_URL, "entity_key="):
+        assert secret not in found
 
 
 def test_access_logs_are_json_without_the_query_and_the_headers():

@@ -26,6 +26,8 @@ FUNCTIONS = [
     "Fanout",
     "Deliver",
     "WebhookSubscriptions",
+    "EntitySubscriptions",
+    "EntityEvents",
 ]
 DEAD_LETTERS = [
     "UndeliveredQueueUrl",
@@ -145,6 +147,21 @@ def test_athenas_events_reach_the_function(stack):
     assert target["DeadLetterConfig"]["Arn"]
 
 
+def test_events_of_entities_are_passed_on_and_nothing_else(stack):
+    events = stack.aws("events")
+    for rule, bus in {"EntityEvents": stack.outputs["EventBusName"], "EntityEventsOfDefaultBus": "default"}.items():
+        name = physical(stack, rule).split("|")[-1]
+        described = events.describe_rule(Name=name, EventBusName=bus)
+        pattern = {"source": ["bellwire.entities"], "detail-type": ["Entity Event"]}
+        assert json.loads(described["EventPattern"]) == pattern
+        [target] = events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
+        assert target["DeadLetterConfig"]["Arn"]
+    # Read from the template: who may put something into the queues. Only these two rules.
+    [statement] = resources()["EntityEventsQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert len(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == 2
+
+
 def queues() -> dict[str, dict]:
     found = resources().items()
     return {name: it.get("Properties", {}) for name, it in found if it["Type"] == "AWS::SQS::Queue"}
@@ -182,6 +199,12 @@ def test_alarms_watch_ages_errors_and_throttles():
     metrics = {name for name, _ in watched}
     assert {"ApproximateAgeOfOldestMessage", "Errors", "Throttles", "FailureRate"} <= metrics
     assert all(alarm["AlarmActions"] for alarm in found)
+
+
+def test_api_gateway_logs_no_requests_beside_the_access_log():
+    # Its execution logs would have query strings, which carry secrets.
+    [settings] = resources()["Api"]["Properties"]["MethodSettings"]
+    assert not {"LoggingLevel", "DataTraceEnabled"} & settings.keys()
 
 
 def test_the_dashboard_shows_what_is_counted(stack):

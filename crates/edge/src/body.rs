@@ -85,9 +85,10 @@ fn explain(error: serde_path_to_error::Error<serde_json::Error>, body: &[u8]) ->
     let problem = problem
         .rsplit_once(" at line ")
         .map_or(problem.as_str(), |(problem, _)| problem);
-    // A field that we don't know is the caller's word: it is cut, and not logged.
+    let problem: String = problem.chars().take(MAX_PROBLEM).collect();
+    // A field that we don't know is the caller's word: it is not logged.
     if path == "." || problem.starts_with("unknown field") {
-        Failure::bad_request(problem.chars().take(MAX_PROBLEM).collect::<String>())
+        Failure::bad_request(problem)
     } else {
         Failure::field(path, problem)
     }
