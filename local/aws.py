@@ -1,4 +1,4 @@
-"""The local AWS: MiniStack, with six of its answers corrected to AWS's.
+"""The local AWS: MiniStack, with some of its answers corrected to AWS's.
 
 Each correction names what MiniStack 1.5 does and what AWS does. They are applied to
 the functions of the pinned version (see requirements.txt); a version that lacks one of
@@ -8,6 +8,7 @@ them makes this program end with an error instead of going on without it.
 import asyncio
 import json
 
+import aws_athena
 from ministack import app
 from ministack.core import iam_actions
 from ministack.services import apigateway_v1, lambda_svc, sns
@@ -132,4 +133,5 @@ if __name__ == "__main__":
     correct_concurrency_of_queues()
     correct_subscribe()
     correct_gateway_responses()
+    aws_athena.correct()
     app.main()

@@ -7,8 +7,10 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::Failure;
 
-/// The largest body of protocol A, in bytes: its largest field is a URL or a token.
+/// The largest body, in bytes, whose largest field is a URL or a token.
 const MAX_BYTES: usize = 64 * 1024;
+/// The largest body with SQL in it.
+const MAX_LARGE_BYTES: usize = 1024 * 1024;
 /// The most characters of a description that repeats what the caller wrote.
 const MAX_PROBLEM: usize = 200;
 
@@ -18,7 +20,15 @@ const MAX_PROBLEM: usize = 200;
 /// A [`Failure`] that names the field at fault: 413 for a body that is too large,
 /// 400 for one that is missing, no JSON, nested too deep, no object, or not a `T`.
 pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> {
-    read(request.body().as_ref())
+    read(request.body().as_ref(), MAX_BYTES)
+}
+
+/// As [`json`], for bodies of up to 1 MiB.
+///
+/// # Errors
+/// As [`json`].
+pub fn large_json<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> {
+    read(request.body().as_ref(), MAX_LARGE_BYTES)
 }
 
 /// Reads the body as any JSON, of up to 1 MiB.
@@ -51,10 +61,10 @@ pub fn must_be_json(request: &Request) -> Result<(), Failure> {
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    if body.len() > MAX_BYTES {
+fn read<T: DeserializeOwned>(body: &[u8], max: usize) -> Result<T, Failure> {
+    if body.len() > max {
         return Err(Failure::too_large(format!(
-            "the body must have at most {MAX_BYTES} bytes"
+            "the body must have at most {max} bytes"
         )));
     }
     // serde would also read a struct from a JSON array, field by field.
@@ -116,7 +126,9 @@ mod tests {
     enum Kind {}
 
     fn refused(body: &[u8]) -> (u16, String) {
-        let response = read::<Shape>(body).unwrap_err().into_response("r1");
+        let response = read::<Shape>(body, MAX_BYTES)
+            .unwrap_err()
+            .into_response("r1");
         let Body::Text(text) = response.body() else {
             panic!("not a text: {response:?}");
         };
@@ -130,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_body_of_the_right_shape_is_read() {
-        let shape: Shape = read(br#" {"callbackUrl": "u", "list": [1]} "#).unwrap();
+        let shape: Shape = read(br#" {"callbackUrl": "u", "list": [1]} "#, MAX_BYTES).unwrap();
         assert_eq!((shape.callback_url.as_str(), shape.list), ("u", vec![1]));
         assert!(shape.kind.is_none());
     }

@@ -68,6 +68,11 @@ impl Failure {
         )
     }
 
+    /// 403: nobody may do this here.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::FORBIDDEN, message)
+    }
+
     /// 404: there is no such thing, or it is somebody else's.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::NOT_FOUND, message)

@@ -56,14 +56,15 @@ impl Completions {
         Self { queries, publisher }
     }
 
-    /// Puts a query on record for its owner.
+    /// Puts a query on record for its owner; `ours` when it runs in the stack's own workgroup.
     pub async fn record_owner(
         &self,
         id: &ExecutionId,
         owner: &ClientId,
+        ours: bool,
     ) -> Result<Outcome, NotifyError> {
         let now = OffsetDateTime::now_utc();
-        let fact = self.queries.record_owner(id, owner, now).await?;
+        let fact = self.queries.record_owner(id, owner, ours, now).await?;
         if let Fact::KnownBefore(query) = &fact
             && query.client_id.as_ref() != Some(owner)
         {

@@ -6,6 +6,7 @@
 pub mod authorization;
 pub mod callback_url;
 pub mod client_id;
+pub mod columns;
 pub mod cursor;
 pub mod digest;
 pub mod document;
@@ -25,6 +26,7 @@ pub mod retry_after;
 pub mod search;
 pub mod secret;
 pub mod signature;
+pub mod sql;
 pub mod statuses;
 pub mod timestamp;
 pub mod topic;

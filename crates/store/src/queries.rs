@@ -1,6 +1,7 @@
 //! The Queries table: whose a query is, and how it ended.
 //!
-//! Key `execution_id`. An item collects two facts, in either order: the owner,
+//! Key `execution_id`; index `by-client` on `client_id` and `registered_at`, for a client's
+//! list. An item collects two facts, in either order: the owner,
 //! written when a query is put on record, and the end, written by the completion
 //! event. Each side writes its fact once, in one `UpdateItem` that returns both;
 //! whoever completes the pair gets, with the same write, the turn to publish.
@@ -15,7 +16,10 @@ use aws_sdk_dynamodb::types::{
 use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_rules::{ClientId, ExecutionId, QueryState};
 use serde::Deserialize;
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value};
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
@@ -24,6 +28,12 @@ use crate::StoreError;
 const TURN: Duration = Duration::seconds(30);
 /// How long Athena keeps its query history, and we ours.
 const KEPT: Duration = Duration::days(45);
+/// How long a rendering takes, at most: what its function may run, and some.
+const RENDERING: Duration = Duration::minutes(16);
+const BY_CLIENT: &str = "by-client";
+/// How many items one read of a list looks at, and how many reads make a page.
+const READ: i32 = 200;
+const READS: usize = 20;
 /// How long an end waits for its owner. Most ends that nobody claims belong to
 /// queries that are none of our clients' business.
 const KEPT_WITHOUT_OWNER: Duration = Duration::days(7);
@@ -35,6 +45,9 @@ pub struct Query {
     pub execution_id: ExecutionId,
     /// Whose it is: the first fact.
     pub client_id: Option<ClientId>,
+    /// Whether it runs in the stack's own workgroup, which keeps its result.
+    #[serde(default)]
+    pub ours: bool,
     /// When it was put on record.
     #[serde(default, with = "iso_serde::option")]
     pub registered_at: Option<OffsetDateTime>,
@@ -81,6 +94,75 @@ pub struct End<'a> {
     pub reason: Option<&'a str>,
 }
 
+/// A place in a client's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    registered_at: String,
+    execution_id: String,
+}
+
+/// Queries in the order of a list, and where to go on.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// The queries.
+    pub found: Vec<Query>,
+    /// The place behind which there may be more.
+    pub more_after: Option<Place>,
+}
+
+impl Place {
+    fn of(query: &Query) -> Option<Self> {
+        Some(Self {
+            registered_at: timestamp::iso(query.registered_at?),
+            execution_id: query.execution_id.to_string(),
+        })
+    }
+
+    fn in_key(key: &HashMap<String, AttributeValue>) -> Option<Self> {
+        let text = |name: &str| key.get(name)?.as_s().ok().cloned();
+        Some(Self {
+            registered_at: text("registered_at")?,
+            execution_id: text("execution_id")?,
+        })
+    }
+
+    fn key(&self, client: &ClientId) -> HashMap<String, AttributeValue> {
+        let pair = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.to_owned()));
+        HashMap::from([
+            pair("client_id", client.as_str()),
+            pair("registered_at", &self.registered_at),
+            pair("execution_id", &self.execution_id),
+        ])
+    }
+}
+
+/// `time#id`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.registered_at, self.execution_id)
+    }
+}
+
+impl FromStr for Place {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (at, id) = text.split_once('#').ok_or(NoPlace)?;
+        if timestamp::parse(at).is_none() || ExecutionId::parse(id).is_err() {
+            return Err(NoPlace);
+        }
+        Ok(Self {
+            registered_at: at.to_owned(),
+            execution_id: id.to_owned(),
+        })
+    }
+}
+
+/// The text is no place in a list.
+#[derive(Debug, thiserror::Error)]
+#[error("is no place in the list")]
+pub struct NoPlace;
+
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Queries {
@@ -107,21 +189,94 @@ impl Queries {
         Ok(answer.item.map(from_item).transpose()?)
     }
 
-    /// Writes the first fact: whose the query is.
+    /// A client's queries, newest first, of one state if one is given, up to `limit` of
+    /// them, behind a place. The state is filtered: after [`READS`] reads the list ends for
+    /// now, with fewer than there may be, and goes on at its place.
+    pub async fn list(
+        &self,
+        client: &ClientId,
+        state: Option<QueryState>,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Slice, StoreError> {
+        let mut found: Vec<Query> = Vec::new();
+        let mut behind = after;
+        for _ in 0..READS {
+            let mut query = self
+                .db
+                .query()
+                .table_name(&self.table)
+                .index_name(BY_CLIENT)
+                .key_condition_expression("client_id = :client")
+                .expression_attribute_values(":client", AttributeValue::S(client.to_string()))
+                .scan_index_forward(false)
+                .limit(READ)
+                .set_exclusive_start_key(behind.as_ref().map(|place| place.key(client)));
+            if let Some(state) = state {
+                query = query
+                    .filter_expression("#state = :state")
+                    .expression_attribute_names("#state", "state")
+                    .expression_attribute_values(":state", to_attribute_value(state)?);
+            }
+            let answer = query.send().await?;
+            let queries: Vec<Query> = from_items(answer.items.unwrap_or_default())?;
+            found.extend(queries);
+            if found.len() > limit {
+                found.truncate(limit);
+                behind = found.last().and_then(Place::of);
+                return Ok(Slice {
+                    found,
+                    more_after: behind,
+                });
+            }
+            behind = answer.last_evaluated_key.as_ref().and_then(Place::in_key);
+            if behind.is_none() || found.len() == limit {
+                break;
+            }
+        }
+        Ok(Slice {
+            found,
+            more_after: behind,
+        })
+    }
+
+    /// Takes the turn to have a result rendered, unless somebody has it. Returns whether it
+    /// was taken.
+    pub async fn take_rendering(
+        &self,
+        id: &ExecutionId,
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let request = self
+            .update(id)
+            .update_expression("SET rendering_until = :until")
+            .condition_expression(
+                "attribute_exists(execution_id) AND \
+                 (attribute_not_exists(rendering_until) OR rendering_until <= :now)",
+            )
+            .expression_attribute_values(":until", seconds(now + RENDERING))
+            .expression_attribute_values(":now", seconds(now));
+        Ok(matches!(send(request).await?, Fact::Recorded(_)))
+    }
+
+    /// Writes the first fact: whose the query is. `ours` when it runs in the stack's own
+    /// workgroup.
     pub async fn record_owner(
         &self,
         id: &ExecutionId,
         owner: &ClientId,
+        ours: bool,
         now: OffsetDateTime,
     ) -> Result<Fact, StoreError> {
         let request = self
             .update(id)
             .update_expression(
-                "SET client_id = :owner, registered_at = :now, turn_until = :turn, \
+                "SET client_id = :owner, ours = :ours, registered_at = :now, turn_until = :turn, \
                  expires_at = :expires_at, #state = if_not_exists(#state, :queued)",
             )
             .condition_expression("attribute_not_exists(client_id)")
             .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":ours", AttributeValue::Bool(ours))
             .expression_attribute_values(":owner", AttributeValue::S(owner.to_string()))
             .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
             .expression_attribute_values(":turn", seconds(now + TURN))

@@ -50,7 +50,7 @@ fn known_before(fact: Fact) -> Query {
 async fn whichever_fact_comes_second_completes_the_pair() {
     for owner_first in [true, false] {
         let Given { queries, id, owner } = given().await;
-        let write_owner = || queries.record_owner(&id, &owner, NOW);
+        let write_owner = || queries.record_owner(&id, &owner, false, NOW);
         let write_end = || queries.record_end(&id, SUCCEEDED, NOW);
         let (first, second) = if owner_first {
             (write_owner().await, write_end().await)
@@ -68,7 +68,7 @@ async fn whichever_fact_comes_second_completes_the_pair() {
 #[tokio::test]
 async fn the_one_who_completes_the_pair_has_the_turn_until_it_runs_out() {
     let Given { queries, id, owner } = given().await;
-    queries.record_owner(&id, &owner, NOW).await.unwrap();
+    queries.record_owner(&id, &owner, false, NOW).await.unwrap();
     recorded(queries.record_end(&id, SUCCEEDED, NOW).await.unwrap());
     // A duplicate event, while the first is being published.
     let again = known_before(queries.record_end(&id, SUCCEEDED, NOW).await.unwrap());
@@ -88,7 +88,7 @@ async fn the_one_who_completes_the_pair_has_the_turn_until_it_runs_out() {
 #[tokio::test]
 async fn a_turn_given_back_can_be_taken_at_once() {
     let Given { queries, id, owner } = given().await;
-    queries.record_owner(&id, &owner, NOW).await.unwrap();
+    queries.record_owner(&id, &owner, false, NOW).await.unwrap();
     queries.record_end(&id, SUCCEEDED, NOW).await.unwrap();
     queries.give_turn_back(&id).await.unwrap();
     assert!(queries.take_turn(&id, NOW).await.unwrap());
@@ -97,7 +97,7 @@ async fn a_turn_given_back_can_be_taken_at_once() {
 #[tokio::test]
 async fn nothing_is_to_be_done_once_the_owner_was_told() {
     let Given { queries, id, owner } = given().await;
-    queries.record_owner(&id, &owner, NOW).await.unwrap();
+    queries.record_owner(&id, &owner, false, NOW).await.unwrap();
     queries.record_end(&id, SUCCEEDED, NOW).await.unwrap();
     for _ in 0..2 {
         queries.mark_notified(&id, NOW).await.unwrap();
@@ -116,8 +116,8 @@ async fn nothing_is_to_be_done_once_the_owner_was_told() {
 async fn facts_are_written_once() {
     let Given { queries, id, owner } = given().await;
     let other = ClientId::generate().unwrap();
-    queries.record_owner(&id, &owner, NOW).await.unwrap();
-    let kept = known_before(queries.record_owner(&id, &other, NOW).await.unwrap());
+    queries.record_owner(&id, &owner, false, NOW).await.unwrap();
+    let kept = known_before(queries.record_owner(&id, &other, false, NOW).await.unwrap());
     assert_eq!(kept.client_id, Some(owner));
     queries.record_end(&id, SUCCEEDED, NOW).await.unwrap();
     let failed = End {
@@ -131,7 +131,7 @@ async fn facts_are_written_once() {
 #[tokio::test]
 async fn of_many_at_once_one_has_the_turn() {
     let Given { queries, id, owner } = given().await;
-    queries.record_owner(&id, &owner, NOW).await.unwrap();
+    queries.record_owner(&id, &owner, false, NOW).await.unwrap();
     let ends: Vec<_> = (0..20)
         .map(|_| {
             let (queries, id) = (queries.clone(), id.clone());
@@ -175,7 +175,7 @@ async fn progress_goes_forward_only_and_never_past_the_end() {
 #[tokio::test]
 async fn a_new_query_is_queued_and_a_reason_is_kept() {
     let Given { queries, id, owner } = given().await;
-    let query = recorded(queries.record_owner(&id, &owner, NOW).await.unwrap());
+    let query = recorded(queries.record_owner(&id, &owner, false, NOW).await.unwrap());
     assert_eq!(query.state, QueryState::Queued);
     let failed = End {
         state: QueryState::Failed,

@@ -1,17 +1,26 @@
-//! `/v1/queries`: puts a query execution on record for a client, and shows it.
+//! `/v1/queries`: runs queries for clients, puts those on record that the provider has
+//! started itself, and shows them.
 //!
-//! `POST` is [`register`], `GET /v1/queries/{id}` is [`show`].
+//! `POST` is [`run`] or [`register`], `GET /v1/queries` is [`list`].
 
+mod list;
 mod register;
-mod show;
+mod request;
+mod run;
 
+use bellwire_athena::answers::Shown;
+use bellwire_athena::{Athena, Executions};
 use bellwire_edge::{Authenticator, Failure, body, ok, serve};
 use bellwire_notifications::{Completions, Publisher};
+use bellwire_rules::{ClientId, ExecutionId};
 use bellwire_runtime::env::required;
 use bellwire_runtime::{aws, logs};
 use bellwire_store::{Clients, Queries};
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
+
+use crate::request::{QueryRequest, Wish};
+use crate::run::Workgroup;
 
 /// What the function keeps between requests.
 struct Function {
@@ -19,6 +28,10 @@ struct Function {
     clients: Clients,
     queries: Queries,
     completions: Completions,
+    athena: Athena,
+    executions: Executions,
+    /// Where queries run, if this stack runs any.
+    workgroup: Option<Workgroup>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,23 +49,53 @@ impl Function {
         let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         let queries = Queries::new(db, required("QUERIES_TABLE")?);
         let publisher = Publisher::new(sns, required("TOPIC_PREFIX")?);
+        let completions = Completions::new(queries.clone(), publisher);
+        let athena = Athena::new(&config);
+        let name: String = required("WORKGROUP")?;
+        let workgroup = (!name.is_empty())
+            .then(|| {
+                Ok::<_, Error>(Workgroup {
+                    name,
+                    database: required("QUERY_DATABASE")?,
+                })
+            })
+            .transpose()?;
         Ok(Self {
             authenticator: Authenticator::new(clients.clone()),
-            completions: Completions::new(queries.clone(), publisher),
+            executions: Executions::new(athena.clone(), completions.clone()),
+            completions,
             clients,
             queries,
+            athena,
+            workgroup,
         })
     }
 
     async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        let client = self.authenticator.client(&request).await?;
         if request.method() == Method::POST {
-            self.authenticator.publisher(&request).await?;
-            let wish = body::json(&request)?;
-            return ok(&register::register(&self.clients, &self.completions, wish).await?);
+            let body: QueryRequest = body::large_json(&request)?;
+            return match body.into_wish()? {
+                Wish::Run(wish) => self.run(&client.client_id, wish).await,
+                Wish::Register(_) if !client.publisher => Err(Failure::publishers_only()),
+                Wish::Register(wish) => ok(&self.register(wish).await?),
+            };
         }
-        let client = self.authenticator.client(&request).await?.client_id;
-        let parameters = request.path_parameters();
-        let id = parameters.first("id").unwrap_or_default();
-        ok(&show::show(&self.queries, &client, id).await?)
+        match request.path_parameters().first("id") {
+            Some(id) => ok(&self.show(&client.client_id, id).await?),
+            None => ok(&self.list(&client.client_id, &request).await?),
+        }
+    }
+
+    /// Shows a query to its owner, as it stands. Somebody else's doesn't exist.
+    async fn show(&self, client: &ClientId, id: &str) -> Result<Shown, Failure> {
+        let id = ExecutionId::parse(id).map_err(|bad| Failure::field("QueryExecutionId", bad))?;
+        let query = self
+            .queries
+            .get(&id)
+            .await?
+            .filter(|query| query.client_id.as_ref() == Some(client))
+            .ok_or_else(|| Failure::not_found("QueryExecutionId: there is no such query"))?;
+        Ok(self.executions.refresh_one(query).await.into())
     }
 }

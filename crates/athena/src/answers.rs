@@ -1,15 +1,17 @@
-//! `GET /v1/queries/{id}`: how far one of the caller's queries is.
+//! What the API says of a query.
 
-use bellwire_edge::Failure;
 use bellwire_rules::timestamp::iso_serde;
-use bellwire_rules::{ClientId, ExecutionId, QueryState};
-use bellwire_store::{Queries, Query};
+use bellwire_rules::{ExecutionId, QueryState};
+use bellwire_store::Query;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-/// A query, as its owner sees it.
+use crate::Page;
+use crate::rows::Record;
+
+/// A query, and how it stands: `{"QueryExecutionId", "Status": {…}}`.
 #[derive(Serialize)]
-pub struct Execution {
+pub struct Shown {
     #[serde(rename = "QueryExecutionId")]
     execution_id: ExecutionId,
     #[serde(rename = "Status")]
@@ -28,7 +30,7 @@ struct Status {
     state_change_reason: Option<String>,
 }
 
-impl From<Query> for Execution {
+impl From<Query> for Shown {
     fn from(query: Query) -> Self {
         Self {
             execution_id: query.execution_id,
@@ -42,13 +44,23 @@ impl From<Query> for Execution {
     }
 }
 
-/// Shows a query to its owner. Somebody else's doesn't exist.
-pub async fn show(queries: &Queries, client: &ClientId, id: &str) -> Result<Execution, Failure> {
-    let id = ExecutionId::parse(id).map_err(|bad| Failure::field("QueryExecutionId", bad))?;
-    queries
-        .get(&id)
-        .await?
-        .filter(|query| query.client_id.as_ref() == Some(client))
-        .map(Execution::from)
-        .ok_or_else(|| Failure::not_found("QueryExecutionId: there is no such query"))
+/// A query, and some rows of its result: `{"QueryExecutionId", "NextToken"?, "results"}`.
+#[derive(Serialize)]
+pub struct Rows {
+    #[serde(rename = "QueryExecutionId")]
+    execution_id: ExecutionId,
+    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+    results: Vec<Record>,
+}
+
+impl Rows {
+    /// These rows of this query's result.
+    pub fn new(execution_id: ExecutionId, page: Page) -> Self {
+        Self {
+            execution_id,
+            next_token: page.next_token,
+            results: page.rows,
+        }
+    }
 }

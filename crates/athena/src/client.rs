@@ -1,0 +1,153 @@
+//! The calls of Athena.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use aws_sdk_athena::Client;
+use aws_sdk_athena::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, ResultSet};
+use aws_types::SdkConfig;
+use bellwire_rules::{ExecutionId, QueryState};
+use time::OffsetDateTime;
+
+/// How many executions one call looks at, at most.
+const BATCH: usize = 50;
+
+/// Athena, as this stack uses it.
+#[derive(Clone, Debug)]
+pub struct Athena {
+    client: Client,
+}
+
+/// Athena did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum AthenaError {
+    /// The request can't be carried out as it is: what Athena says to whoever wrote the SQL.
+    #[error("{0}")]
+    Refused(String),
+    /// There is too much to do just now.
+    #[error("Athena is busy")]
+    Busy,
+    /// It failed or did not answer.
+    #[error("Athena: {0}")]
+    Failed(String),
+    /// A request lacks something that the SDK wants: a defect of ours.
+    #[error("incomplete request: {0}")]
+    Incomplete(#[from] BuildError),
+}
+
+impl<E, R> From<SdkError<E, R>> for AthenaError
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    /// Keeps the chain of causes, and not the request and the response.
+    fn from(error: SdkError<E, R>) -> Self {
+        match (error.code(), error.message()) {
+            (Some("InvalidRequestException"), message) => {
+                Self::Refused(message.unwrap_or("refused by Athena").to_owned())
+            }
+            (Some("TooManyRequestsException"), _) => Self::Busy,
+            _ => Self::Failed(format!("{:#}", anyhow::Error::from(error))),
+        }
+    }
+}
+
+/// How an execution stands, in Athena's words.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its state.
+    pub state: QueryState,
+    /// When it ended, if it has.
+    pub completed_at: Option<OffsetDateTime>,
+    /// Why it is in its state, where Athena says so.
+    pub reason: Option<String>,
+}
+
+impl Athena {
+    /// Athena in the account and region of this configuration.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self {
+            client: Client::new(config),
+        }
+    }
+
+    /// Starts a query in a workgroup, where tables without a database are looked for in this
+    /// one. With the same token and SQL it answers with the execution that it has started.
+    pub async fn start(
+        &self,
+        workgroup: &str,
+        database: &str,
+        sql: &str,
+        token: &str,
+    ) -> Result<ExecutionId, AthenaError> {
+        let answer = self
+            .client
+            .start_query_execution()
+            .work_group(workgroup)
+            .query_execution_context(QueryExecutionContext::builder().database(database).build())
+            .query_string(sql)
+            .client_request_token(token)
+            .send()
+            .await?;
+        answer
+            .query_execution_id
+            .and_then(|id| ExecutionId::parse(&id).ok())
+            .ok_or_else(|| AthenaError::Failed("the execution has no id".to_owned()))
+    }
+
+    /// How these executions stand. Those that Athena doesn't know are left out.
+    pub async fn look(&self, ids: &[&ExecutionId]) -> Result<Vec<Execution>, AthenaError> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(BATCH) {
+            let answer = self
+                .client
+                .batch_get_query_execution()
+                .set_query_execution_ids(Some(ids.iter().map(ToString::to_string).collect()))
+                .send()
+                .await?;
+            found.extend(answer.query_executions().iter().filter_map(read));
+        }
+        Ok(found)
+    }
+
+    /// Up to `count` rows of a result, of which the first of all has the names of the
+    /// columns; and where the next are, if there are more.
+    pub(crate) async fn rows(
+        &self,
+        id: &ExecutionId,
+        token: Option<String>,
+        count: i32,
+    ) -> Result<(ResultSet, Option<String>), AthenaError> {
+        let answer = self
+            .client
+            .get_query_results()
+            .query_execution_id(id.as_str())
+            .set_next_token(token)
+            .max_results(count)
+            .send()
+            .await?;
+        let rows = answer
+            .result_set
+            .ok_or_else(|| AthenaError::Failed("the result has no rows".to_owned()))?;
+        Ok((rows, answer.next_token))
+    }
+}
+
+fn read(execution: &QueryExecution) -> Option<Execution> {
+    let status = execution.status()?;
+    let state = QueryState::from_name(status.state()?.as_str())?;
+    let at = status.completion_date_time();
+    Some(Execution {
+        id: ExecutionId::parse(execution.query_execution_id()?).ok()?,
+        state,
+        completed_at: at
+            .and_then(|at| OffsetDateTime::from_unix_timestamp_nanos(at.as_nanos()).ok()),
+        reason: status
+            .state_change_reason()
+            .filter(|reason| !reason.is_empty())
+            .map(str::to_owned),
+    })
+}

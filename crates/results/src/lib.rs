@@ -1,0 +1,134 @@
+//! The bucket of query results: the CSV that Athena wrote, and beside it the same as JSON
+//! Lines, once somebody has asked for it.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{BuildError, SdkError};
+use aws_sdk_s3::presigning::{PresigningConfig, PresigningConfigError};
+use aws_types::SdkConfig;
+use bellwire_rules::ExecutionId;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncBufRead;
+
+/// How long a link is good for, unless the credentials that signed it run out before.
+pub const LINK_GOOD_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// A result that is to be rendered as JSON Lines: what the queue `Renderings` carries.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rendering {
+    /// The query.
+    pub execution_id: ExecutionId,
+}
+
+/// The key of the CSV that Athena writes: the template's workgroup has the folder.
+pub fn csv_key(id: &ExecutionId) -> String {
+    format!("results/{id}.csv")
+}
+
+/// The key of the rendering as JSON Lines.
+pub fn json_key(id: &ExecutionId) -> String {
+    format!("results/{id}.jsonl")
+}
+
+/// The bucket failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// S3 refused, throttled or did not answer.
+    #[error("S3: {0}")]
+    S3(String),
+    /// A link that can't be made: a defect of ours.
+    #[error("link: {0}")]
+    Link(#[from] PresigningConfigError),
+    /// A request lacks something that the SDK wants: a defect of ours.
+    #[error("incomplete request: {0}")]
+    Incomplete(#[from] BuildError),
+}
+
+impl<E, R> From<SdkError<E, R>> for ResultsError
+where
+    E: Error + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    /// Keeps the chain of causes, and not the request and the response.
+    fn from(error: SdkError<E, R>) -> Self {
+        Self::S3(format!("{:#}", anyhow::Error::from(error)))
+    }
+}
+
+/// The bucket.
+#[derive(Clone, Debug)]
+pub struct Results {
+    /// The way to it.
+    pub s3: Client,
+    /// Its name.
+    pub bucket: String,
+}
+
+impl Results {
+    /// The bucket of this name.
+    pub fn new(config: &SdkConfig, bucket: String) -> Self {
+        // At an endpoint of its own, which is an emulator's, S3 has no host name for
+        // each bucket.
+        let settings = aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        Self {
+            s3: Client::from_conf(settings),
+            bucket,
+        }
+    }
+
+    /// Whether there is an object of this key.
+    pub async fn has(&self, key: &str) -> Result<bool, ResultsError> {
+        let answer = self
+            .s3
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_not_found() => Ok(false),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// The bytes of an object, to be read; `None` when there is no such object.
+    pub async fn open(
+        &self,
+        key: &str,
+    ) -> Result<Option<impl AsyncBufRead + Send + Unpin + use<>>, ResultsError> {
+        let answer = self
+            .s3
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await;
+        match answer {
+            Ok(object) => Ok(Some(object.body.into_async_read())),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_no_such_key() => Ok(None),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// A link by which anybody can read the object, for a while.
+    pub async fn link(&self, key: &str) -> Result<String, ResultsError> {
+        let request = self
+            .s3
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .presigned(PresigningConfig::expires_in(LINK_GOOD_FOR)?)
+            .await?;
+        Ok(request.uri().to_owned())
+    }
+}

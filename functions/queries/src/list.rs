@@ -1,0 +1,75 @@
+//! `GET /v1/queries`: the caller's queries, newest first.
+
+use bellwire_athena::answers::Shown;
+use bellwire_edge::Failure;
+use bellwire_rules::cursor::{cursor, place};
+use bellwire_rules::{ClientId, QueryState};
+use lambda_http::{Request, RequestExt};
+use serde::Serialize;
+
+use crate::Function;
+
+const DEFAULT_SIZE: usize = 20;
+const MAX_SIZE: usize = 100;
+
+/// The answer.
+#[derive(Serialize)]
+pub struct Listed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+    query_executions: Vec<Shown>,
+}
+
+impl Function {
+    /// A page of the caller's queries. With a state, those that are in it on record and,
+    /// if they were still open, by what Athena says now.
+    pub async fn list(&self, client: &ClientId, request: &Request) -> Result<Listed, Failure> {
+        let parameters = request.query_string_parameters();
+        let state = parameters
+            .first("state")
+            .map(|name| QueryState::from_name(name).ok_or_else(bad_state))
+            .transpose()?;
+        let size = parameters
+            .first("pagesize")
+            .map(|text| size(text).ok_or_else(bad_size))
+            .transpose()?;
+        let after = parameters
+            .first("pagination_token")
+            .map(|token| {
+                let place = place(token).and_then(|place| place.parse().ok());
+                place.ok_or_else(|| {
+                    Failure::field("pagination_token", "is none that this list has given")
+                })
+            })
+            .transpose()?;
+        let slice = self
+            .queries
+            .list(client, state, after, size.unwrap_or(DEFAULT_SIZE))
+            .await?;
+        let mut found = self.executions.refresh(slice.found).await;
+        found.retain(|query| state.is_none_or(|state| query.state == state));
+        Ok(Listed {
+            next_token: slice.more_after.map(|place| cursor(&place.to_string())),
+            query_executions: found.into_iter().map(Shown::from).collect(),
+        })
+    }
+}
+
+fn size(text: &str) -> Option<usize> {
+    let size = text.parse().ok()?;
+    (1..=MAX_SIZE).contains(&size).then_some(size)
+}
+
+fn bad_state() -> Failure {
+    Failure::field(
+        "state",
+        "must be one of QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED",
+    )
+}
+
+fn bad_size() -> Failure {
+    Failure::field(
+        "pagesize",
+        format_args!("must be a number from 1 to {MAX_SIZE}"),
+    )
+}

@@ -1,0 +1,98 @@
+//! What may be POSTed to `/v1/queries`.
+
+use bellwire_edge::Failure;
+use bellwire_rules::{ExecutionId, sql};
+use serde::Deserialize;
+
+/// The longest token, in characters.
+const MAX_TOKEN_LENGTH: usize = 128;
+
+/// The body, as it was sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueryRequest {
+    #[serde(rename = "QueryString")]
+    query_string: Option<String>,
+    wait: Option<bool>,
+    #[serde(rename = "ClientRequestToken")]
+    client_request_token: Option<String>,
+    #[serde(rename = "QueryExecutionId")]
+    execution_id: Option<String>,
+    client_id: Option<String>,
+}
+
+/// What the body asks for.
+pub enum Wish {
+    /// To run a query.
+    Run(Run),
+    /// To put an execution on record for a client.
+    Register(Register),
+}
+
+/// A query to run.
+pub struct Run {
+    /// The SQL: one statement that reads.
+    pub sql: String,
+    /// Whether to wait for the result.
+    pub wait: bool,
+    /// By which a repeated request is recognised.
+    pub token: Option<String>,
+}
+
+/// An execution to put on record.
+pub struct Register {
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// Whose it is, as it was sent.
+    pub client_id: String,
+}
+
+impl QueryRequest {
+    /// Checks the body.
+    ///
+    /// # Errors
+    /// 400, naming the field at fault.
+    pub fn into_wish(self) -> Result<Wish, Failure> {
+        match (self.query_string, self.execution_id) {
+            (Some(sql), None) => {
+                if self.client_id.is_some() {
+                    return Err(Failure::field("client_id", "belongs to QueryExecutionId"));
+                }
+                sql::check(&sql).map_err(|refused| Failure::field("QueryString", refused))?;
+                let token = self.client_request_token;
+                let fits = |token: &String| (1..=MAX_TOKEN_LENGTH).contains(&token.chars().count());
+                if !token.as_ref().is_none_or(fits) {
+                    return Err(Failure::field(
+                        "ClientRequestToken",
+                        format_args!("must have 1 to {MAX_TOKEN_LENGTH} characters"),
+                    ));
+                }
+                Ok(Wish::Run(Run {
+                    sql,
+                    wait: self.wait.unwrap_or(false),
+                    token,
+                }))
+            }
+            (None, Some(id)) => {
+                if self.wait.is_some() || self.client_request_token.is_some() {
+                    return Err(Failure::bad_request(
+                        "wait and ClientRequestToken belong to QueryString, not to QueryExecutionId",
+                    ));
+                }
+                Ok(Wish::Register(Register {
+                    execution_id: ExecutionId::parse(&id)
+                        .map_err(|bad| Failure::field("QueryExecutionId", bad))?,
+                    client_id: self
+                        .client_id
+                        .ok_or_else(|| Failure::field("client_id", "is missing"))?,
+                }))
+            }
+            (Some(_), Some(_)) => Err(Failure::bad_request(
+                "send either QueryString or QueryExecutionId, not both",
+            )),
+            (None, None) => Err(Failure::bad_request(
+                "QueryString or QueryExecutionId is needed",
+            )),
+        }
+    }
+}

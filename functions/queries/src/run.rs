@@ -1,0 +1,118 @@
+//! `POST {"QueryString"}`: runs SQL for the calling client.
+//!
+//! The execution is on record before the answer, so its owner is told of its end. A request
+//! that broke off between the two is made good by the same request with the same
+//! `ClientRequestToken`: Athena answers with the execution that it has started.
+
+use std::time::{Duration, Instant};
+
+use bellwire_athena::answers::{Rows, Shown};
+use bellwire_athena::{AthenaError, MAX_ROWS};
+use bellwire_edge::{Failure, ok};
+use bellwire_notifications::{NotifyError, Outcome};
+use bellwire_rules::digest::sha256_hex;
+use bellwire_rules::ids::random_id;
+use bellwire_rules::{ClientId, ExecutionId, QueryState};
+use lambda_http::Body;
+use lambda_http::http::Response;
+
+use crate::Function;
+use crate::register::OnRecord;
+use crate::request::Run;
+
+/// How long a caller waits for a result: API Gateway gives up after 29 s.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// The pause between two looks: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where queries run.
+#[derive(Debug)]
+pub struct Workgroup {
+    /// Its name.
+    pub name: String,
+    /// The database of tables that are named without one.
+    pub database: String,
+}
+
+impl Function {
+    /// Runs a query. With `wait` the answer is the first rows of the result, if they are
+    /// there in time.
+    pub async fn run(&self, client: &ClientId, wish: Run) -> Result<Response<Body>, Failure> {
+        let began = Instant::now();
+        let Some(workgroup) = &self.workgroup else {
+            return Err(Failure::forbidden("this API does not run queries"));
+        };
+        let token = match &wish.token {
+            // Tokens of two clients are never the same.
+            Some(token) => sha256_hex(&format!("{client}#{token}")),
+            None => random_id(),
+        };
+        let id = self
+            .athena
+            .start(&workgroup.name, &workgroup.database, &wish.sql, &token)
+            .await
+            .map_err(|error| match error {
+                AthenaError::Refused(reason) => Failure::field("QueryString", reason),
+                AthenaError::Busy => Failure::try_again("too many queries; please try again"),
+                other => Failure::internal(other),
+            })?;
+        self.own(&id, client, true).await?;
+        if wish.wait {
+            return self.wait(id, began + PATIENCE).await;
+        }
+        ok(&OnRecord { execution_id: id })
+    }
+
+    /// Puts an execution on record for its owner.
+    pub async fn own(&self, id: &ExecutionId, owner: &ClientId, ours: bool) -> Result<(), Failure> {
+        let outcome = self
+            .completions
+            .record_owner(id, owner, ours)
+            .await
+            .map_err(|error| match error {
+                NotifyError::TurnTaken => Failure::try_again(
+                    "this query is being announced right now; please try again in a few seconds",
+                ),
+                other => Failure::internal(other),
+            })?;
+        let owner = owner.as_str();
+        tracing::info!(query = id.as_str(), owner, ?outcome, "query put on record");
+        match outcome {
+            Outcome::SomebodyElses => Err(Failure::conflict(
+                "QueryExecutionId: this query is on record for another client",
+            )),
+            Outcome::Notified | Outcome::NobodyToTell | Outcome::Recorded => Ok(()),
+        }
+    }
+
+    async fn wait(&self, id: ExecutionId, until: Instant) -> Result<Response<Body>, Failure> {
+        let Some(mut query) = self.queries.get(&id).await? else {
+            return ok(&OnRecord { execution_id: id });
+        };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            query = self.executions.refresh_one(query).await;
+            if query.state.is_terminal() || Instant::now() + pause > until {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        if query.state != QueryState::Succeeded {
+            return ok(&Shown::from(query));
+        }
+        match self.athena.page(&id, None, MAX_ROWS).await {
+            Ok(Ok(page)) => ok(&Rows::new(id, page)),
+            // It has run: to fail now would be to have it run again.
+            Ok(Err(bad)) => {
+                tracing::error!(%bad, "the result could not be read");
+                ok(&Shown::from(query))
+            }
+            Err(error) => {
+                tracing::error!(%error, "the result could not be read");
+                ok(&Shown::from(query))
+            }
+        }
+    }
+}

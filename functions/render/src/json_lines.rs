@@ -1,0 +1,192 @@
+//! CSV, as Athena writes it, rendered as JSON Lines: an object for each row, with a member
+//! for each column. Values are texts; what is not there at all is null.
+
+use std::io::Read;
+
+use bellwire_rules::columns;
+use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
+
+/// A rendering that can't be done.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The CSV can't be read, or is none.
+    #[error("CSV: {0}")]
+    Csv(#[from] simd_csv::Error),
+    /// Nobody takes what was rendered.
+    #[error("the upload has ended")]
+    Abandoned,
+}
+
+/// Renders CSV, and gives it away in parts of at least `part_size` bytes, but for the last.
+/// No more than one part, and one row, is held at any time. Returns how many rows there are.
+pub fn render(
+    csv: impl Read,
+    part_size: usize,
+    mut give: impl FnMut(Vec<u8>) -> Result<(), RenderError>,
+) -> Result<u64, RenderError> {
+    let mut reader = ZeroCopyReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(csv);
+    let Some(header) = reader.read_byte_record()? else {
+        give(Vec::new())?;
+        return Ok(0);
+    };
+    let names: Vec<String> = (0..header.len())
+        .map(|column| text(&header, column).unwrap_or_default())
+        .collect();
+    let members: Vec<Vec<u8>> = columns::unique(names.iter().map(String::as_str))
+        .iter()
+        .enumerate()
+        .map(|(column, name)| {
+            let before = if column == 0 { "{" } else { "," };
+            format!("{before}{}:", serde_json::Value::from(name.as_str())).into_bytes()
+        })
+        .collect();
+    let (mut part, mut rows) = (Vec::with_capacity(part_size), 0);
+    loop {
+        let (begins, before) = (part.len(), reader.position());
+        let record = reader.read_byte_record()?;
+        let (more, length) = (record.is_some(), record.as_ref().map_or(0, length));
+        if let Some(record) = record {
+            for (column, member) in members.iter().enumerate() {
+                part.extend_from_slice(member);
+                match text(&record, column) {
+                    // Writing into memory doesn't fail.
+                    Some(value) => drop(serde_json::to_writer(&mut part, &value)),
+                    None => part.extend_from_slice(b"null"),
+                }
+            }
+            part.extend_from_slice(b"}\n");
+            rows += 1;
+        }
+        if let [member] = members.as_slice() {
+            // An empty line, which the reader skips, is a NULL in the only column.
+            let skipped = (reader.position() - before).saturating_sub(length);
+            let null = [member.as_slice(), b"null}\n"].concat();
+            let nulls = (0..skipped).flat_map(|_| null.iter().copied());
+            part.splice(begins..begins, nulls);
+            rows += skipped;
+        }
+        if !more {
+            break;
+        }
+        if part.len() >= part_size {
+            give(std::mem::replace(&mut part, Vec::with_capacity(part_size)))?;
+        }
+    }
+    give(part)?;
+    Ok(rows)
+}
+
+/// How long a row is in the CSV, with the end of its line.
+fn length(record: &ZeroCopyByteRecord<'_>) -> u64 {
+    record.as_slice().len() as u64 + 1
+}
+
+/// The text of a cell; `None` for NULL, which Athena writes as nothing, without quotes.
+fn text(record: &ZeroCopyByteRecord<'_>, column: usize) -> Option<String> {
+    record.get(column).filter(|raw| !raw.is_empty())?;
+    let unescaped = record.unescape(column)?;
+    Some(String::from_utf8_lossy(&unescaped).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rendered(csv: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        let give = |part: Vec<u8>| {
+            all.extend(part);
+            Ok(())
+        };
+        let rows = render(csv.as_bytes(), 64, give).unwrap();
+        let lines: Vec<Value> = String::from_utf8(all)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(rows, lines.len() as u64);
+        lines
+    }
+
+    #[test]
+    fn a_row_is_an_object_and_what_is_not_there_is_null() {
+        let csv = "\"id\",\"name\",\"id\"\n\"1\",\"a \"\"b\"\", c\nd\",\"\"\n\"2\",,\n";
+        assert_eq!(
+            rendered(csv),
+            [
+                json!({"id": "1", "name": "a \"b\", c\nd", "id_2": ""}),
+                json!({"id": "2", "name": null, "id_2": null}),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_single_column_may_be_null_too() {
+        let rows = rendered("\"a\"\n\"1\"\n\n\"\"\n\n");
+        assert_eq!(
+            rows,
+            [
+                json!({"a": "1"}),
+                json!({"a": null}),
+                json!({"a": ""}),
+                json!({"a": null})
+            ]
+        );
+    }
+
+    #[test]
+    fn a_result_without_rows_has_none() {
+        assert_eq!(rendered("\"a\",\"b\"\n"), [] as [Value; 0]);
+        assert_eq!(rendered(""), [] as [Value; 0]);
+    }
+
+    #[test]
+    fn parts_are_as_large_as_asked_for_but_for_the_last() {
+        let csv = format!("\"a\"\n{}", "\"0123456789\"\n".repeat(100));
+        let mut lengths = Vec::new();
+        render(csv.as_bytes(), 200, |part| {
+            lengths.push(part.len());
+            Ok(())
+        })
+        .unwrap();
+        let (last, others) = lengths.split_last().unwrap();
+        assert!(
+            others.iter().all(|length| (200..230).contains(length)),
+            "{lengths:?}"
+        );
+        assert!(*last < 200);
+    }
+
+    fn athenas_csv(rows: &[Vec<Option<String>>]) -> String {
+        let cell = |it: &Option<String>| match it {
+            Some(text) => format!("\"{}\"", text.replace('"', "\"\"")),
+            None => String::new(),
+        };
+        let line =
+            |row: &Vec<Option<String>>| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\n";
+        rows.iter().map(line).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_comes_through(
+            rows in proptest::collection::vec(
+                proptest::collection::vec(proptest::option::of("[a\",\n\r é]{0,5}"), 2), 0..6
+            )
+        ) {
+            let header = vec![vec![Some("a".to_owned()), Some("b".to_owned())]];
+            let csv = athenas_csv(&header) + &athenas_csv(&rows);
+            let expected: Vec<Value> = rows
+                .iter()
+                .map(|row| json!({"a": row[0], "b": row[1]}))
+                .collect();
+            prop_assert_eq!(rendered(&csv), expected);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! An object in the bucket of results, in parts.
+
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bellwire_results::{Results, ResultsError};
+use bytes::Bytes;
+use tokio::sync::mpsc::Receiver;
+
+/// The kind of JSON Lines.
+const MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// Puts parts together to an object. It is there once all of them are: a reader sees none of
+/// it before. `complete` says, at the end of the parts, whether they are all.
+pub async fn upload(
+    results: &Results,
+    key: &str,
+    mut parts: Receiver<Vec<u8>>,
+    complete: impl AsyncFnOnce() -> bool,
+) -> Result<(), ResultsError> {
+    let id = begin(results, key).await?;
+    let uploaded = upload_parts(results, key, &id, &mut parts).await;
+    // Without a receiver the rendering ends.
+    drop(parts);
+    match uploaded {
+        Ok(uploaded) if complete().await => finish(results, key, id, uploaded).await,
+        failed => {
+            abandon(results, key, id).await?;
+            failed.map(drop)
+        }
+    }
+}
+
+async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
+    let answer = results
+        .s3
+        .create_multipart_upload()
+        .bucket(&results.bucket)
+        .key(key)
+        .content_type(MEDIA_TYPE)
+        .send()
+        .await?;
+    answer
+        .upload_id
+        .ok_or_else(|| ResultsError::S3("the upload has no id".to_owned()))
+}
+
+async fn upload_parts(
+    results: &Results,
+    key: &str,
+    id: &str,
+    parts: &mut Receiver<Vec<u8>>,
+) -> Result<Vec<CompletedPart>, ResultsError> {
+    let mut uploaded = Vec::new();
+    for number in 1.. {
+        let Some(part) = parts.recv().await else {
+            break;
+        };
+        let answer = results
+            .s3
+            .upload_part()
+            .bucket(&results.bucket)
+            .key(key)
+            .upload_id(id)
+            .part_number(number)
+            .body(Bytes::from(part).into())
+            .send()
+            .await?;
+        uploaded.push(
+            CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(answer.e_tag)
+                .set_checksum_crc32(answer.checksum_crc32)
+                .build(),
+        );
+    }
+    Ok(uploaded)
+}
+
+async fn finish(
+    results: &Results,
+    key: &str,
+    id: String,
+    uploaded: Vec<CompletedPart>,
+) -> Result<(), ResultsError> {
+    let uploaded = CompletedMultipartUpload::builder()
+        .set_parts(Some(uploaded))
+        .build();
+    results
+        .s3
+        .complete_multipart_upload()
+        .bucket(&results.bucket)
+        .key(key)
+        .upload_id(id)
+        .multipart_upload(uploaded)
+        .send()
+        .await?;
+    Ok(())
+}
+
+async fn abandon(results: &Results, key: &str, id: String) -> Result<(), ResultsError> {
+    results
+        .s3
+        .abort_multipart_upload()
+        .bucket(&results.bucket)
+        .key(key)
+        .upload_id(id)
+        .send()
+        .await?;
+    Ok(())
+}

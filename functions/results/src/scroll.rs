@@ -1,0 +1,77 @@
+//! `POST /v1/scrollResults`: a result, page by page.
+
+use bellwire_athena::answers::Rows;
+use bellwire_athena::{AthenaError, MAX_ROWS};
+use bellwire_edge::{Failure, ok};
+use bellwire_rules::ExecutionId;
+use lambda_http::Body;
+use lambda_http::http::Response;
+use serde::Deserialize;
+
+use crate::Function;
+
+/// The body, as it was sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrollRequest {
+    #[serde(rename = "QueryExecutionId")]
+    execution_id: String,
+    #[serde(rename = "MaxResults")]
+    max_results: Option<i64>,
+    #[serde(rename = "NextToken")]
+    next_token: Option<String>,
+}
+
+/// A part of a result.
+pub struct Wish {
+    /// The query.
+    pub execution_id: ExecutionId,
+    max_results: u16,
+    next_token: Option<String>,
+}
+
+impl ScrollRequest {
+    /// Checks the body.
+    ///
+    /// # Errors
+    /// 400, naming the field at fault.
+    pub fn check(self) -> Result<Wish, Failure> {
+        let execution_id = ExecutionId::parse(&self.execution_id)
+            .map_err(|bad| Failure::field("QueryExecutionId", bad))?;
+        let max_results = match self.max_results {
+            None => MAX_ROWS,
+            Some(number) => u16::try_from(number)
+                .ok()
+                .filter(|number| (1..=MAX_ROWS).contains(number))
+                .ok_or_else(|| {
+                    Failure::field("MaxResults", format_args!("must be from 1 to {MAX_ROWS}"))
+                })?,
+        };
+        Ok(Wish {
+            execution_id,
+            max_results,
+            next_token: self.next_token,
+        })
+    }
+}
+
+impl Function {
+    /// The rows that the wish asks for, of a finished query.
+    pub async fn scroll(&self, wish: Wish) -> Result<Response<Body>, Failure> {
+        let id = wish.execution_id;
+        let page = self
+            .athena
+            .page(&id, wish.next_token.as_deref(), wish.max_results)
+            .await
+            .map_err(|error| match error {
+                // Its file is gone: Athena says so of a query that it knows.
+                AthenaError::Refused(_) => {
+                    Failure::gone("QueryExecutionId: the result of this query is not kept any more")
+                }
+                AthenaError::Busy => Failure::try_again("too many requests; please try again"),
+                other => Failure::internal(other),
+            })?
+            .map_err(|bad| Failure::field("NextToken", bad))?;
+        ok(&Rows::new(id, page))
+    }
+}
