@@ -1,9 +1,10 @@
 """Athena as on AWS: what MiniStack's does otherwise, as far as the product depends on it."""
 
 import contextvars
+import json
 from urllib.parse import urlparse
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import athena, glue, s3
@@ -13,10 +14,34 @@ access_key = contextvars.ContextVar("access_key", default="")
 
 
 def correct() -> None:
+    correct_resources()
     correct_request_tokens()
     correct_permissions()
     correct_files()
     correct_pages()
+
+
+def correct_resources() -> None:
+    """The resource that the permission to look at an execution is asked of.
+
+    MiniStack asks for `*`. On AWS it is the workgroup that the execution runs in.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonathena.html
+    """
+    original = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(service: str, method: str, path: str, headers: dict, body: bytes, *rest) -> str:
+        arn = original(service, method, path, headers, body, *rest)
+        if service == "athena" and arn == "*":
+            request = json.loads(body or b"{}")
+            ids = [request.get("QueryExecutionId"), *request.get("QueryExecutionIds", [])]
+            groups = {athena._executions[it]["WorkGroup"] for it in ids if it in athena._executions}
+            for group in sorted(groups)[:1]:
+                return athena._arn_workgroup(group)
+            if any(ids):
+                return athena._arn_workgroup("primary")
+        return arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
 
 
 def correct_request_tokens() -> None:

@@ -60,6 +60,17 @@ class Stack:
             aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
         )
 
+    def aws_as(self, service: str, credentials: dict):
+        """A service, as whoever has these credentials sees it."""
+        return boto3.client(
+            service,
+            endpoint_url=self.env["AWS_ENDPOINT_URL"],
+            region_name=self.env["AWS_REGION"],
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
     def cli(self, *arguments: str, **more: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             [str(CLI), *arguments], env=environment(**self.env, **more), capture_output=True, text=True, timeout=60
@@ -264,3 +275,22 @@ def entities(stack, publisher, client):
     from entities import Entities
 
     return Entities(stack, publisher, client)
+
+
+@pytest.fixture(scope="session")
+def tables(stack) -> None:
+    """What queries are about: two databases that customers may query, and one that they may not."""
+    import data
+
+    data.put(stack.aws, data.DATABASE, "orders", data.ORDERS)
+    many = "".join(f"{n},{n % 7}\n" for n in range(2500))
+    data.put(stack.aws, data.DATABASE, "many", f"n,rest\n{many}")
+    data.put(stack.aws, "sales", "totals", "year,total\n2025,100\n")
+    data.put(stack.aws, "secret", "salaries", "name,amount\nAda,1\n")
+
+
+@pytest.fixture
+def running(stack, client, tables):
+    from running import Running
+
+    return Running(stack, client)

@@ -6,17 +6,21 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 THROTTLED = {
     "dynamodb": (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
     "sns": (400, "Throttling"),
     "sqs": (400, "com.amazonaws.sqs#RequestThrottled"),
+    "athena": (400, "TooManyRequestsException"),
+    "s3": (503, "SlowDown"),
 }
 REFUSED = {
     "dynamodb": (400, "com.amazon.coral.service#AccessDeniedException"),
     "sns": (403, "AuthorizationError"),
     "sqs": (403, "com.amazonaws.sqs#AccessDenied"),
+    "athena": (400, "AccessDeniedException"),
+    "s3": (403, "AccessDenied"),
 }
 
 
@@ -49,12 +53,18 @@ class FaultProxy:
             def do_PUT(self):
                 self.do_POST()
 
+            def do_HEAD(self):
+                self.do_POST()
+
+            def do_DELETE(self):
+                self.do_POST()
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                operation = operation_of(self.command, self.headers, body)
+                operation = operation_of(self.command, self.path, self.headers, body)
                 proxy.last[operation] = body
                 fault = proxy._fault(operation)
-                service = service_of(self.headers)
+                service = service_of(self.path, self.headers)
                 if fault == "hang":
                     proxy._closed.wait()
                     self.close_connection = True
@@ -81,7 +91,8 @@ class FaultProxy:
                 for name, value in headers.items():
                     if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
                         self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
+                length = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(content))
+                self.send_header("Content-Length", length)
                 self.end_headers()
                 try:
                     self.wfile.write(content)
@@ -127,21 +138,32 @@ class FaultProxy:
         self._server.server_close()
 
 
-def service_of(headers) -> str:
-    target = headers.get("X-Amz-Target", "")
-    return "dynamodb" if target.startswith("DynamoDB") else "sqs" if target.startswith("AmazonSQS") else "sns"
+def service_of(path: str, headers) -> str:
+    services = {"DynamoDB": "dynamodb", "AmazonSQS": "sqs", "AmazonAthena": "athena"}
+    for target, service in services.items():
+        if headers.get("X-Amz-Target", "").startswith(target):
+            return service
+    return "sns" if path == "/" else "s3"
 
 
-def operation_of(method: str, headers, body: bytes) -> str:
+def operation_of(method: str, path: str, headers, body: bytes) -> str:
     if "X-Amz-Target" in headers:
         return headers["X-Amz-Target"].split(".")[-1]
+    if path != "/":
+        parameters = parse_qs(urlsplit(path).query, keep_blank_values=True)
+        named = parameters.get("x-id")
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+        multipart = "CompleteMultipartUpload" if "uploadId" in parameters and method == "POST" else method
+        return named[0] if named else multipart
     if "Action=" not in body.decode(errors="replace"):
         return method
     return parse_qs(body.decode()).get("Action", ["?"])[0]
 
 
 def error_body(service: str, code: str, message: str) -> bytes:
-    if service in ("dynamodb", "sqs"):
+    if service == "s3":
+        return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+    if service in ("dynamodb", "sqs", "athena"):
         return json.dumps({"__type": code, "message": message}).encode()
     return (
         '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'

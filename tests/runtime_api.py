@@ -85,6 +85,12 @@ class Function:
     def log_lines(self) -> list[dict]:
         return [json.loads(line) for line in self.log().splitlines()]
 
+    def peak_memory(self) -> int:
+        """The most memory that the function has had, in bytes."""
+        with open(f"/proc/{self._process.pid}/status") as status:
+            [line] = [line for line in status if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

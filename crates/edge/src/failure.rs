@@ -83,6 +83,14 @@ impl Failure {
         Self::mistake(StatusCode::CONFLICT, message)
     }
 
+    /// 409: a field of the body is taken.
+    pub fn conflicting_field(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            ..Self::field(field, problem)
+        }
+    }
+
     /// 410: it was there, and is not any more.
     pub fn gone(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::GONE, message)

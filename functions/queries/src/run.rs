@@ -53,6 +53,13 @@ impl Function {
             .start(&workgroup.name, &workgroup.database, &wish.sql, &token)
             .await
             .map_err(|error| match error {
+                // In Athena's words: "Idempotent parameters do not match".
+                AthenaError::Refused(reason) if reason.contains("dempotent") => {
+                    Failure::conflicting_field(
+                        "ClientRequestToken",
+                        "was used for another QueryString",
+                    )
+                }
                 AthenaError::Refused(reason) => Failure::field("QueryString", reason),
                 AthenaError::Busy => Failure::try_again("too many queries; please try again"),
                 other => Failure::internal(other),

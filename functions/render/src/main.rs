@@ -94,8 +94,10 @@ impl Function {
             rendered = Some(done);
             complete
         };
-        upload::upload(&self.results, &json, parts, complete).await?;
-        let rows = rendered.ok_or("the rendering was abandoned")???;
+        let uploaded = upload::upload(&self.results, &json, parts, complete).await;
+        // Why the rendering failed says more than that the upload did.
+        let rows = rendered.transpose()?.transpose()?;
+        uploaded?;
         tracing::info!(query = id.as_str(), rows, "rendered");
         Ok(())
     }

@@ -20,13 +20,18 @@ pub async fn upload(
     let uploaded = upload_parts(results, key, &id, &mut parts).await;
     // Without a receiver the rendering ends.
     drop(parts);
-    match uploaded {
-        Ok(uploaded) if complete().await => finish(results, key, id, uploaded).await,
-        failed => {
-            abandon(results, key, id).await?;
-            failed.map(drop)
-        }
+    let done = match uploaded {
+        Ok(uploaded) if complete().await => finish(results, key, &id, uploaded).await,
+        Ok(_) => Err(ResultsError::S3("the rendering has failed".to_owned())),
+        Err(error) => Err(error),
+    };
+    if done.is_err()
+        && let Err(error) = abandon(results, key, &id).await
+    {
+        // The bucket's rule removes what is left of it.
+        tracing::warn!(%error, "an upload could not be abandoned");
     }
+    done
 }
 
 async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
@@ -78,7 +83,7 @@ async fn upload_parts(
 async fn finish(
     results: &Results,
     key: &str,
-    id: String,
+    id: &str,
     uploaded: Vec<CompletedPart>,
 ) -> Result<(), ResultsError> {
     let uploaded = CompletedMultipartUpload::builder()
@@ -96,7 +101,7 @@ async fn finish(
     Ok(())
 }
 
-async fn abandon(results: &Results, key: &str, id: String) -> Result<(), ResultsError> {
+async fn abandon(results: &Results, key: &str, id: &str) -> Result<(), ResultsError> {
     results
         .s3
         .abort_multipart_upload()
