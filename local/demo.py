@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import boto3
 import requests
 
+import data
 import stack
 from console import Failed
 from receiver import Answer, Receiver
@@ -62,6 +63,7 @@ def main() -> int:
     call("GET", f"{url}/v1/queries/{query}", customer)
     show_streams(url, customer, publisher)
     show_entities(url, customer, publisher)
+    show_queries(url, customer)
     what_next(url, customer, publisher, callback)
     return 0
 
@@ -132,6 +134,44 @@ def show_entities(url: str, customer: dict, publisher: dict) -> None:
             ["date", "callback_event", "attempt", "status_code", "duration", "error"],
             [it | it.get("response", {}) for it in log],
         )
+
+
+def show_queries(url: str, customer: dict) -> None:
+    """A query of the customer's own on the demo's data: run, told, read."""
+    title(19, "The provider has data: a CSV file in a bucket, and a table over it")
+    data.put(aws, data.DATABASE, "orders", data.ORDERS)
+    print("   " + data.ORDERS.replace("\n", "\n   ").rstrip())
+
+    with Receiver() as receiver:
+        title(20, f"The customer has its receiver on {receiver.url} confirmed, and runs a query")
+        callback = f"{receiver.url}/queries"
+        call("POST", f"{url}/v1/subscribe", customer, {"callbackUrl": callback}, shown=120)
+        [confirmation] = receiver.wait_for(lambda it: it.message_type == "SubscriptionConfirmation")
+        call("POST", f"{url}/v1/subscribe", customer, {"token": confirmation.json()["Token"]}, shown=120)
+        sql = "SELECT country, count(*) AS orders FROM orders GROUP BY country ORDER BY country"
+        query = call("POST", f"{url}/v1/queries", customer, {"QueryString": sql})["QueryExecutionId"]
+
+        title(21, "Athena finishes, and its event reaches the function query-completion; the customer is told")
+        athena = aws("athena")
+        when_there(
+            1,
+            lambda: [
+                it
+                for it in [athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]]
+                if it["Status"]["State"] == "SUCCEEDED"
+            ],
+        )
+        play_completion(query)
+        [notification] = receiver.wait_for(lambda it: it.message_type == "Notification")
+        arrived(notification, list(notification.json()))
+        call("POST", f"{url}/v1/unsubscribe", customer, {"callbackUrl": callback}, shown=120)
+
+    title(22, "The customer reads the result: as rows, and as files")
+    call("POST", f"{url}/v1/scrollResults", customer, {"QueryExecutionId": query})
+    links = call("POST", f"{url}/v1/results", customer, {"QueryExecutionId": query}, shown=120)
+    for name in ("csv", "json"):
+        print(f"\n   → GET the link {name}")
+        print("     " + requests.get(links[name], timeout=30).text.replace("\n", "\n     ").rstrip(), flush=True)
 
 
 def make_topic(url: str, publisher: dict, payload: str) -> str:
@@ -233,16 +273,19 @@ def play_completion(query: str) -> float:
     event["time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     event["detail"]["queryExecutionId"] = query
     print(f"   ⇒ {event['detail-type']} ({event['source']}, {event['time']})\n     {json.dumps(event['detail'])}", flush=True)
-    functions = boto3.client(
-        "lambda",
+    sent_at = time.time()
+    aws("lambda").invoke(FunctionName=FUNCTION, InvocationType="Event", Payload=json.dumps(event))
+    return sent_at
+
+
+def aws(service: str):
+    return boto3.client(
+        service,
         endpoint_url=ENDPOINT,
         region_name=AWS["AWS_REGION"],
         aws_access_key_id=AWS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=AWS["AWS_SECRET_ACCESS_KEY"],
     )
-    sent_at = time.time()
-    functions.invoke(FunctionName=FUNCTION, InvocationType="Event", Payload=json.dumps(event))
-    return sent_at
 
 
 def what_next(url: str, customer: dict, publisher: dict, callback: str) -> None:

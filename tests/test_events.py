@@ -17,6 +17,8 @@ FUNCTIONS = {
     "unsubscribe": "UnsubscribeFunction",
     "queries": "QueriesFunction",
     "query-completion": "QueryCompletionFunction",
+    "results": "ResultsFunction",
+    "render": "RenderFunction",
     "topics": "TopicsFunction",
     "publish": "PublishFunction",
     "commit": "CommitFunction",
@@ -36,6 +38,10 @@ STORY = [
     ("unsubscribe/callback-url.json", 409, {}),
     ("queries/register.json", 200, {"QueryExecutionId": QUERY}),
     ("queries/show.json", 200, {"QueryExecutionId": QUERY}),
+    ("queries/run.json", 200, {}),
+    ("queries/list.json", 200, {}),
+    ("results/links.json", 409, {}),
+    ("results/rows.json", 409, {}),
     ("topics/create.json", 201, {"name": "orders"}),
     ("topics/list.json", 200, {}),
     ("topics/show.json", 404, {}),
@@ -81,6 +87,7 @@ MESSAGES = [
     "deliver/test.json",
     "deliver/topic-deleted.json",
     "deliver/entity.json",
+    "render/rendering.json",
 ]
 # The state and the reason that each of Athena's events leaves on record.
 OUTCOMES = [
@@ -92,7 +99,7 @@ OUTCOMES = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sample_client(stack) -> None:
+def sample_client(stack, tables) -> None:
     """The client that the files are of: a publisher with their key."""
     dynamodb = stack.aws("dynamodb")
     item = {

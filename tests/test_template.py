@@ -28,6 +28,8 @@ FUNCTIONS = [
     "WebhookSubscriptions",
     "EntitySubscriptions",
     "EntityEvents",
+    "Results",
+    "Render",
 ]
 DEAD_LETTERS = [
     "UndeliveredQueueUrl",
@@ -35,6 +37,7 @@ DEAD_LETTERS = [
     "DeadPublicationsQueueUrl",
     "DeadFanOutsQueueUrl",
     "DeadDeliveriesQueueUrl",
+    "DeadRenderingsQueueUrl",
 ]
 
 
@@ -167,10 +170,10 @@ def queues() -> dict[str, dict]:
     return {name: it.get("Properties", {}) for name, it in found if it["Type"] == "AWS::SQS::Queue"}
 
 
-@pytest.mark.parametrize("queue", ["PublicationsQueue", "FanOutsQueue", "DeliveriesQueue", "RetriesQueue"])
+@pytest.mark.parametrize("queue", ["PublicationsQueue", "FanOutsQueue", "DeliveriesQueue", "RetriesQueue", "RenderingsQueue"])
 def test_messages_outlive_the_function_and_end_among_the_dead_letters(queue):
     properties = queues()[queue]
-    function = {"Publications": "Commit", "FanOuts": "Fanout"}.get(queue.removesuffix("Queue"), "Deliver")
+    function = {"Publications": "Commit", "FanOuts": "Fanout", "Renderings": "Render"}.get(queue.removesuffix("Queue"), "Deliver")
     assert properties["VisibilityTimeout"] > resources()[f"{function}Function"]["Properties"]["Timeout"]
     dead = properties["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn")
     assert queues()[dead].get("FifoQueue") == properties.get("FifoQueue")
@@ -191,6 +194,39 @@ def test_the_bucket_is_private_encrypted_and_forgets():
     assert set(rules) == {"events/", "documents/"}
     assert "TagFilters" not in rules["events/"]
     assert rules["documents/"]["TagFilters"] == [{"Key": "retired", "Value": "true"}]
+
+
+def test_the_workgroup_decides_on_results_and_costs():
+    properties = resources()["Workgroup"]["Properties"]["WorkGroupConfiguration"]
+    assert properties["EnforceWorkGroupConfiguration"] is True
+    assert properties["BytesScannedCutoffPerQuery"] == "QueryScanLimitBytes"
+    result = properties["ResultConfiguration"]
+    assert result["OutputLocation"] == "s3://${ResultsBucket}/results/"
+    assert result["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+
+
+def test_the_bucket_of_results_is_private_encrypted_and_forgets():
+    bucket = resources()["ResultsBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Prefix"], rule["ExpirationInDays"]) == ("results/", "QueryResultsKeptDays")
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_no_query_is_run_unless_the_stack_says_on_what():
+    assert read_template()["Parameters"]["QueryDatabases"]["Default"] == ""
+    [policy] = resources()["QueriesRole"]["Properties"]["Policies"]
+    conditional = [it for it in policy["PolicyDocument"]["Statement"] if isinstance(it, list)]
+    always = [it for it in policy["PolicyDocument"]["Statement"] if isinstance(it, dict)]
+    assert {it[0] for it in conditional} == {"RunsQueries", "ReadsBuckets"}
+    assert not [it for it in always if "StartQueryExecution" in str(it) or "glue:" in str(it) or "s3:" in str(it)]
+    # Nothing that changes data or the catalog, but for the results' own folder.
+    for _, statement, _ in conditional:
+        for action in statement["Action"]:
+            writes = action in ("s3:PutObject", "s3:AbortMultipartUpload")
+            assert action.split(":")[1].startswith(("Get", "List", "StartQuery")) or writes, action
+            assert not writes or statement["Resource"] == "${ResultsBucket.Arn}/results/*"
 
 
 def test_alarms_watch_ages_errors_and_throttles():

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use bellwire_queues::dead_letters::{DeadLetter, DeadLetters};
 use bellwire_queues::{Delivery, FanOut, Message, Publication, Queue, Told};
+use bellwire_results::Rendering;
 use bellwire_rules::timestamp::iso;
 use clap::{Args, Subcommand};
 use futures_util::future::try_join_all;
@@ -58,6 +59,7 @@ enum Carried {
     Delivery(Delivery),
     FanOut(FanOut),
     Publication(Publication),
+    Rendering(Rendering),
     /// Nothing that this version knows.
     Unread,
 }
@@ -181,7 +183,7 @@ fn report(what: &str, count: usize, output: Output) -> anyhow::Result<()> {
     )
 }
 
-async fn queues(stack: &str) -> anyhow::Result<[DeadQueue; 3]> {
+async fn queues(stack: &str) -> anyhow::Result<[DeadQueue; 4]> {
     let config = stack::aws().await;
     let sqs = aws_sdk_sqs::Client::new(&config);
     let queue = async |name, dead, source| {
@@ -202,6 +204,7 @@ async fn queues(stack: &str) -> anyhow::Result<[DeadQueue; 3]> {
             "PublicationsQueueUrl",
         )
         .await?,
+        queue("renderings", "DeadRenderingsQueueUrl", "RenderingsQueueUrl").await?,
     ])
 }
 
@@ -242,6 +245,7 @@ impl Carried {
         let read = match queue {
             "deliveries" => serde_json::from_str(body).map(Self::Delivery),
             "fan-outs" => serde_json::from_str(body).map(Self::FanOut),
+            "renderings" => serde_json::from_str(body).map(Self::Rendering),
             _ => serde_json::from_str(body).map(Self::Publication),
         };
         read.unwrap_or(Self::Unread)
@@ -277,6 +281,7 @@ impl Carried {
             Self::FanOut(FanOut::Replay(_)) => "replay".to_owned(),
             Self::FanOut(FanOut::Entity { event_id, .. }) => format!("entity event {event_id}"),
             Self::Publication(publication) => format!("publication {}", publication.event_id),
+            Self::Rendering(rendering) => format!("result of {}", rendering.execution_id),
             Self::Unread => "malformed".to_owned(),
         }
     }
@@ -321,7 +326,7 @@ impl<'a> Found<'a> {
                 publication.topic_id.clone(),
                 format!("redriven-{}", self.letter.id),
             ),
-            Carried::FanOut(_) | Carried::Unread => {
+            Carried::FanOut(_) | Carried::Rendering(_) | Carried::Unread => {
                 let message = Message::raw(self.letter.body.clone());
                 if self.queue.name == "publications" {
                     message.once("malformed".to_owned(), self.letter.id.clone())
