@@ -1,6 +1,6 @@
 # The commands of README.md. What they do is in local/.
 
-.PHONY: demo test up down tools
+.PHONY: demo test up down bench tools
 
 # Shows the main job on a local stack.
 demo: tools
@@ -9,6 +9,10 @@ demo: tools
 # Runs every check and every test.
 test: tools
 	@.venv/bin/python local/test.py
+
+# Measures the functions, and writes docs/benchmarks.md.
+bench: tools
+	@.venv/bin/python benches/bench.py
 
 # Builds and deploys the stack to a local AWS.
 up: tools

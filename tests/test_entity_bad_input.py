@@ -186,7 +186,7 @@ def encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-CURSORS = ["", "garbage", "🔑", LONG, "AAAA", "_w", encoded("x"), encoded("2026"), encoded("entity")]
+CURSORS = ["", "garbage", "🔑", LONG, "AAAA", "_w", encoded("x"), encoded("2026"), encoded("entity"), encoded(f"entity#{LONG}"), encoded(f"2026-01-01T00:00:00Z#{LONG}")]
 
 
 @pytest.mark.parametrize("cursor", CURSORS, ids=range(len(CURSORS)))

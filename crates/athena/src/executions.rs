@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use bellwire_notifications::Completions;
+use bellwire_notifications::{Completions, NotifyError};
 use bellwire_rules::QueryState;
 use bellwire_store::Query;
 use bellwire_store::queries::End;
@@ -27,9 +27,16 @@ impl Executions {
         }
     }
 
-    /// The queries as they stand. What has ended is put on record, and its owner told. When
-    /// Athena can't be asked, or doesn't know a query, it stays as it is on record.
+    /// The queries as they stand. What has ended is put on record, and its owner told, also
+    /// where an earlier attempt to tell has failed. When Athena can't be asked, or doesn't
+    /// know a query, it stays as it is on record.
     pub async fn refresh(&self, queries: Vec<Query>) -> Vec<Query> {
+        for query in &queries {
+            if let Some((_, at)) = query.to_notify() {
+                let reason = query.state_change_reason.as_deref();
+                self.put_on_record(query, query.state, at, reason).await;
+            }
+        }
         let open: Vec<_> = queries
             .iter()
             .filter(|query| !query.state.is_terminal())
@@ -83,22 +90,40 @@ impl Executions {
             return Query { state, ..query };
         }
         let at = completed_at.unwrap_or_else(OffsetDateTime::now_utc);
-        let end = End {
-            state,
-            at,
-            reason: reason.as_deref(),
-        };
-        // Whoever looks is not to suffer when the owner can't be told: the next look, or the
-        // event, makes it good.
-        match self.completions.record_end(&query.execution_id, end).await {
-            Ok(outcome) => tracing::info!(?outcome, "an end was found by looking"),
-            Err(error) => tracing::error!(%error, "an end could not be put on record"),
-        }
+        self.put_on_record(&query, state, at, reason.as_deref())
+            .await;
         Query {
             state,
             completed_at: Some(at),
             state_change_reason: reason,
             ..query
+        }
+    }
+
+    /// Puts an end on record and tells the owner, as far as that is still to be done. Whoever
+    /// looks is not to suffer when the owner can't be told: the next look makes it good.
+    async fn put_on_record(
+        &self,
+        query: &Query,
+        state: QueryState,
+        at: OffsetDateTime,
+        reason: Option<&str>,
+    ) {
+        let id = &query.execution_id;
+        match self
+            .completions
+            .record_end(id, End { state, at, reason })
+            .await
+        {
+            Ok(outcome) => {
+                tracing::info!(query = id.as_str(), ?outcome, "an end was found by looking")
+            }
+            Err(NotifyError::TurnTaken) => {
+                tracing::info!(query = id.as_str(), "the owner is being told");
+            }
+            Err(error) => {
+                tracing::error!(query = id.as_str(), %error, "the owner could not be told")
+            }
         }
     }
 }

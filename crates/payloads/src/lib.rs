@@ -13,6 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Tag, Tagging};
 use aws_types::SdkConfig;
 use bellwire_rules::payload::{self, Damaged, MAX_INLINE, Payload};
+use bellwire_runtime::aws::Lazy;
 
 /// The tag by which the bucket knows a document that is not current any more.
 const RETIRED: &str = "retired";
@@ -55,22 +56,25 @@ where
 }
 
 /// The bucket.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Payloads {
-    s3: Client,
+    s3: Lazy<Client>,
     bucket: String,
+}
+
+fn client(config: &SdkConfig) -> Client {
+    // At an endpoint of its own, which is an emulator's, S3 has no host name for each bucket.
+    let settings = aws_sdk_s3::config::Builder::from(config)
+        .force_path_style(config.endpoint_url().is_some())
+        .build();
+    Client::from_conf(settings)
 }
 
 impl Payloads {
     /// The bucket of this name.
     pub fn new(config: &SdkConfig, bucket: String) -> Self {
-        // At an endpoint of its own, which is an emulator's, S3 has no host name for
-        // each bucket.
-        let settings = aws_sdk_s3::config::Builder::from(config)
-            .force_path_style(config.endpoint_url().is_some())
-            .build();
         Self {
-            s3: Client::from_conf(settings),
+            s3: Lazy::new(config, client),
             bucket,
         }
     }

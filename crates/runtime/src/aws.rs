@@ -1,5 +1,8 @@
 //! The way to AWS: one HTTPS client, its timeouts and its retries.
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -7,8 +10,12 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::shared::IntoShared;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::sdk_config::SharedCredentialsProvider;
@@ -23,12 +30,77 @@ const TIMEOUTS: [Duration; 3] = [
     Duration::from_secs(8), // all attempts
 ];
 
-/// The HTTPS client of every SDK client: rustls with ring, so that one TLS stack
-/// is linked and no more.
+/// A client that is made when it is first needed: making one takes its time, and of some
+/// services most invocations need nothing.
+pub struct Lazy<T>(LazyLock<T, Box<dyn FnOnce() -> T + Send>>);
+
+impl<T: 'static> Lazy<T> {
+    /// What `make` makes of this configuration.
+    pub fn new(config: &SdkConfig, make: fn(&SdkConfig) -> T) -> Self {
+        let config = config.clone();
+        Self(LazyLock::new(Box::new(move || make(&config))))
+    }
+}
+
+impl<T> Deref for Lazy<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Lazy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lazy")
+    }
+}
+
+/// The root certificates of Amazon Trust Services, which all AWS endpoints outside China
+/// have theirs from. <https://www.amazontrust.com/repository/>
+const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
+
+/// The HTTPS client of an SDK client: rustls with ring, so that one TLS stack is linked and
+/// no more. It trusts whom the machine trusts.
 pub fn http_client() -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https()
+    with_roots(TrustStore::default())
+}
+
+/// The HTTPS client inside a function: as [`http_client`], but it trusts nobody but AWS. Most
+/// of a function's start would go into reading certificates of authorities that AWS doesn't
+/// use.
+fn http_client_for(region: &str) -> SharedHttpClient {
+    if region.starts_with("cn-") {
+        // Run by partners of AWS, who choose their own authorities.
+        return http_client();
+    }
+    with_roots(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
+}
+
+fn with_roots(roots: TrustStore) -> SharedHttpClient {
+    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    let context = TlsContext::builder().with_trust_store(roots).build();
+    AtFirstRequest(match context {
+        Ok(context) => builder.tls_context(context).build_https(),
+        // It can't fail: nothing is read before the first request.
+        Err(_) => builder.build_https(),
+    })
+    .into_shared()
+}
+
+/// An HTTPS client that reads its certificates when the first request is sent, once for all
+/// SDK clients, and not each time that one is made.
+#[derive(Debug)]
+struct AtFirstRequest(SharedHttpClient);
+
+impl HttpClient for AtFirstRequest {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
 }
 
 /// The SDK's configuration inside a Lambda function, from what Lambda puts into
@@ -43,13 +115,15 @@ pub fn lambda_config() -> Result<SdkConfig, BadSetting> {
         .operation_attempt_timeout(attempt)
         .operation_timeout(operation)
         .build();
+    let region: String = env::required("AWS_REGION")?;
+    let http_client = http_client_for(&region);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(env::required::<String>("AWS_REGION")?))
+        .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(
             EnvironmentVariableCredentialsProvider::new(),
         ))
-        .http_client(http_client())
+        .http_client(http_client)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
         .retry_config(RetryConfig::standard())
@@ -58,4 +132,36 @@ pub fn lambda_config() -> Result<SdkConfig, BadSetting> {
         config = config.endpoint_url(endpoint);
     }
     Ok(config.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::{BASE64, HEXLOWER};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// As Amazon Trust Services publishes them: Amazon Root CA 1 to 4, and Starfield
+    /// Services Root Certificate Authority - G2.
+    const FINGERPRINTS: [&str; 5] = [
+        "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+        "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+        "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+        "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+        "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+    ];
+
+    #[test]
+    fn functions_trust_amazons_roots_and_no_others() {
+        let found: Vec<String> = AMAZON_ROOTS
+            .split("-----BEGIN CERTIFICATE-----")
+            .skip(1)
+            .map(|it| {
+                let (base64, _) = it.split_once("-----END").unwrap();
+                let der = BASE64.decode(base64.replace('\n', "").as_bytes()).unwrap();
+                HEXLOWER.encode(&Sha256::digest(&der))
+            })
+            .collect();
+        assert_eq!(found, FINGERPRINTS);
+    }
 }

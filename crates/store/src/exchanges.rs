@@ -83,6 +83,9 @@ impl Exchange {
     }
 }
 
+/// No key is longer, in bytes.
+const MAX_ID_LENGTH: usize = 200;
+
 #[derive(Serialize, Deserialize)]
 struct Item {
     subscription_id: String,
@@ -135,8 +138,10 @@ impl Exchanges {
 
     /// Whether a text is written as the key of an exchange.
     pub fn is_place(text: &str) -> bool {
-        text.split_once('#')
-            .is_some_and(|(at, _)| timestamp::parse(at).is_some())
+        let at = text
+            .split_once('#')
+            .and_then(|(at, _)| timestamp::parse(at));
+        text.len() <= MAX_ID_LENGTH && at.is_some()
     }
 
     /// A subscription's last exchanges, newest first, up to `limit` of them, behind the one

@@ -31,6 +31,8 @@ const KEPT: Duration = Duration::days(45);
 /// How long a rendering takes, at most: what its function may run, and some.
 const RENDERING: Duration = Duration::minutes(16);
 const BY_CLIENT: &str = "by-client";
+/// No place in a list is written longer, in bytes.
+const MAX_PLACE_LENGTH: usize = 200;
 /// How many items one read of a list looks at, and how many reads make a page.
 const READ: i32 = 200;
 const READS: usize = 20;
@@ -64,6 +66,20 @@ pub struct Query {
 }
 
 impl Query {
+    /// One that was started, of which nothing more is known.
+    pub fn started(execution_id: ExecutionId) -> Self {
+        Self {
+            execution_id,
+            client_id: None,
+            ours: true,
+            registered_at: None,
+            state: QueryState::Queued,
+            completed_at: None,
+            state_change_reason: None,
+            notified_at: None,
+        }
+    }
+
     /// The owner and the time of the end, if both facts are there and the owner
     /// has not been told yet.
     pub fn to_notify(&self) -> Option<(&ClientId, OffsetDateTime)> {
@@ -148,7 +164,8 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         let (at, id) = text.split_once('#').ok_or(NoPlace)?;
-        if timestamp::parse(at).is_none() || ExecutionId::parse(id).is_err() {
+        let too_long = text.len() > MAX_PLACE_LENGTH;
+        if too_long || timestamp::parse(at).is_none() || ExecutionId::parse(id).is_err() {
             return Err(NoPlace);
         }
         Ok(Self {
@@ -257,6 +274,15 @@ impl Queries {
             .expression_attribute_values(":until", seconds(now + RENDERING))
             .expression_attribute_values(":now", seconds(now));
         Ok(matches!(send(request).await?, Fact::Recorded(_)))
+    }
+
+    /// Gives that turn back: the result is not being rendered.
+    pub async fn give_rendering_back(&self, id: &ExecutionId) -> Result<(), StoreError> {
+        let request = self
+            .update(id)
+            .update_expression("REMOVE rendering_until")
+            .condition_expression("attribute_exists(execution_id)");
+        send(request).await.map(drop)
     }
 
     /// Writes the first fact: whose the query is. `ours` when it runs in the stack's own

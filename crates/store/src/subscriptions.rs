@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
@@ -25,6 +27,10 @@ use crate::subscription::{Disabled, DisabledReason, ENTITIES, Subscription};
 use crate::topics::MAX_ID_LENGTH;
 
 const BY_CLIENT: &str = "by-client";
+/// No place in a list is written longer, in bytes.
+const MAX_PLACE_LENGTH: usize = 200;
+/// How often a transaction is tried that another one is in the way of.
+const ATTEMPTS: usize = 5;
 /// How long the subscription to a deleted topic stays: longer than a delivery is retried.
 const ENDED_KEPT: Duration = Duration::days(7);
 
@@ -93,17 +99,11 @@ impl Subscriptions {
             .table_name(&self.members)
             .set_item(Some(member))
             .build()?;
-        let answer = self
-            .db
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .transact_items(TransactWriteItem::builder().put(member).build())
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
+        let writes = [put, member].map(|put| TransactWriteItem::builder().put(put).build());
+        match self.transact(writes.to_vec()).await {
+            Ok(()) => Ok(true),
             Err(_) if self.get(&subscription.subscription_id).await?.is_some() => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -127,18 +127,10 @@ impl Subscriptions {
             .build()?;
         let update = TransactWriteItem::builder().update(update).build();
         let member = delete(&self.members, member_key(subscription))?;
-        let answer = self
-            .db
-            .transact_write_items()
-            .transact_items(update)
-            .transact_items(member)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
+        match self.transact(vec![update, member]).await {
             // Its owner has deleted it.
             Err(_) if self.get(id).await?.is_none() => Ok(()),
-            Err(error) => Err(error.into()),
+            done => done,
         }
     }
 
@@ -218,7 +210,7 @@ impl Subscriptions {
 
     /// Whether a text is a place in the list of a client's subscriptions to entities.
     pub fn is_place(text: &str) -> bool {
-        text.starts_with(ENTITIES)
+        text.len() <= MAX_PLACE_LENGTH && text.starts_with(ENTITIES)
     }
 
     /// Removes a subscription; from now on it is not told. To do so again changes nothing.
@@ -337,14 +329,38 @@ impl Subscriptions {
             .return_values(ReturnValue::AllNew)
     }
 
+    /// Writes all or nothing. Of two transactions on one item at the same time DynamoDB
+    /// cancels one, and the SDK does not try it again.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), StoreError> {
-        self.db
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await?;
-        Ok(())
+        let mut attempts = ATTEMPTS;
+        loop {
+            let request = self.db.transact_write_items();
+            let answer = request
+                .set_transact_items(Some(writes.clone()))
+                .send()
+                .await;
+            attempts -= 1;
+            match answer {
+                Ok(_) => return Ok(()),
+                Err(error) if attempts > 0 && is_conflict(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
+}
+
+/// Whether another transaction was in the way, and nothing else.
+fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+        error.as_service_error()
+    else {
+        return false;
+    };
+    let codes = canceled.cancellation_reasons().iter();
+    let mut codes = codes
+        .filter_map(|reason| reason.code())
+        .filter(|it| *it != "None");
+    codes.all(|code| code == "TransactionConflict")
 }
 
 /// Carries out an update; `None` when its condition doesn't hold.

@@ -8,6 +8,7 @@ use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use bellwire_rules::entity::EntityKey;
 use bellwire_rules::timestamp::iso_serde;
+use bellwire_runtime::aws::Lazy;
 use bellwire_store::Subscriptions;
 use bellwire_store::subscription::{Disabled, DisabledReason, Subscription};
 use lambda_runtime::Error;
@@ -18,7 +19,7 @@ use time::{Duration, OffsetDateTime};
 #[derive(Debug)]
 pub struct Owners {
     subscriptions: Subscriptions,
-    bus: EventBridge,
+    bus: Lazy<EventBridge>,
     bus_name: String,
     patience: Duration,
 }
@@ -42,7 +43,7 @@ impl Owners {
     /// By way of this bus. An endpoint is given up when it has failed for as long as this.
     pub fn new(
         subscriptions: Subscriptions,
-        bus: EventBridge,
+        bus: Lazy<EventBridge>,
         bus_name: String,
         patience: Duration,
     ) -> Self {

@@ -10,6 +10,7 @@ use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
 use bellwire_rules::ids::delivery_id;
 use bellwire_rules::retry::{RetrySchedule, random};
 use bellwire_rules::timestamp::schedule_time;
+use bellwire_runtime::aws::Lazy;
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
@@ -28,7 +29,7 @@ pub enum Next {
 pub struct Retries {
     schedule: RetrySchedule,
     queue: Queue,
-    scheduler: Scheduler,
+    scheduler: Lazy<Scheduler>,
     group: String,
     queue_arn: String,
     role_arn: String,
@@ -41,7 +42,7 @@ impl Retries {
     pub fn new(
         schedule: RetrySchedule,
         queue: Queue,
-        scheduler: Scheduler,
+        scheduler: Lazy<Scheduler>,
         group: String,
         queue_arn: String,
         role_arn: String,

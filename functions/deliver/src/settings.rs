@@ -5,7 +5,7 @@ use std::time::Duration;
 use bellwire_outbound::{Limits, Sender};
 use bellwire_queues::Queue;
 use bellwire_rules::UrlPolicy;
-use bellwire_runtime::aws;
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
 use bellwire_store::{Deliveries, Events, Exchanges, Subscriptions};
 use lambda_runtime::Error;
@@ -69,7 +69,7 @@ impl Function {
         let retries = Retries::new(
             required("RETRY_SCHEDULE")?,
             queue("RETRIES_QUEUE_URL")?,
-            aws_sdk_scheduler::Client::new(&config),
+            Lazy::new(&config, aws_sdk_scheduler::Client::new),
             required("SCHEDULE_GROUP")?,
             required("RETRIES_QUEUE_ARN")?,
             required("SCHEDULER_ROLE_ARN")?,
@@ -83,7 +83,7 @@ impl Function {
             post: Post::new(Sender::new(policy, limits)?, retries.count()),
             owners: Owners::new(
                 subscriptions.clone(),
-                aws_sdk_eventbridge::Client::new(&config),
+                Lazy::new(&config, aws_sdk_eventbridge::Client::new),
                 required("EVENT_BUS")?,
                 days("DISABLED_AFTER_DAYS")?,
             ),

@@ -13,6 +13,7 @@ use bellwire_notifications::{NotifyError, Outcome};
 use bellwire_rules::digest::sha256_hex;
 use bellwire_rules::ids::random_id;
 use bellwire_rules::{ClientId, ExecutionId, QueryState};
+use bellwire_store::Query;
 use lambda_http::Body;
 use lambda_http::http::Response;
 
@@ -25,6 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// The pause between two looks: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// When whatever is still going on is given up, so that there is an answer.
+const AT_LAST: Duration = Duration::from_secs(27);
+/// What Athena says of a token that has come with another request before.
+const OTHER_PARAMETERS: &str = "Idempotent parameters do not match";
 
 /// Where queries run.
 #[derive(Debug)]
@@ -53,8 +59,9 @@ impl Function {
             .start(&workgroup.name, &workgroup.database, &wish.sql, &token)
             .await
             .map_err(|error| match error {
-                // In Athena's words: "Idempotent parameters do not match".
-                AthenaError::Refused(reason) if reason.contains("dempotent") => {
+                AthenaError::Refused(reason)
+                    if wish.token.is_some() && reason.contains(OTHER_PARAMETERS) =>
+                {
                     Failure::conflicting_field(
                         "ClientRequestToken",
                         "was used for another QueryString",
@@ -66,7 +73,7 @@ impl Function {
             })?;
         self.own(&id, client, true).await?;
         if wish.wait {
-            return self.wait(id, began + PATIENCE).await;
+            return self.wait(id, began).await;
         }
         ok(&OnRecord { execution_id: id })
     }
@@ -93,33 +100,43 @@ impl Function {
         }
     }
 
-    async fn wait(&self, id: ExecutionId, until: Instant) -> Result<Response<Body>, Failure> {
-        let Some(mut query) = self.queries.get(&id).await? else {
-            return ok(&OnRecord { execution_id: id });
-        };
+    /// Waits for the end, and answers with the first rows. The query runs: from now on there
+    /// is no failure, which would be to have it run again, but what is known in time.
+    async fn wait(&self, id: ExecutionId, began: Instant) -> Result<Response<Body>, Failure> {
+        let at_last = tokio::time::Instant::from_std(began + AT_LAST);
+        let started = Query::started(id.clone());
+        let waiting = self.ended(&id, began + PATIENCE);
+        let ended = tokio::time::timeout_at(at_last, waiting).await;
+        let query = ended.ok().flatten().unwrap_or(started);
+        if query.state != QueryState::Succeeded {
+            return ok(&Shown::from(query));
+        }
+        let reading = self.athena.page(&id, None, MAX_ROWS);
+        match tokio::time::timeout_at(at_last, reading).await {
+            Ok(Ok(Ok(page))) => ok(&Rows::new(id, page)),
+            other => {
+                let cause = other.map(|read| read.map(|page| page.err()));
+                tracing::error!(?cause, "the result could not be read in time");
+                ok(&Shown::from(query))
+            }
+        }
+    }
+
+    /// The query as it stands once it has ended, or no time is left; `None` when it is not
+    /// known.
+    async fn ended(&self, id: &ExecutionId, until: Instant) -> Option<Query> {
+        let found = self.queries.get(id).await;
+        let mut query = found
+            .inspect_err(|error| tracing::error!(%error, "the query could not be looked at"))
+            .ok()??;
         let mut pause = FIRST_PAUSE;
         loop {
             query = self.executions.refresh_one(query).await;
             if query.state.is_terminal() || Instant::now() + pause > until {
-                break;
+                return Some(query);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        if query.state != QueryState::Succeeded {
-            return ok(&Shown::from(query));
-        }
-        match self.athena.page(&id, None, MAX_ROWS).await {
-            Ok(Ok(page)) => ok(&Rows::new(id, page)),
-            // It has run: to fail now would be to have it run again.
-            Ok(Err(bad)) => {
-                tracing::error!(%bad, "the result could not be read");
-                ok(&Shown::from(query))
-            }
-            Err(error) => {
-                tracing::error!(%error, "the result could not be read");
-                ok(&Shown::from(query))
-            }
         }
     }
 }

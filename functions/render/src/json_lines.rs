@@ -43,40 +43,69 @@ pub fn render(
             format!("{before}{}:", serde_json::Value::from(name.as_str())).into_bytes()
         })
         .collect();
-    let (mut part, mut rows) = (Vec::with_capacity(part_size), 0);
+    let mut parts = Parts {
+        part: Vec::with_capacity(part_size),
+        part_size,
+        give,
+    };
+    let (mut row, mut rows) = (Vec::new(), 0);
     loop {
-        let (begins, before) = (part.len(), reader.position());
+        let before = reader.position();
         let record = reader.read_byte_record()?;
         let (more, length) = (record.is_some(), record.as_ref().map_or(0, length));
+        row.clear();
         if let Some(record) = record {
-            for (column, member) in members.iter().enumerate() {
-                part.extend_from_slice(member);
-                match text(&record, column) {
-                    // Writing into memory doesn't fail.
-                    Some(value) => drop(serde_json::to_writer(&mut part, &value)),
-                    None => part.extend_from_slice(b"null"),
-                }
-            }
-            part.extend_from_slice(b"}\n");
+            write(&mut row, &members, |column| text(&record, column));
             rows += 1;
         }
-        if let [member] = members.as_slice() {
+        if members.len() == 1 {
             // An empty line, which the reader skips, is a NULL in the only column.
             let skipped = (reader.position() - before).saturating_sub(length);
-            let null = [member.as_slice(), b"null}\n"].concat();
-            let nulls = (0..skipped).flat_map(|_| null.iter().copied());
-            part.splice(begins..begins, nulls);
+            let mut null = Vec::new();
+            write(&mut null, &members, |_| None);
+            for _ in 0..skipped {
+                parts.add(&null)?;
+            }
             rows += skipped;
         }
         if !more {
             break;
         }
-        if part.len() >= part_size {
-            give(std::mem::replace(&mut part, Vec::with_capacity(part_size)))?;
+        parts.add(&row)?;
+    }
+    (parts.give)(parts.part)?;
+    Ok(rows)
+}
+
+/// What is rendered, on its way in parts.
+struct Parts<F> {
+    part: Vec<u8>,
+    part_size: usize,
+    give: F,
+}
+
+impl<F: FnMut(Vec<u8>) -> Result<(), RenderError>> Parts<F> {
+    fn add(&mut self, row: &[u8]) -> Result<(), RenderError> {
+        self.part.extend_from_slice(row);
+        if self.part.len() < self.part_size {
+            return Ok(());
+        }
+        let full = std::mem::replace(&mut self.part, Vec::with_capacity(self.part_size));
+        (self.give)(full)
+    }
+}
+
+/// Writes a row, with what each column has.
+fn write(row: &mut Vec<u8>, members: &[Vec<u8>], value: impl Fn(usize) -> Option<String>) {
+    for (column, member) in members.iter().enumerate() {
+        row.extend_from_slice(member);
+        match value(column) {
+            // Writing into memory doesn't fail.
+            Some(value) => drop(serde_json::to_writer(&mut *row, &value)),
+            None => row.extend_from_slice(b"null"),
         }
     }
-    give(part)?;
-    Ok(rows)
+    row.extend_from_slice(b"}\n");
 }
 
 /// How long a row is in the CSV, with the end of its line.
@@ -138,6 +167,17 @@ mod tests {
                 json!({"a": null})
             ]
         );
+    }
+
+    #[test]
+    fn many_nulls_in_a_row_are_given_away_in_parts_too() {
+        let csv = format!("\"a\"\n{}\"1\"\n", "\n".repeat(10_000));
+        let mut longest = 0;
+        let rows = render(csv.as_bytes(), 200, |part| {
+            longest = longest.max(part.len());
+            Ok(())
+        });
+        assert_eq!((rows.unwrap(), longest < 230), (10_001, true));
     }
 
     #[test]

@@ -46,10 +46,8 @@ impl Function {
     /// and waits for it for a while.
     pub async fn links(&self, id: ExecutionId) -> Result<Links, Failure> {
         let (csv, json) = (csv_key(&id), json_key(&id));
-        if !self.results.has(&csv).await.map_err(internal)? {
-            return Err(Failure::gone(
-                "QueryExecutionId: the result of this query is not kept any more",
-            ));
+        if !self.kept(&id).await? {
+            return Err(gone());
         }
         let rendered = self.rendered(&id, &json).await?;
         let json = if rendered {
@@ -64,6 +62,11 @@ impl Function {
         })
     }
 
+    /// Whether the result of a finished query is still there.
+    pub async fn kept(&self, id: &ExecutionId) -> Result<bool, Failure> {
+        self.results.has(&csv_key(id)).await.map_err(internal)
+    }
+
     /// Whether the rendering is there, after a while.
     async fn rendered(&self, id: &ExecutionId, json: &str) -> Result<bool, Failure> {
         if self.results.has(json).await.map_err(internal)? {
@@ -74,7 +77,12 @@ impl Function {
             let rendering = Rendering {
                 execution_id: id.clone(),
             };
-            self.renderings.send(Message::new(&rendering)?).await?;
+            let sent = self.renderings.send(Message::new(&rendering)?).await;
+            if let Err(error) = sent {
+                // The next request is to have it made.
+                self.queries.give_rendering_back(id).await?;
+                return Err(error.into());
+            }
         }
         let until = Instant::now() + self.patience;
         let mut pause = FIRST_PAUSE;
@@ -87,6 +95,11 @@ impl Function {
         }
         Ok(false)
     }
+}
+
+/// 410: the bucket has forgotten the result.
+pub fn gone() -> Failure {
+    Failure::gone("QueryExecutionId: the result of this query is not kept any more")
 }
 
 fn internal(error: ResultsError) -> Failure {

@@ -9,6 +9,7 @@ use lambda_http::http::Response;
 use serde::Deserialize;
 
 use crate::Function;
+use crate::links::gone;
 
 /// The body, as it was sent.
 #[derive(Deserialize)]
@@ -65,13 +66,15 @@ impl Function {
             .await
             .map_err(|error| match error {
                 // Its file is gone: Athena says so of a query that it knows.
-                AthenaError::Refused(_) => {
-                    Failure::gone("QueryExecutionId: the result of this query is not kept any more")
-                }
+                AthenaError::Refused(_) => gone(),
                 AthenaError::Busy => Failure::try_again("too many requests; please try again"),
                 other => Failure::internal(other),
-            })?
-            .map_err(|bad| Failure::field("NextToken", bad))?;
-        ok(&Rows::new(id, page))
+            })?;
+        match page {
+            Ok(page) => ok(&Rows::new(id, page)),
+            // Of a result that is gone Athena refuses its own tokens.
+            Err(_) if !self.kept(&id).await? => Err(gone()),
+            Err(bad) => Err(Failure::field("NextToken", bad)),
+        }
     }
 }

@@ -1,0 +1,128 @@
+"""`make bench`: builds what is measured, measures it, and writes docs/benchmarks.md and
+docs/benchmarks.json.
+
+What is measured is built as it is deployed, into target/bench/lambda/<name>/bootstrap. Nothing
+else should run on the machine meanwhile.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import report
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCH = ROOT / "target" / "bench"
+HARNESS = ROOT / "target" / "harness" / "bellwire-bench"
+MEASURED = ROOT / "docs" / "benchmarks.json"
+TABLES = ROOT / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a trial: few runs, and nothing is written to docs/")
+    arguments = parser.parse_args()
+    build()
+    peers = install_peers()
+    quick = ["--starts", "3", "--warm", "20"] if arguments.quick else []
+    peer_options = [option for name, command in peers.items() for option in ("--peer", f"{name}={command}")]
+    measured = {
+        "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": machine(),
+        "versions": versions(),
+        "init": measure("cold starts", "init", *quick, *peer_options),
+        "deliver": measure("deliveries", "deliver", *(["--deliveries", "500", "--runs", "1"] if arguments.quick else [])),
+        "patches": measure("patches", "patches"),
+    }
+    if arguments.quick:
+        print(report.tables(measured))
+        return 0
+    MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
+    TABLES.write_text(report.tables(measured))
+    print(f"written: {MEASURED.relative_to(ROOT)}, {TABLES.relative_to(ROOT)}")
+    return 0
+
+
+def build() -> None:
+    packages = [path.name for path in sorted((ROOT / "functions").iterdir())] + ["floor", "ceiling"]
+    options = [option for name in packages for option in ("--package", name)]
+    run(
+        "building the functions as they are deployed",
+        ["cargo", "lambda", "build", "--release", "--locked", "--lambda-dir", str(BENCH / "lambda"), *options],
+    )
+    run("building the harness", ["cargo", "build", "--profile", "harness", "--locked", "--package", "bellwire-bench"])
+
+
+def install_peers() -> dict[str, str]:
+    """The commands of the peers, by name."""
+    peers = ROOT / "benches" / "peers"
+    python, node = BENCH / "python", BENCH / "node"
+    if not (python / "bin" / "python").exists():
+        run("installing the peer in Python", [sys.executable, "-m", "venv", str(python)])
+    requirements = str(peers / "python" / "requirements.txt")
+    run("installing boto3", [str(python / "bin" / "pip"), "install", "--quiet", "--requirement", requirements])
+    node.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", "bootstrap.mjs"):
+        shutil.copy(peers / "node" / name, node)
+    run("installing the SDK for Node.js", ["npm", "ci", "--silent", "--no-audit", "--no-fund"], node)
+    return {
+        "subscribe in Python": f"{python}/bin/python {peers / 'python' / 'bootstrap.py'}",
+        "subscribe in Node.js": f"{shutil.which('node')} {node / 'bootstrap.mjs'}",
+    }
+
+
+def measure(what: str, *arguments: str):
+    began = time.monotonic()
+    print(f"measuring {what} …", flush=True)
+    done = subprocess.run([str(HARNESS), *arguments], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"error: {what}: {done.stderr[-2000:]}")
+    print(f"  {time.monotonic() - began:.0f} s", flush=True)
+    return json.loads(done.stdout)
+
+
+def run(what: str, command: list[str], folder: Path = ROOT) -> None:
+    print(f"{what} …", flush=True)
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"error: {what}: `{' '.join(command)}` failed\n{(done.stdout + done.stderr)[-4000:]}")
+
+
+def machine() -> dict[str, str]:
+    with open("/proc/cpuinfo") as lines:
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    with open("/proc/meminfo") as lines:
+        memory = int(next(line for line in lines if line.startswith("MemTotal")).split()[1]) / 1024 / 1024
+    return {
+        "processor": f"{model}, {os.cpu_count()} threads",
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    def first_line(*command: str) -> str:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip().splitlines()[0]
+
+    return {
+        "Bellwire": first_line("git", "describe", "--always", "--dirty"),
+        "Rust": first_line("rustc", "--version"),
+        "Python": first_line(str(BENCH / "python" / "bin" / "python"), "--version"),
+        "boto3": first_line(str(BENCH / "python" / "bin" / "python"), "-c", "import boto3; print(boto3.__version__)"),
+        "Node.js": first_line("node", "--version"),
+        "SDK for JavaScript": json.loads(
+            (BENCH / "node" / "node_modules" / "@aws-sdk" / "client-sns" / "package.json").read_text()
+        )["version"],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

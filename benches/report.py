@@ -1,0 +1,161 @@
+"""The tables of docs/benchmarks.md, from what was measured."""
+
+BINARY = 6_000_000
+MEMORY = 16 * 1024 * 1024
+API = [
+    "subscribe",
+    "unsubscribe",
+    "queries",
+    "results",
+    "topics",
+    "publish",
+    "webhook-subscriptions",
+    "entity-subscriptions",
+    "entity-events",
+]
+
+
+def tables(measured: dict) -> str:
+    return "\n\n".join(
+        [
+            head(measured),
+            cold_starts(measured["init"]),
+            deliveries(measured["deliver"]),
+            patches(measured["patches"]),
+        ]
+    ) + "\n"
+
+
+def head(measured: dict) -> str:
+    facts = "\n".join(f"| {name} | {value} |" for name, value in (measured["machine"] | measured["versions"]).items())
+    return f"""# Benchmarks
+
+Measured on {measured["at"]} by
+
+    make bench
+
+which builds everything that it measures, installs the peers, and writes this page and [benchmarks.json](benchmarks.json).
+Run it on a machine that has nothing else to do; it takes about ten minutes once everything is compiled.
+
+| | |
+|---|---|
+{facts}
+
+The harness (`benches/`) is a Lambda Runtime API on loopback. It starts a function as it is deployed (release profile, built by
+cargo-lambda) and feeds it events, with stand-ins for AWS on loopback: an embedded DynamoDB, and an SQS and an SNS that take
+everything. What is compared runs in turns, so that what happens to the machine happens to all. Times are medians, with
+the least and the most in parentheses. Nothing here says how fast AWS is."""
+
+
+def cold_starts(starts: list[dict]) -> str:
+    floor = next(start for start in starts if start["name"] == "floor")["init"]["median"]
+    rows = [
+        "| function | binary, MB | init, ms | × floor | first, ms | p50, ms | p99, ms | CPU, ms | memory, MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for start in starts:
+        binary = f"{start['binary'] / 1e6:.2f}" if start["binary"] else ""
+        memory = start["peak_memory"]["median"] / 1e6
+        cells = [
+            start["name"],
+            binary,
+            spread(start["init"]),
+            f"{start['init']['median'] / floor:.2f}",
+            spread(start["first"]),
+            f"{start['p50']:.2f}",
+            f"{start['p99']:.2f}",
+            f"{start['cpu']:.2f}",
+            f"{memory:.1f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    ours = [start for start in starts if start["binary"] and start["name"] != "floor"]
+    apis = [start for start in ours if start["name"] in API]
+    goals = [
+        goal("init at most 1.5 times the floor", ours, lambda it: it["init"]["median"] <= 1.5 * floor),
+        goal("binaries of at most 6 MB", ours, lambda it: it["binary"] <= BINARY),
+        goal("at most 16 MB of memory for functions of the API", apis, lambda it: it["peak_memory"]["median"] <= MEMORY),
+    ]
+    return "\n".join(
+        [
+            "## Cold starts",
+            "",
+            "`floor` is a `lambda_http` function that does nothing. *Init* is from the start of the process to its first question",
+            "for an event, *first* its first event, *p50* and *p99* the warm ones, *CPU* the processor's time for a warm one, and",
+            "*memory* the most that the process has had. The two peers do what `subscribe` does, with boto3 and with the SDK for",
+            "JavaScript.",
+            "",
+            *rows,
+            "",
+            "Goals: " + "; ".join(goals) + ".",
+        ]
+    )
+
+
+def goal(what: str, subjects: list[dict], met) -> str:
+    missed = [subject["name"] for subject in subjects if not met(subject)]
+    return f"{what}: {'met by all' if not missed else 'missed by ' + ', '.join(missed)}"
+
+
+def deliveries(loads: list[dict]) -> str:
+    rows = [
+        "| endpoints | payload | deliveries/s | CPU each, ms | ceiling/s | its CPU, ms | share of the ceiling | AWS calls each |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for load in loads:
+        calls = sum(count["calls"] for count in load["calls"].values()) / load["deliveries"]
+        cells = [
+            f"{load['endpoints']:,}",
+            f"{load['payload'] // 1024} KB",
+            spread(load["per_second"], 0),
+            spread(load["cpu"], 3),
+            spread(load["ceiling_per_second"], 0),
+            f"{load['ceiling_cpu']['median']:.3f}",
+            f"{load['per_second']['median'] / load['ceiling_per_second']['median']:.0%}",
+            f"{calls:.2f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            "## Deliveries",
+            "",
+            "One instance of `deliver`, fed with batches of ten events, one batch after the other, as Lambda does. Each delivery is",
+            "looked up, signed, sent to one of the endpoints on loopback, recorded and marked. The ceiling is a bare HTTP client",
+            "in the same place: it gets the same batches, and does nothing but send.",
+            "",
+            *rows,
+            "",
+            "Goals: at most 0.10 ms of CPU for a delivery of 1 KB, and at least 60 % of the ceiling. Between its batches `deliver`",
+            "waits for the stand-in of DynamoDB, which shares the machine with it; on Lambda more instances work meanwhile.",
+        ]
+    )
+
+
+def patches(found: list[dict]) -> str:
+    rows = ["| document | changed | patch | finding it, ms | applying it, ms |", "|---|---|---|---|---|"]
+    for it in found:
+        cells = [
+            size(it["document"]),
+            f"{it['changed']} %",
+            size(it["patch"]) if it["patch"] else "the document is shorter",
+            spread(it["diff"], 3),
+            spread(it["apply"], 3) if it["apply"] else "",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            "## Patches",
+            "",
+            "Finding the change between two versions of a list of orders, and applying it; so many of a hundred orders have another",
+            "state. A patch that would be longer than the document is not sent.",
+            "",
+            *rows,
+        ]
+    )
+
+
+def spread(values: dict, digits: int = 2) -> str:
+    return f"{values['median']:,.{digits}f} ({values['min']:,.{digits}f}–{values['max']:,.{digits}f})"
+
+
+def size(count: int) -> str:
+    return f"{count / 1024:,.1f} KB"

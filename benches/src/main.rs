@@ -1,0 +1,164 @@
+//! Measures Bellwire's functions as they are deployed, on loopback, and prints what it finds
+//! as JSON. `make bench` runs it and writes `docs/benchmarks.md`.
+
+mod aws;
+mod deliver;
+mod figures;
+mod http_server;
+mod init;
+mod lambda;
+mod patches;
+mod sink;
+mod stack;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::aws::Aws;
+use crate::deliver::Load;
+use crate::init::{Subject, Times};
+
+/// Where the built functions are.
+const BINARIES: &str = "target/bench/lambda";
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Cold starts, first and warm invocations, memory
+    Init {
+        /// How often each function is started
+        #[arg(long, default_value_t = 11)]
+        starts: usize,
+        /// How many events each gets once it is warm
+        #[arg(long, default_value_t = 200)]
+        warm: usize,
+        /// Peers, as `name=program argument …`; they get the event of subscribe
+        #[arg(long)]
+        peer: Vec<String>,
+        /// Only these functions
+        functions: Vec<String>,
+    },
+    /// Finding and applying patches
+    Patches,
+    /// Deliveries a second, and what each costs
+    Deliver {
+        /// How many deliveries make a run
+        #[arg(long, default_value_t = 5000)]
+        deliveries: usize,
+        /// How many runs there are
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Only this many endpoints
+        #[arg(long)]
+        endpoints: Option<usize>,
+    },
+}
+
+/// The event that each function gets: a file in `events/`.
+const EVENTS: &[(&str, &str)] = &[
+    ("floor", "subscribe/list.json"),
+    ("subscribe", "subscribe/callback-url.json"),
+    ("unsubscribe", "unsubscribe/callback-url.json"),
+    ("queries", "queries/show.json"),
+    ("results", "results/rows.json"),
+    ("topics", "topics/list.json"),
+    ("publish", "publish/document.json"),
+    ("webhook-subscriptions", "webhook-subscriptions/show.json"),
+    ("entity-subscriptions", "entity-subscriptions/list.json"),
+    ("entity-events", "entity-events/event.json"),
+    ("query-completion", "query-completion/succeeded.json"),
+    ("commit", "commit/event.json"),
+    ("fanout", "fanout/segment.json"),
+    ("deliver", "deliver/event.json"),
+    ("render", "render/rendering.json"),
+];
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let aws = Aws::start().await?;
+    let db = stack::dynamodb(&aws);
+    stack::create_tables(&db).await?;
+    match Arguments::parse().what {
+        What::Patches => print(&patches::measure()?),
+        What::Init {
+            starts,
+            warm,
+            peer,
+            functions,
+        } => {
+            stack::add_sample_client(&db).await?;
+            let mut subjects = Vec::new();
+            for (name, event) in EVENTS {
+                if functions.is_empty() || functions.iter().any(|it| it == name) {
+                    subjects.push(Subject {
+                        name: (*name).to_owned(),
+                        program: bootstrap(name),
+                        arguments: Vec::new(),
+                        event: read(event)?,
+                    });
+                }
+            }
+            for peer in peer {
+                subjects.push(parse_peer(&peer)?);
+            }
+            print(&init::measure(&aws, subjects, &Times { starts, warm }).await?)
+        }
+        What::Deliver {
+            deliveries,
+            runs,
+            endpoints,
+        } => {
+            let mut measured = Vec::new();
+            for (number, payload) in [(1, 1), (50, 1), (1000, 1), (1, 20), (50, 20), (1000, 20)] {
+                if endpoints.is_none_or(|it| it == number) {
+                    let load = Load {
+                        endpoints: number,
+                        payload: payload * 1024,
+                        deliveries,
+                        runs,
+                    };
+                    measured.push(deliver::measure(&aws, &db, Path::new(BINARIES), load).await?);
+                }
+            }
+            print(&measured)
+        }
+    }
+}
+
+fn bootstrap(name: &str) -> PathBuf {
+    Path::new(BINARIES).join(name).join("bootstrap")
+}
+
+fn read(event: &str) -> Result<Bytes> {
+    let path = Path::new("events").join(event);
+    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    // Without the spaces of a file that people read, as Lambda hands it over.
+    let value: Value = serde_json::from_slice(&text)?;
+    Ok(Bytes::from(value.to_string()))
+}
+
+fn parse_peer(text: &str) -> Result<Subject> {
+    let (name, command) = text.split_once('=').context("a peer is name=command")?;
+    let mut words = command.split_whitespace().map(str::to_owned);
+    Ok(Subject {
+        name: name.to_owned(),
+        program: words.next().context("a peer has a program")?.into(),
+        arguments: words.collect(),
+        event: read("subscribe/callback-url.json")?,
+    })
+}
+
+fn print(measured: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(measured)?);
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! The tables and settings of a stack, on the stand-ins, as `template.yaml` has them.
+
+use anyhow::{Context, Result};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+
+use bellwire_rules::{ClientId, Secret};
+use bellwire_store::Clients;
+use time::OffsetDateTime;
+
+use crate::aws::Aws;
+
+/// A table: its name, its keys, and its index with its keys.
+type Table = (
+    &'static str,
+    &'static [&'static str],
+    Option<(&'static str, &'static [&'static str])>,
+);
+
+const TABLES: &[Table] = &[
+    (
+        "clients",
+        &["client_id"],
+        Some(("by-api-key", &["api_key_sha256"])),
+    ),
+    ("callbacks", &["client_id", "callback_id"], None),
+    (
+        "queries",
+        &["execution_id"],
+        Some(("by-client", &["client_id", "registered_at"])),
+    ),
+    (
+        "topics",
+        &["topic_id"],
+        Some(("listed", &["listed", "created_at"])),
+    ),
+    (
+        "subscriptions",
+        &["subscription_id"],
+        Some(("by-client", &["client_id", "listed"])),
+    ),
+    ("members", &["audience_segment", "subscription_id"], None),
+    ("events", &["source", "key"], None),
+    ("exchanges", &["subscription_id", "exchange_id"], None),
+    ("deliveries", &["delivery_id"], None),
+];
+
+/// The settings of all functions: each takes what it needs.
+const SETTINGS: &[(&str, &str)] = &[
+    ("CLIENTS_TABLE", "clients"),
+    ("CALLBACKS_TABLE", "callbacks"),
+    ("QUERIES_TABLE", "queries"),
+    ("TOPICS_TABLE", "topics"),
+    ("SUBSCRIPTIONS_TABLE", "subscriptions"),
+    ("MEMBERS_TABLE", "members"),
+    ("EVENTS_TABLE", "events"),
+    ("EVENTS_KEPT_DAYS", "7"),
+    ("EXCHANGES_TABLE", "exchanges"),
+    ("EXCHANGES_KEPT_DAYS", "7"),
+    ("DELIVERIES_TABLE", "deliveries"),
+    ("PAYLOADS_BUCKET", "payloads"),
+    ("RESULTS_BUCKET", "results"),
+    ("TOPIC_PREFIX", "arn:aws:sns:us-east-1:000000000000:bench-"),
+    (
+        "UNDELIVERED_QUEUE_ARN",
+        "arn:aws:sqs:us-east-1:000000000000:undelivered",
+    ),
+    ("PUBLICATIONS_QUEUE_URL", "http://sqs/publications.fifo"),
+    ("FAN_OUTS_QUEUE_URL", "http://sqs/fan-outs"),
+    ("DELIVERIES_QUEUE_URL", "http://sqs/deliveries"),
+    ("RETRIES_QUEUE_URL", "http://sqs/retries"),
+    (
+        "RETRIES_QUEUE_ARN",
+        "arn:aws:sqs:us-east-1:000000000000:retries",
+    ),
+    ("RENDERINGS_QUEUE_URL", "http://sqs/renderings"),
+    (
+        "DEAD_PUBLICATIONS_QUEUE_URL",
+        "http://sqs/dead-publications",
+    ),
+    ("DEAD_FAN_OUTS_QUEUE_URL", "http://sqs/dead-fan-outs"),
+    ("DEAD_DELIVERIES_QUEUE_URL", "http://sqs/dead-deliveries"),
+    (
+        "DEAD_DELIVERIES_QUEUE_ARN",
+        "arn:aws:sqs:us-east-1:000000000000:dead-deliveries",
+    ),
+    ("DEAD_RENDERINGS_QUEUE_URL", "http://sqs/dead-renderings"),
+    ("SCHEDULE_GROUP", "bench"),
+    ("SCHEDULER_ROLE_ARN", "arn:aws:iam::000000000000:role/bench"),
+    ("EVENT_BUS", "bench"),
+    ("METRICS_NAMESPACE", "bench"),
+    ("RETRY_SCHEDULE", "0s 5s 30s 2m 15m 1h 6h 24h"),
+    ("DISABLED_AFTER_DAYS", "5"),
+    ("EXCHANGE_SECONDS", "15"),
+    ("FUNCTION_SECONDS", "60"),
+    ("RENDERING_SECONDS", "20"),
+    ("WORKGROUP", "bench"),
+    ("QUERY_DATABASE", "bench"),
+    ("ALLOW_HTTP", "true"),
+    ("OPEN_NETWORKS", "127.0.0.0/8"),
+];
+
+/// The environment of every function.
+pub fn environment(aws: &Aws) -> Vec<(String, String)> {
+    let endpoint = (
+        "AWS_ENDPOINT_URL".to_owned(),
+        format!("http://{}", aws.address),
+    );
+    let settings = SETTINGS
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    settings.chain([endpoint]).collect()
+}
+
+/// The way to the stand-in of DynamoDB.
+pub fn dynamodb(aws: &Aws) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(format!("http://{}", aws.address))
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("bench", "bench", None, None, "bench"))
+        .http_client(bellwire_runtime::aws::http_client())
+        .build();
+    Client::from_conf(config)
+}
+
+/// Makes the tables.
+pub async fn create_tables(db: &Client) -> Result<()> {
+    for (name, keys, index) in TABLES {
+        let mut defined: Vec<&str> = Vec::new();
+        let mut request = db
+            .create_table()
+            .table_name(*name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_key_schema(Some(schema(keys)?));
+        defined.extend(*keys);
+        if let Some((index, keys)) = index {
+            defined.extend(*keys);
+            let all = Projection::builder()
+                .projection_type(ProjectionType::All)
+                .build();
+            request = request.global_secondary_indexes(
+                GlobalSecondaryIndex::builder()
+                    .index_name(*index)
+                    .projection(all)
+                    .set_key_schema(Some(schema(keys)?))
+                    .build()?,
+            );
+        }
+        for name in defined {
+            request = request.attribute_definitions(
+                AttributeDefinition::builder()
+                    .attribute_name(name)
+                    .attribute_type(ScalarAttributeType::S)
+                    .build()?,
+            );
+        }
+        request.send().await?;
+    }
+    Ok(())
+}
+
+fn schema(keys: &[&str]) -> Result<Vec<KeySchemaElement>> {
+    let mut schema = Vec::new();
+    for (name, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let element = KeySchemaElement::builder()
+            .attribute_name(*name)
+            .key_type(kind);
+        schema.push(element.build()?);
+    }
+    Ok(schema)
+}
+
+/// Adds the client that the files in `events/` are of: a publisher, with their key.
+pub async fn add_sample_client(db: &Client) -> Result<()> {
+    let clients = Clients::new(db.clone(), "clients".to_owned());
+    let client_id = ClientId::parse("cl_aaaaaaaaaaaaaaaaaaaaaaaa").context("the sample's id")?;
+    let client = bellwire_store::Client {
+        client_id,
+        name: "events".to_owned(),
+        publisher: true,
+        api_key_sha256: Secret::new("bwk_sample-key-of-the-files-in-events").hash(),
+        client_secret_sha256: Secret::new("bws_sample-secret-of-the-files-in-events").hash(),
+        created_at: OffsetDateTime::now_utc(),
+        key_rotated_at: None,
+        disabled_at: None,
+    };
+    clients.create(&client).await?;
+    Ok(())
+}
