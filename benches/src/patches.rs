@@ -71,10 +71,12 @@ fn one(size: usize, changed: usize) -> Result<Patching> {
     })
 }
 
-/// Orders, of which so many of a hundred have another state; the changed ones are spread evenly.
+/// Orders, of which so many of a hundred have another state, and at least one if any; they are
+/// spread evenly.
 fn document(entries: usize, changed: usize) -> Value {
     let order = |n: usize| {
-        let is_changed = (n + 1) * changed / 100 > n * changed / 100;
+        let spread = (n + 1) * changed / 100 > n * changed / 100;
+        let is_changed = spread || (changed > 0 && n == 0);
         json!({
             "id": format!("order-{n:08}"),
             "customer": format!("customer-{}", n * 7919 % 9973),
