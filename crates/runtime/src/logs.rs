@@ -2,7 +2,8 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-/// Starts logging at the level of `AWS_LAMBDA_LOG_LEVEL`, or at `INFO`.
+/// Starts logging at the level of `AWS_LAMBDA_LOG_LEVEL`, or at `INFO`; a release says nothing
+/// below that.
 ///
 /// Fields of the spans around a line are part of the line, so what a request is
 /// about (request id, client, subscription) is said once, by a span.
