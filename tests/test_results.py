@@ -78,6 +78,17 @@ class TestFiles:
         assert len(requests.get(body["json"], timeout=30).text.splitlines()) == 6
 
 
+    def test_a_rendering_that_could_not_be_asked_for_is_by_the_next_request(self, running, stack, client, aws):
+        query = running.finish(ORDERS)
+        event = api_event("POST", "/v1/results", client, {"QueryExecutionId": query})
+        with Function(stack, "ResultsFunction", aws.endpoint) as function:
+            aws.set("SendMessage", "refuse")
+            assert function.invoke(event).status == 500
+            aws.heal()
+            again = function.invoke(event)
+            assert again.status == 200 and again.body["json"]
+
+
 class TestRendering:
     @pytest.fixture
     def render(self, stack, aws):

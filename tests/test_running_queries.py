@@ -180,6 +180,31 @@ class TestLooking:
         arrivals = receiver.wait_for(is_notification, 2)
         assert [it.json()["QueryExecutionId"] for it in arrivals] == [query, other]
 
+    def test_an_owner_who_could_not_be_told_is_told_by_the_next_look(
+        self, running, stack, receiver, aws, client
+    ):
+        stack.confirmed(client, receiver)
+        query = running.start(ORDERS)
+        athena = stack.aws("athena")
+        eventually(
+            lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"],
+            lambda state: state == "SUCCEEDED",
+            "end",
+        )
+        event = api_event("GET", f"/v1/queries/{query}", client, id=query)
+        with Function(stack, "QueriesFunction", aws.endpoint) as function:
+            aws.set("Publish", "refuse")
+            answer = function.invoke(event)
+            # Whoever looks sees the end all the same.
+            assert answer.status == 200 and answer.body["Status"]["State"] == "SUCCEEDED"
+            assert "the owner could not be told" in function.log()
+            assert receiver.matching(is_notification) == []
+            aws.heal()
+            assert function.invoke(event).status == 200
+            receiver.wait_for(is_notification)
+            assert function.invoke(event).status == 200
+        assert len(receiver.matching(is_notification)) == 1
+
     def test_the_list_brings_up_to_date_too(self, running):
         queries = [running.start(ORDERS) for _ in range(3)]
         states = eventually(

@@ -66,18 +66,18 @@ impl Function {
         if request.uri().path().ends_with("/scrollResults") {
             let wish = body::json::<scroll::ScrollRequest>(&request)?.check()?;
             let query = self.own(&client, &wish.execution_id).await?;
-            match self.finished(query) {
-                Finished::Yes => self.scroll(wish).await,
-                Finished::No(shown) => ok(&shown),
+            if query.state != QueryState::Succeeded {
+                return ok(&Shown::from(query));
             }
+            self.scroll(wish).await
         } else {
             let wish: links::LinksRequest = body::json(&request)?;
             let id = wish.execution_id()?;
             let query = self.own(&client, &id).await?;
-            match self.finished(query) {
-                Finished::Yes => ok(&self.links(id).await?),
-                Finished::No(shown) => ok(&shown),
+            if query.state != QueryState::Succeeded {
+                return ok(&Shown::from(query));
             }
+            ok(&self.links(id).await?)
         }
     }
 
@@ -96,18 +96,4 @@ impl Function {
         }
         Ok(self.executions.refresh_one(query).await)
     }
-
-    fn finished(&self, query: Query) -> Finished {
-        if query.state == QueryState::Succeeded {
-            Finished::Yes
-        } else {
-            Finished::No(query.into())
-        }
-    }
-}
-
-/// Whether a query has a result; if not, how it stands.
-enum Finished {
-    Yes,
-    No(Shown),
 }
