@@ -23,6 +23,8 @@ BENCH = ROOT / "target" / "bench"
 HARNESS = ROOT / "target" / "harness" / "bellwire-bench"
 MEASURED = ROOT / "docs" / "benchmarks.json"
 TABLES = ROOT / "docs" / "benchmarks.md"
+# With more than so many users the local stack falls behind.
+LOCAL_USERS = "50"
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
     build()
     peers = install_peers()
     quick = ["--starts", "3", "--warm", "20"] if arguments.quick else []
+    seconds = ["--seconds", "5"] if arguments.quick else []
     peer_options = [option for name, command in peers.items() for option in ("--peer", f"{name}={command}")]
     measured = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -39,6 +42,9 @@ def main() -> int:
         "versions": versions(),
         "init": measure("cold starts", "init", *quick, *peer_options),
         "deliver": measure("deliveries", "deliver", *(["--deliveries", "500", "--runs", "1"] if arguments.quick else [])),
+        "fan_out": measure("telling many", "fan-out", *(["--most", "1000"] if arguments.quick else [])),
+        "published": measure("the published latencies", "published", *seconds),
+        "local_stack": on_local_stack(*seconds),
         "patches": measure("patches", "patches"),
     }
     if arguments.quick:
@@ -51,7 +57,7 @@ def main() -> int:
 
 
 def build() -> None:
-    packages = [path.name for path in sorted((ROOT / "functions").iterdir())] + ["floor", "ceiling"]
+    packages = [path.parent.name for path in sorted((ROOT / "functions").glob("*/Cargo.toml"))] + ["floor", "ceiling"]
     options = [option for name in packages for option in ("--package", name)]
     run(
         "building the functions as they are deployed",
@@ -86,6 +92,23 @@ def measure(what: str, *arguments: str):
         sys.exit(f"error: {what}: {done.stderr[-2000:]}")
     print(f"  {time.monotonic() - began:.0f} s", flush=True)
     return json.loads(done.stdout)
+
+
+def on_local_stack(*arguments: str):
+    """The published latencies again, on the local stack."""
+    run("starting the local stack", [sys.executable, str(ROOT / "local" / "stack.py"), "up"])
+    try:
+        with (ROOT / ".local" / "env").open() as lines:
+            env = dict(line.rstrip("\n").split("=", 1) for line in lines)
+        cli = ROOT / "target" / "debug" / "bellwire"
+        command = [str(cli), "clients", "create", "benchmarks", "--publisher", "--json"]
+        created = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=True)
+        os.environ["BELLWIRE_BENCH_KEY"] = json.loads(created.stdout)["api_key"]
+        return measure(
+            "the published latencies on the local stack", "local-stack", "--url", env["BELLWIRE_URL"], "--users", LOCAL_USERS, *arguments
+        )
+    finally:
+        run("stopping the local stack", [sys.executable, str(ROOT / "local" / "stack.py"), "down"])
 
 
 def run(what: str, command: list[str], folder: Path = ROOT) -> None:

@@ -4,6 +4,7 @@ import re
 import uuid
 
 import pytest
+from conftest import resources
 from streams import eventually
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -208,6 +209,32 @@ def test_the_list_has_the_callers_own(streams, stack, client, other_client):
     first = stack.call("GET", path, client, params={"pageSize": 2})
     assert set(first.json()["links"]) == {"self", "first", "next", "last"}
     assert 'rel="next"' in first.headers["Link"]
+
+
+def test_the_list_shows_of_each_what_it_shows_itself(streams, stack, client):
+    topic = streams.topic("snapshot")
+    authorization = {
+        "type": "oauth2",
+        "provider": f"{URL}/token",
+        "clientId": "x",
+        "clientSecret": "hush hush",
+        "mode": "header",
+    }
+    made = streams.subscribe(topic, URL, webhookHeaders={"a": "hush"}, authorization=authorization)
+    assert streams.on(made, "disable").status_code == 200
+    path = f"/subscribers/webhook/topics/{topic}/subscriptions"
+    listed = eventually(
+        lambda: stack.call("GET", path, client).json()["items"],
+        lambda it: it and it[0]["status"] == "disabled",
+        "disabled subscription",
+    )
+    assert listed == [streams.show(made)]
+    # The index of the list lacks nothing but how far a subscription has come.
+    [index] = resources()["SubscriptionsTable"]["Properties"]["GlobalSecondaryIndexes"]
+    assert set(streams.in_state(made)) - set(index["Projection"]["NonKeyAttributes"]) == {
+        *("subscription_id", "client_id", "listed"),
+        *("wanted", "acknowledged", "in_doubt", "snapshots_asked", "failures"),
+    }
 
 
 @pytest.mark.parametrize(

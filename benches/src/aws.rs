@@ -1,24 +1,27 @@
-//! Stand-ins for AWS on loopback: an embedded DynamoDB, and an SQS and an SNS that take
-//! everything. They count calls and bytes.
+//! Stand-ins for AWS on loopback: an embedded DynamoDB, an S3 and an SNS that take everything,
+//! and SQS with the queues that somebody reads. They count calls, bytes, and what AWS charges for.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use dynoxide::Database;
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
-use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::http_server;
+use crate::queues::Queues;
+use crate::tables;
 
 /// The stand-ins.
 #[derive(Clone)]
@@ -30,21 +33,26 @@ pub struct Aws {
 
 struct Shared {
     dynamodb: SocketAddr,
-    database: dynoxide::Database,
+    database: Database,
+    _files: TempDir,
     client: Client<HttpConnector, Full<Bytes>>,
+    queues: Queues,
     counts: Mutex<Counts>,
 }
 
-/// Calls and bytes (of requests and answers together), by service and operation.
+/// What was asked, by service and operation.
 pub type Counts = BTreeMap<String, Count>;
 
 /// How much was asked of an operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Count {
     /// How often.
     pub calls: u64,
-    /// With how many bytes.
+    /// With how many bytes, of requests and answers together.
     pub bytes: u64,
+    /// What AWS charges for: request units of DynamoDB, requests of SQS (one for each 64 KiB),
+    /// and otherwise calls.
+    pub billed: f64,
 }
 
 impl Aws {
@@ -52,12 +60,17 @@ impl Aws {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let dynamodb = listener.local_addr()?;
-        let database = dynoxide::Database::memory()?;
+        // With all of it in SQLite's own memory, each commit takes longer the more there is.
+        let files = tempfile::tempdir_in("/dev/shm")?;
+        let path = files.path().join("tables");
+        let database = Database::new(path.to_str().context("a path that is no text")?)?;
         tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
         let shared = Arc::new(Shared {
             dynamodb,
             database,
+            _files: files,
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+            queues: Queues::default(),
             counts: Mutex::default(),
         });
         let handler = Arc::clone(&shared);
@@ -74,6 +87,19 @@ impl Aws {
     pub fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.shared.counts())
     }
+
+    /// The queues.
+    pub fn queues(&self) -> &Queues {
+        &self.shared.queues
+    }
+
+    /// Counts what Lambda asks of SQS for a function: to receive a batch of messages of so many
+    /// bytes in all, and to delete it.
+    pub fn count_batch(&self, bytes: usize) {
+        self.shared
+            .count("SQS ReceiveMessage", bytes, chunks(bytes));
+        self.shared.count("SQS DeleteMessageBatch", 0, 1.0);
+    }
 }
 
 impl Shared {
@@ -81,11 +107,12 @@ impl Shared {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, operation: &str, bytes: usize) {
+    fn count(&self, operation: &str, bytes: usize, billed: f64) {
         let mut counts = self.counts();
         let count = counts.entry(operation.to_owned()).or_default();
         count.calls += 1;
         count.bytes += bytes as u64;
+        count.billed += billed;
     }
 
     async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -97,40 +124,35 @@ impl Shared {
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let sent = body.len();
         if target.starts_with("DynamoDB") {
-            if let Some(answer) = self.directly(&operation, &body) {
-                self.count(&format!("DynamoDB {operation}"), sent + answer.len());
-                return Response::new(Full::from(answer));
+            let name = format!("DynamoDB {operation}");
+            let done =
+                tokio::task::block_in_place(|| tables::ask(&self.database, &operation, &body));
+            if let Some(done) = done {
+                self.count(&name, sent + done.answer.len(), done.units);
+                return Response::new(Full::from(done.answer));
             }
             let (answer, received) = self.dynamodb(parts, body).await;
-            self.count(&format!("DynamoDB {operation}"), sent + received);
+            self.count(&name, sent + received, tables::REFUSED);
             return answer;
         }
         if target.starts_with("AmazonSQS") {
-            let answer = sqs(&operation, &body).to_string();
-            self.count(&format!("SQS {operation}"), sent + answer.len());
+            let answer = self.queues.take(&operation, &body).to_string();
+            self.count(
+                &format!("SQS {operation}"),
+                sent + answer.len(),
+                chunks(sent),
+            );
             return Response::new(Full::from(answer));
+        }
+        if parts.method == Method::PUT {
+            self.count("S3 PutObject", sent, 1.0);
+            return Response::new(Full::default());
         }
         let action = form_urlencoded::parse(&body).find(|(name, _)| name == "Action");
         let action = action.map_or_else(|| parts.method.to_string(), |(_, it)| it.into_owned());
         let answer = sns(&action);
-        self.count(&format!("SNS {action}"), sent + answer.len());
+        self.count(&format!("SNS {action}"), sent + answer.len(), 1.0);
         Response::new(Full::from(answer))
-    }
-
-    /// What `deliver` asks most, without a way over another server; `None` for the rest, and
-    /// for errors.
-    fn directly(&self, operation: &str, body: &[u8]) -> Option<Vec<u8>> {
-        tokio::task::block_in_place(|| match operation {
-            "BatchGetItem" => {
-                let request = serde_json::from_slice(body).ok()?;
-                serde_json::to_vec(&self.database.batch_get_item(request).ok()?).ok()
-            }
-            "BatchWriteItem" => {
-                let request = serde_json::from_slice(body).ok()?;
-                serde_json::to_vec(&self.database.batch_write_item(request).ok()?).ok()
-            }
-            _ => None,
-        })
     }
 
     async fn dynamodb(
@@ -156,20 +178,13 @@ impl Shared {
     }
 }
 
-/// What SQS answers.
-fn sqs(operation: &str, body: &[u8]) -> Value {
-    if operation != "SendMessageBatch" {
-        return json!({"MessageId": "m", "MD5OfMessageBody": "0"});
-    }
-    let request: Value = serde_json::from_slice(body).unwrap_or_default();
-    let none = Vec::new();
-    let entries = request.get("Entries").and_then(Value::as_array);
-    let done: Vec<Value> = entries
-        .unwrap_or(&none)
-        .iter()
-        .map(|it| json!({"Id": it.get("Id"), "MessageId": "m", "MD5OfMessageBody": "0"}))
-        .collect();
-    json!({ "Successful": done })
+/// How many requests a request of SQS is charged as.
+/// <https://aws.amazon.com/sqs/pricing/>
+fn chunks(bytes: usize) -> f64 {
+    // There are few.
+    #[allow(clippy::cast_precision_loss)]
+    let chunks = bytes.div_ceil(64 * 1024).max(1) as f64;
+    chunks
 }
 
 /// What SNS answers, in the little that subscribing asks of it.

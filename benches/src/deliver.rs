@@ -2,6 +2,7 @@
 //! HTTP client that gets the same.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -10,17 +11,18 @@ use bellwire_queues::{Delivery, Told};
 use bellwire_rules::ids::random_id;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::{Payload, compress};
-use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_store::Subscriptions;
-use bellwire_store::subscription::{Progress, Source, Subscription};
+use bellwire_store::subscription::Subscription;
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::aws::{Aws, Counts};
 use crate::figures::{Spread, millis};
 use crate::lambda::Lambda;
+use crate::queues::{self, Message};
+use crate::samples;
 use crate::sink::Sink;
 use crate::stack;
 
@@ -61,12 +63,12 @@ pub async fn measure(aws: &Aws, db: &Client, binaries: &Path, load: Load) -> Res
     let environment = stack::environment(aws);
     let start = async |name: &str| {
         let program = binaries.join(name).join("bootstrap");
-        let mut lambda = Lambda::start(&program, &[], &environment).await?;
+        let mut lambda = Lambda::start(&program, &[], &environment, Stdio::null()).await?;
         lambda.ready().await?;
         anyhow::Ok(lambda)
     };
     let (mut deliver, mut ceiling) = (start("deliver").await?, start("ceiling").await?);
-    let text = text(load.payload);
+    let text = samples::orders(0, load.payload);
     let events = |count: usize| deliveries(&subscriptions, &text, count);
     let posts = |count: usize| posts(&sink, &text, count);
     // Connections and code are warm before anything is measured.
@@ -119,51 +121,12 @@ async fn subscribe(db: &Client, sink: &Sink) -> Result<Vec<Subscription>> {
     let topic_id = random_id();
     let mut made = Vec::new();
     for address in &sink.addresses {
-        let subscription = subscription(&topic_id, 0, &format!("http://{address}/hook"))?;
+        let url = format!("http://{address}/hook");
+        let subscription = samples::subscription(&topic_id, SubscriptionMode::Event, 0, url)?;
         table.create(&subscription).await?;
         made.push(subscription);
     }
     Ok(made)
-}
-
-/// A subscription to the events of a topic.
-fn subscription(topic_id: &str, segment: u64, url: &str) -> Result<Subscription> {
-    let now = OffsetDateTime::now_utc();
-    Ok(Subscription {
-        subscription_id: random_id(),
-        client_id: "cl_aaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),
-        source: Source::Topic {
-            topic_id: topic_id.to_owned(),
-            mode: SubscriptionMode::Event,
-        },
-        segment,
-        webhook_url: url.to_owned(),
-        webhook_headers: Default::default(),
-        authorization: None,
-        secrets: SigningSecrets::new(generate_secret()?),
-        created_at: now,
-        updated_at: now,
-        disabled: None,
-        unannounced: false,
-        failing_since: None,
-        progress: Progress::default(),
-    })
-}
-
-/// A JSON text of about this length, which compresses as orders do.
-fn text(length: usize) -> String {
-    let order = |n: usize| {
-        json!({"id": n, "customer": format!("customer-{}", n * 7919 % 9973),
-               "amount": n * 104_729 % 99_991, "state": "shipped"})
-    };
-    let mut orders: Vec<Value> = Vec::new();
-    let mut so_far = 2;
-    while so_far < length {
-        let next = order(orders.len());
-        so_far += next.to_string().len() + 1;
-        orders.push(next);
-    }
-    Value::from(orders).to_string()
 }
 
 fn deliveries(subscriptions: &[Subscription], text: &str, count: usize) -> Vec<Bytes> {
@@ -181,7 +144,10 @@ fn deliveries(subscriptions: &[Subscription], text: &str, count: usize) -> Vec<B
                     payload: payload.clone(),
                 },
             };
-            serde_json::to_string(&delivery).unwrap_or_default()
+            Message {
+                body: serde_json::to_string(&delivery).unwrap_or_default(),
+                group: Some(delivery.client_id),
+            }
         });
     batches(messages.collect())
 }
@@ -189,25 +155,16 @@ fn deliveries(subscriptions: &[Subscription], text: &str, count: usize) -> Vec<B
 fn posts(sink: &Sink, text: &str, count: usize) -> Vec<Bytes> {
     let addresses = sink.addresses.iter().cycle();
     let messages = (0..count).zip(addresses).map(|(_, address)| {
-        json!({"url": format!("http://{address}/hook"), "body": text}).to_string()
+        let body = json!({"url": format!("http://{address}/hook"), "body": text});
+        Message {
+            body: body.to_string(),
+            group: None,
+        }
     });
     batches(messages.collect())
 }
 
 /// The events that Lambda makes of messages, ten at a time.
-fn batches(messages: Vec<String>) -> Vec<Bytes> {
-    messages.chunks(BATCH).map(sqs_event).collect()
-}
-
-fn sqs_event(bodies: &[String]) -> Bytes {
-    let record = |body: &String| {
-        let attributes = json!({"ApproximateReceiveCount": "1", "SentTimestamp": "1795327944492",
-            "SenderId": "bench", "ApproximateFirstReceiveTimestamp": "1795327944501"});
-        json!({"messageId": random_id(), "receiptHandle": "bench", "body": body,
-            "attributes": attributes, "messageAttributes": {}, "md5OfBody": "0",
-            "eventSource": "aws:sqs", "awsRegion": "us-east-1",
-            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:bench"})
-    };
-    let records: Vec<Value> = bodies.iter().map(record).collect();
-    Bytes::from(json!({ "Records": records }).to_string())
+fn batches(messages: Vec<Message>) -> Vec<Bytes> {
+    messages.chunks(BATCH).map(queues::event).collect()
 }

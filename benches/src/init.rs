@@ -2,6 +2,7 @@
 //! follows.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -87,7 +88,8 @@ pub async fn measure(aws: &Aws, subjects: Vec<Subject>, times: &Times) -> Result
 async fn one(aws: &Aws, subject: &Subject, times: &Times, runs: &mut Runs) -> Result<()> {
     let arguments: Vec<&str> = subject.arguments.iter().map(String::as_str).collect();
     let environment = stack::environment(aws);
-    let mut lambda = Lambda::start(&subject.program, &arguments, &environment).await?;
+    let mut lambda =
+        Lambda::start(&subject.program, &arguments, &environment, Stdio::null()).await?;
     runs.init.push(millis(lambda.ready().await?));
     let (_, first) = lambda.invoke(subject.event.clone()).await?;
     runs.first.push(millis(first));

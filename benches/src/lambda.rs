@@ -48,11 +48,13 @@ struct RuntimeApi {
 }
 
 impl Lambda {
-    /// Starts a process: a `bootstrap`, or an interpreter with arguments.
+    /// Starts a process: a `bootstrap`, or an interpreter with arguments. Its logs go to
+    /// `stdout`.
     pub async fn start(
         program: &Path,
         arguments: &[&str],
         environment: &[(String, String)],
+        stdout: Stdio,
     ) -> Result<Self> {
         let (asked_to, asked) = unbounded_channel();
         let (events, events_from) = unbounded_channel();
@@ -83,7 +85,7 @@ impl Lambda {
             .env("PATH", std::env::var("PATH").unwrap_or_default())
             .envs(environment.iter().cloned())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()
@@ -123,14 +125,7 @@ impl Lambda {
 
     /// How much processor time the process has had, all threads and the kernel's part included.
     pub fn cpu(&self) -> Result<Duration> {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid()?))?;
-        let mut total = Duration::ZERO;
-        for task in tasks {
-            let schedule = std::fs::read_to_string(task?.path().join("schedstat"))?;
-            let nanoseconds = schedule.split_whitespace().next().unwrap_or("0").parse()?;
-            total += Duration::from_nanos(nanoseconds);
-        }
-        Ok(total)
+        cpu_of(self.pid()?)
     }
 
     /// The most memory that the process has had, in bytes.
@@ -141,7 +136,8 @@ impl Lambda {
         Ok(kilobytes.context("no VmHWM")?.parse::<u64>()? * 1024)
     }
 
-    fn pid(&self) -> Result<u32> {
+    /// The id of the process.
+    pub fn pid(&self) -> Result<u32> {
         self.child.id().context("the process has ended")
     }
 }
@@ -150,6 +146,18 @@ impl Drop for Lambda {
     fn drop(&mut self) {
         self.stopped.notify_waiters();
     }
+}
+
+/// How much processor time a process has had, all threads and the kernel's part included.
+pub fn cpu_of(pid: u32) -> Result<Duration> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+    let mut total = Duration::ZERO;
+    for task in tasks {
+        let schedule = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        let nanoseconds = schedule.split_whitespace().next().unwrap_or("0").parse()?;
+        total += Duration::from_nanos(nanoseconds);
+    }
+    Ok(total)
 }
 
 impl RuntimeApi {

@@ -3,13 +3,20 @@
 
 mod aws;
 mod deliver;
+mod fan_out;
 mod figures;
 mod http_server;
 mod init;
 mod lambda;
+mod local_stack;
 mod patches;
+mod pipeline;
+mod published;
+mod queues;
+mod samples;
 mod sink;
 mod stack;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -22,9 +29,14 @@ use serde_json::Value;
 use crate::aws::Aws;
 use crate::deliver::Load;
 use crate::init::{Subject, Times};
+use crate::local_stack::LocalStack;
+use crate::pipeline::Pipeline;
+use crate::sink::Sink;
 
 /// Where the built functions are.
 const BINARIES: &str = "target/bench/lambda";
+/// Where their logs lie.
+const LOGS: &str = "target/bench/logs";
 
 #[derive(Parser)]
 struct Arguments {
@@ -61,6 +73,36 @@ enum What {
         /// Only this many endpoints
         #[arg(long)]
         endpoints: Option<usize>,
+    },
+    /// Publishing to topics with ever more subscriptions
+    FanOut {
+        /// With at most so many subscriptions
+        #[arg(long, default_value_t = 100_000)]
+        most: usize,
+    },
+    /// The published latencies, by the functions alone
+    Published {
+        /// For so many seconds each
+        #[arg(long, default_value_t = 60)]
+        seconds: usize,
+        /// Only so many users
+        #[arg(long)]
+        users: Option<usize>,
+    },
+    /// The published latencies, on a deployed stack
+    LocalStack {
+        /// For so many seconds each
+        #[arg(long, default_value_t = 60)]
+        seconds: usize,
+        /// With at most so many users
+        #[arg(long)]
+        users: usize,
+        /// The URL of the API
+        #[arg(long)]
+        url: String,
+        /// The key of a publisher
+        #[arg(long, env = "BELLWIRE_BENCH_KEY")]
+        key: String,
     },
 }
 
@@ -132,7 +174,63 @@ async fn main() -> Result<()> {
             }
             print(&measured)
         }
+        What::FanOut { most } => {
+            stack::add_sample_client(&db).await?;
+            let mut pipeline = start_pipeline(&aws).await?;
+            let mut measured = Vec::new();
+            for size in fan_out::SIZES {
+                if size.subscriptions <= most {
+                    measured.push(fan_out::measure(&aws, &db, &mut pipeline, *size).await?);
+                }
+            }
+            print(&measured)
+        }
+        What::Published { seconds, users } => {
+            stack::add_sample_client(&db).await?;
+            let mut measured = Vec::new();
+            for scenario in published::scenarios() {
+                if users.is_none_or(|it| it == scenario.users) {
+                    let mut pipeline = start_pipeline(&aws).await?;
+                    let sink = Sink::start(published::ENDPOINTS).await?;
+                    let topics = published::subscribe(&db, &sink, scenario).await?;
+                    let publish = async |topic: usize, body: String| {
+                        let topic_id = topics.get(topic).context("a topic")?;
+                        pipeline.publish(topic_id, &body).await
+                    };
+                    let latency = published::measure(scenario, seconds, &sink, publish).await?;
+                    pipeline.idle().await?;
+                    measured.push(latency.with(pipeline.take_usage()?));
+                }
+            }
+            print(&measured)
+        }
+        What::LocalStack {
+            seconds,
+            users,
+            url,
+            key,
+        } => {
+            let api = LocalStack::new(url, key);
+            let mut measured = Vec::new();
+            for scenario in published::scenarios() {
+                if scenario.users <= users {
+                    let sink = Sink::start(published::ENDPOINTS).await?;
+                    let topics = api.subscribe(&sink, scenario).await?;
+                    let publish = async |topic: usize, body: String| {
+                        let topic_id = topics.get(topic).context("a topic")?;
+                        api.publish(topic_id, body).await
+                    };
+                    measured.push(published::measure(scenario, seconds, &sink, publish).await?);
+                    api.delete(&topics).await?;
+                }
+            }
+            print(&measured)
+        }
     }
+}
+
+async fn start_pipeline(aws: &Aws) -> Result<Pipeline> {
+    Pipeline::start(aws, Path::new(BINARIES), Path::new(LOGS).to_owned()).await
 }
 
 fn bootstrap(name: &str) -> PathBuf {

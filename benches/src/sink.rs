@@ -1,10 +1,12 @@
-//! The endpoints: servers on loopback that take everything, and count.
+//! The endpoints: servers on loopback that take everything, count, and note what arrives when.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::Result;
+use bytes::Bytes;
 use http::Response;
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Notify;
@@ -16,22 +18,44 @@ pub struct Sink {
     /// Where they listen.
     pub addresses: Vec<SocketAddr>,
     arrived: Arc<AtomicU64>,
+    noted: Arc<Mutex<Vec<Arrival>>>,
     stopped: Arc<Notify>,
+}
+
+/// A request that has arrived.
+#[derive(Debug)]
+pub struct Arrival {
+    /// When all of it had.
+    pub at: Instant,
+    /// The path of its URL.
+    pub path: String,
+    /// The number that its body begins with: `{"n":12,`.
+    pub number: usize,
 }
 
 impl Sink {
     /// Starts so many endpoints.
     pub async fn start(endpoints: usize) -> Result<Self> {
         let arrived = Arc::new(AtomicU64::new(0));
+        let noted = Arc::new(Mutex::new(Vec::new()));
         let stopped = Arc::new(Notify::new());
         let mut addresses = Vec::with_capacity(endpoints);
         for number in 0..endpoints {
             let host = format!("127.0.{}.{}:0", number / 250, number % 250 + 1);
-            let arrived = Arc::clone(&arrived);
+            let (arrived, noted) = (Arc::clone(&arrived), Arc::clone(&noted));
             let address = http_server::serve(&host, Arc::clone(&stopped), move |request| {
-                let arrived = Arc::clone(&arrived);
+                let (arrived, noted) = (Arc::clone(&arrived), Arc::clone(&noted));
                 async move {
-                    let _ = request.into_body().collect().await;
+                    let path = request.uri().path().to_owned();
+                    let body = request.into_body().collect().await;
+                    let body = body.map(|it| it.to_bytes()).unwrap_or_default();
+                    let arrival = Arrival {
+                        at: Instant::now(),
+                        path,
+                        number: leading_number(&body),
+                    };
+                    let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                    noted.push(arrival);
                     arrived.fetch_add(1, Ordering::Relaxed);
                     Response::new(Full::default())
                 }
@@ -41,6 +65,7 @@ impl Sink {
         Ok(Self {
             addresses,
             arrived,
+            noted,
             stopped,
         })
     }
@@ -49,6 +74,17 @@ impl Sink {
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
+
+    /// What has arrived since the last time that this was asked.
+    pub fn take(&self) -> Vec<Arrival> {
+        std::mem::take(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn leading_number(body: &Bytes) -> usize {
+    let digits = body.strip_prefix(br#"{"n":"#).unwrap_or_default();
+    let digits = digits.iter().take_while(|it| it.is_ascii_digit());
+    digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
 }
 
 impl Drop for Sink {

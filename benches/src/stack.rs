@@ -49,6 +49,23 @@ const TABLES: &[Table] = &[
     ("deliveries", &["delivery_id"], None),
 ];
 
+/// What the index of subscriptions has.
+const LISTED: [&str; 13] = [
+    "topic_id",
+    "mode",
+    "entity_key",
+    "segment",
+    "webhook_url",
+    "webhook_headers",
+    "authorization",
+    "secrets",
+    "created_at",
+    "updated_at",
+    "disabled",
+    "unannounced",
+    "failing_since",
+];
+
 /// The settings of all functions: each takes what it needs.
 const SETTINGS: &[(&str, &str)] = &[
     ("CLIENTS_TABLE", "clients"),
@@ -104,6 +121,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("OPEN_NETWORKS", "127.0.0.0/8"),
 ];
 
+/// The client that the files in `events/` are of.
+pub const CLIENT_ID: &str = "cl_aaaaaaaaaaaaaaaaaaaaaaaa";
+
 /// The environment of every function.
 pub fn environment(aws: &Aws) -> Vec<(String, String)> {
     let endpoint = (
@@ -140,13 +160,17 @@ pub async fn create_tables(db: &Client) -> Result<()> {
         defined.extend(*keys);
         if let Some((index, keys)) = index {
             defined.extend(*keys);
-            let all = Projection::builder()
-                .projection_type(ProjectionType::All)
-                .build();
+            let projection = if *name == "subscriptions" {
+                Projection::builder()
+                    .projection_type(ProjectionType::Include)
+                    .set_non_key_attributes(Some(LISTED.map(str::to_owned).to_vec()))
+            } else {
+                Projection::builder().projection_type(ProjectionType::All)
+            };
             request = request.global_secondary_indexes(
                 GlobalSecondaryIndex::builder()
                     .index_name(*index)
-                    .projection(all)
+                    .projection(projection.build())
                     .set_key_schema(Some(schema(keys)?))
                     .build()?,
             );
@@ -178,7 +202,7 @@ fn schema(keys: &[&str]) -> Result<Vec<KeySchemaElement>> {
 /// Adds the client that the files in `events/` are of: a publisher, with their key.
 pub async fn add_sample_client(db: &Client) -> Result<()> {
     let clients = Clients::new(db.clone(), "clients".to_owned());
-    let client_id = ClientId::parse("cl_aaaaaaaaaaaaaaaaaaaaaaaa").context("the sample's id")?;
+    let client_id = ClientId::parse(CLIENT_ID).context("the sample's id")?;
     let client = bellwire_store::Client {
         client_id,
         name: "events".to_owned(),

@@ -8,6 +8,7 @@ use bellwire_queues::dead_letters::{DeadLetter, DeadLetters};
 use bellwire_queues::{Delivery, FanOut, Message, Publication, Queue, Told};
 use bellwire_results::Rendering;
 use bellwire_rules::timestamp::iso;
+use bellwire_runtime::aws::Lazy;
 use clap::{Args, Subcommand};
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -185,7 +186,7 @@ fn report(what: &str, count: usize, output: Output) -> anyhow::Result<()> {
 
 async fn queues(stack: &str) -> anyhow::Result<[DeadQueue; 4]> {
     let config = stack::aws().await;
-    let sqs = aws_sdk_sqs::Client::new(&config);
+    let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
     let queue = async |name, dead, source| {
         let dead = stack::output(&config, stack, dead).await?;
         let source = stack::output(&config, stack, source).await?;

@@ -8,6 +8,7 @@ use aws_sdk_athena::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, ResultSet};
 use aws_types::SdkConfig;
 use bellwire_rules::{ExecutionId, QueryState};
+use bellwire_runtime::aws::Lazy;
 use time::OffsetDateTime;
 
 /// How many executions one call looks at, at most.
@@ -16,7 +17,7 @@ const BATCH: usize = 50;
 /// Athena, as this stack uses it.
 #[derive(Clone, Debug)]
 pub struct Athena {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 /// Athena did not do it.
@@ -70,7 +71,7 @@ impl Athena {
     /// Athena in the account and region of this configuration.
     pub fn new(config: &SdkConfig) -> Self {
         Self {
-            client: Client::new(config),
+            client: Lazy::new(config, Client::new),
         }
     }
 

@@ -3,6 +3,7 @@
 use aws_sdk_sns::Client as Sns;
 use aws_sdk_sns::types::MessageAttributeValue;
 use bellwire_rules::{ClientId, QueryState};
+use bellwire_runtime::aws::Lazy;
 
 use crate::{SnsError, TopicPrefix};
 
@@ -18,13 +19,13 @@ pub(crate) enum Audience {
 /// Publishes to the clients' topics.
 #[derive(Clone, Debug)]
 pub struct Publisher {
-    sns: Sns,
+    sns: Lazy<Sns>,
     prefix: TopicPrefix,
 }
 
 impl Publisher {
     /// A publisher to the topics under this prefix.
-    pub fn new(sns: Sns, prefix: TopicPrefix) -> Self {
+    pub fn new(sns: Lazy<Sns>, prefix: TopicPrefix) -> Self {
         Self { sns, prefix }
     }
 

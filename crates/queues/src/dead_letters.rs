@@ -5,6 +5,7 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Attribute};
+use bellwire_runtime::aws::Lazy;
 use time::{Duration, OffsetDateTime};
 
 use crate::QueueError;
@@ -33,13 +34,13 @@ pub struct DeadLetter {
 /// A dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
-    sqs: Client,
+    sqs: Lazy<Client>,
     url: String,
 }
 
 impl DeadLetters {
     /// The queue of this URL.
-    pub fn new(sqs: Client, url: String) -> Self {
+    pub fn new(sqs: Lazy<Client>, url: String) -> Self {
         Self { sqs, url }
     }
 

@@ -3,6 +3,7 @@
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, SdkError};
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use bellwire_runtime::aws::Lazy;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use std::error::Error;
 use std::fmt::Debug;
@@ -22,7 +23,7 @@ pub const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
 /// A queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    sqs: Client,
+    sqs: Lazy<Client>,
     url: String,
 }
 
@@ -122,7 +123,7 @@ impl Message {
 
 impl Queue {
     /// The queue of this URL.
-    pub fn new(sqs: Client, url: String) -> Self {
+    pub fn new(sqs: Lazy<Client>, url: String) -> Self {
         Self { sqs, url }
     }
 

@@ -10,6 +10,7 @@ use aws_sdk_s3::error::{BuildError, SdkError};
 use aws_sdk_s3::presigning::{PresigningConfig, PresigningConfigError};
 use aws_types::SdkConfig;
 use bellwire_rules::ExecutionId;
+use bellwire_runtime::aws::Lazy;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncBufRead;
 
@@ -62,21 +63,24 @@ where
 #[derive(Clone, Debug)]
 pub struct Results {
     /// The way to it.
-    pub s3: Client,
+    pub s3: Lazy<Client>,
     /// Its name.
     pub bucket: String,
+}
+
+fn client(config: &SdkConfig) -> Client {
+    // At an endpoint of its own, which is an emulator's, S3 has no host name for each bucket.
+    let settings = aws_sdk_s3::config::Builder::from(config)
+        .force_path_style(config.endpoint_url().is_some())
+        .build();
+    Client::from_conf(settings)
 }
 
 impl Results {
     /// The bucket of this name.
     pub fn new(config: &SdkConfig, bucket: String) -> Self {
-        // At an endpoint of its own, which is an emulator's, S3 has no host name for
-        // each bucket.
-        let settings = aws_sdk_s3::config::Builder::from(config)
-            .force_path_style(config.endpoint_url().is_some())
-            .build();
         Self {
-            s3: Client::from_conf(settings),
+            s3: Lazy::new(config, client),
             bucket,
         }
     }

@@ -18,7 +18,7 @@ use crate::document::MAX_LENGTH;
 pub const MAX_INLINE: usize = 64 * 1024;
 
 /// A payload, or where it lies.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
     /// The payload itself: gzip in Base64.

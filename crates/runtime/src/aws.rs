@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -32,13 +32,21 @@ const TIMEOUTS: [Duration; 3] = [
 
 /// A client that is made when it is first needed: making one takes its time, and of some
 /// services most invocations need nothing.
-pub struct Lazy<T>(LazyLock<T, Box<dyn FnOnce() -> T + Send>>);
+pub struct Lazy<T>(Arc<LazyLock<T, Make<T>>>);
+
+type Make<T> = Box<dyn FnOnce() -> T + Send>;
 
 impl<T: 'static> Lazy<T> {
     /// What `make` makes of this configuration.
     pub fn new(config: &SdkConfig, make: fn(&SdkConfig) -> T) -> Self {
         let config = config.clone();
-        Self(LazyLock::new(Box::new(move || make(&config))))
+        Self(Arc::new(LazyLock::new(Box::new(move || make(&config)))))
+    }
+}
+
+impl<T> Clone for Lazy<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 

@@ -14,8 +14,9 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_fanout::Audience;
 use bellwire_payloads::Payloads;
 use bellwire_queues::{Publication, Queue, batch};
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::{Events, Members};
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -43,7 +44,7 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         let queue = |name| Ok::<_, Error>(Queue::new(sqs.clone(), required(name)?));
         Ok(Self {
             events: Events::new(

@@ -24,7 +24,7 @@ pub struct Bodies {
 #[derive(Debug, Default)]
 struct Memory {
     versions: HashMap<(String, u64), Arc<Version>>,
-    stored: HashMap<String, Bytes>,
+    payloads: HashMap<Payload, Bytes>,
     size: usize,
 }
 
@@ -53,7 +53,7 @@ impl Bodies {
             return Ok(None);
         };
         let found = Arc::new(found);
-        let size = inline_length(&found.snapshot) + found.patch.as_ref().map_or(0, inline_length);
+        let size = length(&found.snapshot) + found.patch.as_ref().map_or(0, length);
         self.memory(|memory| {
             memory.make_room(size);
             memory.versions.insert(key, Arc::clone(&found));
@@ -68,16 +68,13 @@ impl Bodies {
 
     /// The bytes of a payload.
     pub async fn read(&self, payload: &Payload) -> Result<Bytes, PayloadError> {
-        let Payload::Stored(key) = payload else {
-            return Ok(self.payloads.read(payload).await?.into());
-        };
-        if let Some(bytes) = self.memory(|memory| memory.stored.get(key).cloned()) {
+        if let Some(bytes) = self.memory(|memory| memory.payloads.get(payload).cloned()) {
             return Ok(bytes);
         }
         let bytes = Bytes::from(self.payloads.read(payload).await?);
         self.memory(|memory| {
-            memory.make_room(bytes.len());
-            memory.stored.insert(key.clone(), bytes.clone());
+            memory.make_room(bytes.len() + length(payload));
+            memory.payloads.insert(payload.clone(), bytes.clone());
         });
         Ok(bytes)
     }
@@ -97,7 +94,7 @@ impl Memory {
     }
 }
 
-fn inline_length(payload: &Payload) -> usize {
+fn length(payload: &Payload) -> usize {
     match payload {
         Payload::Inline(text) => text.len(),
         Payload::Stored(key) => key.len(),

@@ -35,7 +35,7 @@ impl Function {
     pub fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         let queue = |name| Ok::<_, Error>(Queue::new(sqs.clone(), required(name)?));
         let subscriptions = Subscriptions::new(
             db.clone(),

@@ -7,8 +7,9 @@ use bellwire_edge::{Authenticator, Failure, body, envelope, idempotency_key};
 use bellwire_queues::{FanOut, Message, Queue};
 use bellwire_rules::entity::EntityEvent;
 use bellwire_rules::ids::{idempotent_event_id, random_id};
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::Clients;
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Error, Request};
@@ -32,7 +33,7 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         Ok(Self {
             authenticator: Authenticator::new(Clients::new(db, required("CLIENTS_TABLE")?)),
             fan_outs: Queue::new(sqs, required("FAN_OUTS_QUEUE_URL")?),

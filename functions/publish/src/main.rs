@@ -9,8 +9,9 @@ use bellwire_queues::{Message, Publication, Queue, Work};
 use bellwire_rules::ids::{idempotent_event_id, random_id};
 use bellwire_rules::modes::PayloadType;
 use bellwire_rules::topic::Topic;
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::topics::Found;
 use bellwire_store::{Clients, Topics};
 use lambda_http::http::Response;
@@ -43,7 +44,7 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         Ok(Self {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
             topics: Topics::new(db, required("TOPICS_TABLE")?),

@@ -13,8 +13,9 @@ use bellwire_athena::{Athena, Executions};
 use bellwire_edge::{Authenticator, Failure, body, ok, serve};
 use bellwire_notifications::{Completions, Publisher};
 use bellwire_rules::{ClientId, ExecutionId};
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::{Clients, Queries};
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
@@ -45,7 +46,7 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sns = aws_sdk_sns::Client::new(&config);
+        let sns = Lazy::new(&config, aws_sdk_sns::Client::new);
         let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         let queries = Queries::new(db, required("QUERIES_TABLE")?);
         let publisher = Publisher::new(sns, required("TOPIC_PREFIX")?);

@@ -7,8 +7,9 @@
 mod event;
 
 use bellwire_notifications::{Completions, Outcome, Publisher};
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::Queries;
 use bellwire_store::queries::End;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -31,7 +32,7 @@ async fn main() -> Result<(), Error> {
 fn completions_from_env() -> Result<Completions, Error> {
     let config = aws::lambda_config()?;
     let db = aws_sdk_dynamodb::Client::new(&config);
-    let sns = aws_sdk_sns::Client::new(&config);
+    let sns = Lazy::new(&config, aws_sdk_sns::Client::new);
     Ok(Completions::new(
         Queries::new(db, required("QUERIES_TABLE")?),
         Publisher::new(sns, required("TOPIC_PREFIX")?),

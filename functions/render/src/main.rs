@@ -9,8 +9,9 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_queues::{Queue, batch};
 use bellwire_results::{Rendering, Results, csv_key, json_key};
 use bellwire_rules::ExecutionId;
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tokio::sync::mpsc::channel;
 use tokio_util::io::SyncIoBridge;
@@ -37,7 +38,7 @@ async fn main() -> Result<(), Error> {
 impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         Ok(Self {
             results: Results::new(&config, required("RESULTS_BUCKET")?),
             dead_letters: Queue::new(sqs, required("DEAD_RENDERINGS_QUEUE_URL")?),

@@ -13,8 +13,9 @@ use bellwire_notifications::{Completions, Publisher};
 use bellwire_queues::Queue;
 use bellwire_results::Results;
 use bellwire_rules::{ClientId, ExecutionId, QueryState};
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::{Clients, Queries, Query};
 use lambda_http::http::Response;
 use lambda_http::{Body, Error, Request};
@@ -42,8 +43,8 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sns = aws_sdk_sns::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sns = Lazy::new(&config, aws_sdk_sns::Client::new);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         let queries = Queries::new(db.clone(), required("QUERIES_TABLE")?);
         let publisher = Publisher::new(sns, required("TOPIC_PREFIX")?);
         let athena = Athena::new(&config);

@@ -8,8 +8,9 @@ mod delete;
 
 use bellwire_edge::{Authenticator, Failure, body, created, list, no_content, ok, serve};
 use bellwire_queues::Queue;
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::topics::{Found, StoredTopic};
 use bellwire_store::{Clients, Topics};
 use lambda_http::http::{Method, Response};
@@ -36,7 +37,7 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         Ok(Self {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
             topics: Topics::new(db, required("TOPICS_TABLE")?),

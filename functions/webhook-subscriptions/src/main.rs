@@ -17,8 +17,9 @@ use bellwire_payloads::Payloads;
 use bellwire_queues::Queue;
 use bellwire_rules::UrlPolicy;
 use bellwire_rules::topic::Topic;
+use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
-use bellwire_runtime::{aws, logs};
+use bellwire_runtime::logs;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
 use bellwire_store::{Client, Clients, Events, Exchanges, Members, Subscriptions, Topics};
@@ -55,7 +56,7 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
-        let sqs = aws_sdk_sqs::Client::new(&config);
+        let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         let members: String = required("MEMBERS_TABLE")?;
         Ok(Self {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),

@@ -1,0 +1,88 @@
+//! A deployed stack, over its API.
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use bellwire_rules::ids::random_id;
+
+use crate::published::Scenario;
+use crate::sink::Sink;
+
+/// The API, as a publisher sees it.
+pub struct LocalStack {
+    http: Client<HttpConnector, Full<Bytes>>,
+    url: String,
+    key: String,
+}
+
+impl LocalStack {
+    /// The API at this URL, for the publisher with this key.
+    pub fn new(url: String, key: String) -> Self {
+        Self {
+            http: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
+            url,
+            key,
+        }
+    }
+
+    /// Makes the topics of a scenario, with their subscriptions. Returns their ids.
+    pub async fn subscribe(&self, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        for _ in 0..scenario.topics {
+            let definition = json!({
+                "name": random_id(),
+                "publisher": {"type": "http-post", "payload": {"type": "snapshot"}},
+            });
+            let topic = self.ask("POST", "/topics", definition.to_string()).await?;
+            let id = topic.get("id").and_then(Value::as_str);
+            ids.push(id.context("a topic has no id")?.to_owned());
+        }
+        for (url, topic) in scenario.urls(sink) {
+            let id = ids.get(topic).context("a topic")?;
+            let path = format!("/subscribers/webhook/topics/{id}/subscriptions");
+            let subscription = json!({"webhookUrl": url, "subscriptionMode": "snapshot-only"});
+            self.ask("POST", &path, subscription.to_string()).await?;
+        }
+        Ok(ids)
+    }
+
+    /// Publishes a document.
+    pub async fn publish(&self, topic_id: &str, document: String) -> Result<()> {
+        let path = format!("/publishers/http-post/topics/{topic_id}");
+        self.ask("POST", &path, document).await?;
+        Ok(())
+    }
+
+    /// Deletes topics.
+    pub async fn delete(&self, topic_ids: &[String]) -> Result<()> {
+        for id in topic_ids {
+            self.ask("DELETE", &format!("/topics/{id}"), String::new())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: String) -> Result<Value> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("x-api-key", &self.key)
+            .header("content-type", "application/json")
+            .body(Full::from(body))?;
+        let (head, body) = self.http.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let shown = String::from_utf8_lossy(&body);
+        ensure!(
+            head.status.is_success(),
+            "{method} {path}: {} {shown}",
+            head.status
+        );
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
+    }
+}

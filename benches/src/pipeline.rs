@@ -1,0 +1,251 @@
+//! Publishing from end to end: `publish`, `commit`, `fanout` and `deliver` as processes, with
+//! the queues between them, and Lambda's part of taking messages to functions.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use crate::aws::Aws;
+use crate::figures::millis;
+use crate::lambda::{Lambda, cpu_of};
+use crate::queues::{self, Message};
+use crate::stack;
+
+/// How many instances of each function work at once.
+const INSTANCES: usize = 2;
+/// As the template has them.
+const BATCH: usize = 10;
+const FAN_OUT_BATCH: usize = 1;
+/// How long it may take until all is done.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The functions, at work.
+pub struct Pipeline {
+    aws: Aws,
+    shared: Arc<Shared>,
+    free: tokio::sync::Mutex<UnboundedReceiver<Lambda>>,
+    freed: UnboundedSender<Lambda>,
+    sample: Value,
+    working: JoinSet<Result<()>>,
+    processes: Vec<Process>,
+    logs: PathBuf,
+}
+
+/// An instance of a function, and how much processor time it had had when that was asked last.
+struct Process {
+    name: &'static str,
+    pid: u32,
+    cpu: Duration,
+}
+
+/// How much the functions have worked, by name.
+pub type Usage = BTreeMap<&'static str, Used>;
+
+/// How much a function has worked.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Used {
+    /// How often it was invoked.
+    pub invocations: u64,
+    /// For how many milliseconds in all, each invocation rounded up, as they are charged.
+    pub millis: u64,
+    /// How many milliseconds of the processor its instances have had.
+    pub cpu: f64,
+}
+
+#[derive(Default)]
+struct Shared {
+    usage: Mutex<Usage>,
+}
+
+impl Shared {
+    fn note(&self, name: &'static str, took: Duration) {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = usage.entry(name).or_default();
+        used.invocations += 1;
+        used.millis += u64::try_from(took.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+    }
+}
+
+impl Pipeline {
+    /// Starts the functions. Their logs lie in the folder `logs`, and are counted.
+    pub async fn start(aws: &Aws, binaries: &Path, logs: PathBuf) -> Result<Self> {
+        let _ = std::fs::remove_dir_all(&logs);
+        std::fs::create_dir_all(&logs)?;
+        let (freed, free) = unbounded_channel();
+        let sample = std::fs::read("events/publish/document.json").context("the sample event")?;
+        let mut pipeline = Self {
+            aws: aws.clone(),
+            shared: Arc::default(),
+            free: tokio::sync::Mutex::new(free),
+            freed,
+            sample: serde_json::from_slice(&sample)?,
+            working: JoinSet::new(),
+            processes: Vec::new(),
+            logs,
+        };
+        for lambda in pipeline.instances(binaries, "publish").await? {
+            pipeline
+                .freed
+                .send(lambda)
+                .ok()
+                .context("a free instance")?;
+        }
+        let read = |name: &str| aws.queues().read(&format!("http://sqs/{name}"));
+        let publications = by_group(read("publications.fifo"));
+        let commits = pipeline.instances(binaries, "commit").await?;
+        for (lambda, queue) in commits.into_iter().zip(publications) {
+            pipeline.feed("commit", vec![lambda], queue, BATCH);
+        }
+        let fanouts = pipeline.instances(binaries, "fanout").await?;
+        pipeline.feed("fanout", fanouts, read("fan-outs"), FAN_OUT_BATCH);
+        let delivers = pipeline.instances(binaries, "deliver").await?;
+        pipeline.feed("deliver", delivers, read("deliveries"), BATCH);
+        Ok(pipeline)
+    }
+
+    /// Publishes to a topic, as its publisher does over the API.
+    pub async fn publish(&self, topic_id: &str, body: &str) -> Result<()> {
+        let mut event = self.sample.clone();
+        if let Some(event) = event.as_object_mut() {
+            event.insert("body".to_owned(), body.into());
+            let parameters = json!({"topicId": topic_id});
+            event.insert("pathParameters".to_owned(), parameters);
+        }
+        let lambda = self.free.lock().await.recv().await;
+        let mut lambda = lambda.context("no instance of publish")?;
+        let (answer, took) = lambda.invoke(Bytes::from(event.to_string())).await?;
+        self.freed.send(lambda).ok().context("a free instance")?;
+        self.shared.note("publish", took);
+        let answer: Value = serde_json::from_slice(&answer.payload)?;
+        ensure!(answer.get("statusCode") == Some(&json!(202)), "{answer}");
+        Ok(())
+    }
+
+    /// Waits until every message has been worked off.
+    pub async fn idle(&mut self) -> Result<()> {
+        let began = Instant::now();
+        while self.aws.queues().undone() > 0 {
+            ensure!(began.elapsed() < PATIENCE, "the queues are not empty");
+            if let Some(ended) = self.working.try_join_next() {
+                ended??;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    /// How much the functions have worked since the last time that this was asked.
+    pub fn take_usage(&mut self) -> Result<Usage> {
+        let usage = self.shared.usage.lock();
+        let mut usage = std::mem::take(&mut *usage.unwrap_or_else(PoisonError::into_inner));
+        for process in &mut self.processes {
+            let cpu = cpu_of(process.pid)?;
+            if let Some(used) = usage.get_mut(process.name) {
+                used.cpu += millis(cpu - process.cpu);
+            }
+            process.cpu = cpu;
+        }
+        Ok(usage)
+    }
+
+    /// How many bytes of logs they have written so far.
+    pub fn logged(&self) -> Result<u64> {
+        let mut total = 0;
+        for file in std::fs::read_dir(&self.logs)? {
+            total += file?.metadata()?.len();
+        }
+        Ok(total)
+    }
+
+    async fn instances(&mut self, binaries: &Path, name: &'static str) -> Result<Vec<Lambda>> {
+        let mut instances = Vec::new();
+        for number in 0..INSTANCES {
+            let logs = File::create(self.logs.join(format!("{name}-{number}")))?;
+            let program = binaries.join(name).join("bootstrap");
+            let environment = stack::environment(&self.aws);
+            let mut lambda = Lambda::start(&program, &[], &environment, Stdio::from(logs)).await?;
+            lambda.ready().await?;
+            self.processes.push(Process {
+                name,
+                pid: lambda.pid()?,
+                cpu: Duration::ZERO,
+            });
+            instances.push(lambda);
+        }
+        Ok(instances)
+    }
+
+    /// Hands the messages of a queue to instances of a function, in batches: as many as wait, up
+    /// to so many.
+    fn feed(
+        &mut self,
+        name: &'static str,
+        instances: Vec<Lambda>,
+        queue: UnboundedReceiver<Message>,
+        batch: usize,
+    ) {
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        for lambda in instances {
+            let (queue, shared, aws) = (
+                Arc::clone(&queue),
+                Arc::clone(&self.shared),
+                self.aws.clone(),
+            );
+            self.working.spawn(async move {
+                let worked = work(name, lambda, &queue, batch, &shared, &aws).await;
+                worked.context(name)
+            });
+        }
+    }
+}
+
+async fn work(
+    name: &'static str,
+    mut lambda: Lambda,
+    queue: &tokio::sync::Mutex<UnboundedReceiver<Message>>,
+    batch: usize,
+    shared: &Shared,
+    aws: &Aws,
+) -> Result<()> {
+    loop {
+        let mut messages = Vec::new();
+        if queue.lock().await.recv_many(&mut messages, batch).await == 0 {
+            return Ok(());
+        }
+        aws.count_batch(messages.iter().map(|it| it.body.len()).sum());
+        let (answer, took) = lambda.invoke(queues::event(&messages)).await?;
+        shared.note(name, took);
+        let answer: Value = serde_json::from_slice(&answer.payload)?;
+        let failures = answer.get("batchItemFailures").and_then(Value::as_array);
+        ensure!(failures.is_none_or(Vec::is_empty), "{answer}");
+        aws.queues().done(messages.len());
+    }
+}
+
+/// A FIFO queue as several, one for each instance of the function that reads it: a group's
+/// messages stay together, in order.
+fn by_group(mut queue: UnboundedReceiver<Message>) -> Vec<UnboundedReceiver<Message>> {
+    let (to, from): (Vec<_>, Vec<_>) = (0..INSTANCES).map(|_| unbounded_channel()).unzip();
+    tokio::spawn(async move {
+        while let Some(message) = queue.recv().await {
+            let mut hasher = DefaultHasher::new();
+            message.group.hash(&mut hasher);
+            let place = usize::try_from(hasher.finish() % INSTANCES as u64).unwrap_or_default();
+            if let Some(to) = to.get(place) {
+                let _ = to.send(message);
+            }
+        }
+    });
+    from
+}

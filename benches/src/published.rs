@@ -1,0 +1,177 @@
+//! The scenarios in which the product that protocol B comes from published its latencies: so many
+//! subscribers to so many topics, each of which gets a new document every second.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use aws_sdk_dynamodb::Client;
+use bellwire_rules::modes::{PayloadType, SubscriptionMode};
+use bellwire_store::{Members, Subscriptions, Topics};
+use futures_util::future::try_join_all;
+use serde::Serialize;
+
+use crate::figures::{Spread, millis, percentile};
+use crate::pipeline::Usage;
+use crate::samples;
+use crate::sink::Sink;
+
+/// Between two publications to a topic.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How many endpoints there are, each of several users.
+pub const ENDPOINTS: usize = 50;
+/// How long the last arrival may take after the last publication.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// So many users have a subscription each, to one of so many topics.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Scenario {
+    /// Subscriptions.
+    pub users: usize,
+    /// Topics: each has as many of them as the others.
+    pub topics: usize,
+    /// How long a document is, in bytes.
+    pub payload: usize,
+}
+
+/// The published scenarios.
+pub fn scenarios() -> impl Iterator<Item = Scenario> {
+    [20, 50].into_iter().flat_map(|kilobytes| {
+        let loads = [(50, 1), (200, 1), (750, 1), (50, 50), (200, 200)];
+        loads.into_iter().map(move |(users, topics)| Scenario {
+            users,
+            topics,
+            payload: kilobytes * 1024,
+        })
+    })
+}
+
+/// What was measured: milliseconds from the start of the publisher's request to an arrival.
+#[derive(Serialize)]
+pub struct Latency {
+    #[serde(flatten)]
+    scenario: Scenario,
+    /// How often something was published to each topic.
+    publications: usize,
+    /// How many deliveries there had to be.
+    expected: usize,
+    /// How many there were in time.
+    arrived: usize,
+    p50: f64,
+    p99: f64,
+    all: Spread,
+    /// What the functions did for it, the first publications included; unknown on a stack.
+    functions: Option<Usage>,
+}
+
+impl Latency {
+    /// The same, with what the functions did for it.
+    pub fn with(self, functions: Usage) -> Self {
+        Self {
+            functions: Some(functions),
+            ..self
+        }
+    }
+}
+
+/// Publishes for so many seconds. `publish` gets the number of a topic, and the document. The
+/// endpoint of a user of topic 3 has the path `/3`.
+pub async fn measure(
+    scenario: Scenario,
+    seconds: usize,
+    sink: &Sink,
+    publish: impl AsyncFn(usize, String) -> Result<()>,
+) -> Result<Latency> {
+    // What has to be made for the first publication is none of the others'.
+    for topic in 0..scenario.topics {
+        publish(topic, samples::orders(0, scenario.payload)).await?;
+    }
+    arrive(sink, 0, scenario.users).await;
+    ensure!(
+        sink.take().len() == scenario.users,
+        "the first publications have not arrived"
+    );
+    let (before, began) = (sink.arrived(), tokio::time::Instant::now());
+    let publish = &publish;
+    let topics = (0..scenario.topics).map(|topic| async move {
+        // The topics take turns, over the whole period.
+        let offset = PERIOD.mul_f64(as_float(topic) / as_float(scenario.topics));
+        let mut sent = Vec::new();
+        for number in 1..=seconds {
+            let body = samples::orders(number, scenario.payload);
+            tokio::time::sleep_until(began + offset + PERIOD.mul_f64(as_float(number))).await;
+            sent.push(Instant::now());
+            publish(topic, body).await?;
+        }
+        anyhow::Ok(sent)
+    });
+    let sent = try_join_all(topics).await?;
+    let expected = scenario.users * seconds;
+    arrive(sink, before, expected).await;
+    let mut latencies = Vec::new();
+    for arrival in sink.take() {
+        let topic: usize = arrival.path.trim_start_matches('/').parse()?;
+        let sent = sent
+            .get(topic)
+            .and_then(|sent| sent.get(arrival.number.checked_sub(1)?));
+        let sent = sent.context("nobody has published that")?;
+        latencies.push(millis(arrival.at - *sent));
+    }
+    latencies.sort_by(f64::total_cmp);
+    Ok(Latency {
+        scenario,
+        publications: seconds,
+        expected,
+        arrived: latencies.len(),
+        p50: percentile(&latencies, 0.5),
+        p99: percentile(&latencies, 0.99),
+        all: Spread::of(latencies),
+        functions: None,
+    })
+}
+
+/// The topics of a scenario on the stand-ins, with their subscriptions. Returns their ids.
+pub async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for _ in 0..scenario.topics {
+        let topic = samples::topic(PayloadType::Snapshot)?;
+        let topics = Topics::new(db.clone(), "topics".to_owned());
+        topics.create(&topic).await?;
+        ids.push(topic.id);
+    }
+    let members = Members::new(db.clone(), "members".to_owned());
+    let table = Subscriptions::new(db.clone(), "subscriptions".to_owned(), "members".to_owned());
+    for (url, topic) in scenario.urls(sink) {
+        let id = ids.get(topic).context("a topic")?;
+        let segment = members.next_segment(id).await?;
+        let mode = SubscriptionMode::SnapshotOnly;
+        table
+            .create(&samples::subscription(id, mode, segment, url)?)
+            .await?;
+    }
+    Ok(ids)
+}
+
+impl Scenario {
+    /// The URL of each user, and the number of the topic.
+    pub fn urls(self, sink: &Sink) -> impl Iterator<Item = (String, usize)> {
+        let addresses = sink.addresses.iter().cycle();
+        (0..self.users).zip(addresses).map(move |(user, address)| {
+            let topic = user % self.topics;
+            (format!("http://{address}/{topic}"), topic)
+        })
+    }
+}
+
+/// Waits until so many have arrived since there were `before`, or it has taken too long.
+async fn arrive(sink: &Sink, before: u64, expected: usize) {
+    let began = Instant::now();
+    while sink.arrived() - before < expected as u64 && began.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// There are few of what is counted.
+#[allow(clippy::cast_precision_loss)]
+fn as_float(count: usize) -> f64 {
+    count as f64
+}

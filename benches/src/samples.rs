@@ -1,0 +1,70 @@
+//! What is published and subscribed to.
+
+use anyhow::{Context, Result};
+use bellwire_rules::ids::random_id;
+use bellwire_rules::modes::{PayloadType, SubscriptionMode};
+use bellwire_rules::signature::{SigningSecrets, generate_secret};
+use bellwire_rules::topic::Topic;
+use bellwire_store::subscription::{Progress, Source, Subscription};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::stack::CLIENT_ID;
+
+/// A topic of documents or events.
+pub fn topic(kind: PayloadType) -> Result<Topic> {
+    let id = random_id();
+    let definition = json!({
+        "name": id,
+        "publisher": {"type": "http-post", "payload": {"type": kind}},
+        "subscribers": [{"type": "webhook"}],
+    });
+    let definition = serde_json::from_value(definition).context("a definition")?;
+    Ok(Topic::new(id, definition, OffsetDateTime::now_utc()))
+}
+
+/// A subscription of a webhook to a topic.
+pub fn subscription(
+    topic_id: &str,
+    mode: SubscriptionMode,
+    segment: u64,
+    webhook_url: String,
+) -> Result<Subscription> {
+    let now = OffsetDateTime::now_utc();
+    Ok(Subscription {
+        subscription_id: random_id(),
+        client_id: CLIENT_ID.to_owned(),
+        source: Source::Topic {
+            topic_id: topic_id.to_owned(),
+            mode,
+        },
+        segment,
+        webhook_url,
+        webhook_headers: Default::default(),
+        authorization: None,
+        secrets: SigningSecrets::new(generate_secret()?),
+        created_at: now,
+        updated_at: now,
+        disabled: None,
+        unannounced: false,
+        failing_since: None,
+        progress: Progress::default(),
+    })
+}
+
+/// A JSON text of about this length, which compresses as orders do, and begins with its number:
+/// `{"n":12,`. No order is the same under another number.
+pub fn orders(number: usize, length: usize) -> String {
+    let order = |n: usize| {
+        json!({"id": n, "customer": format!("customer-{}", (n + number) * 7919 % 9973),
+               "amount": (n + number) * 104_729 % 99_991, "state": "shipped"})
+    };
+    let mut orders: Vec<Value> = Vec::new();
+    let mut so_far = r#"{"n":12,"orders":[]}"#.len();
+    while so_far < length {
+        let next = order(orders.len());
+        so_far += next.to_string().len() + 1;
+        orders.push(next);
+    }
+    format!(r#"{{"n":{number},"orders":{}}}"#, Value::from(orders))
+}
