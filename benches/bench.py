@@ -23,7 +23,7 @@ BENCH = ROOT / "target" / "bench"
 HARNESS = ROOT / "target" / "harness" / "bellwire-bench"
 MEASURED = ROOT / "docs" / "benchmarks.json"
 TABLES = ROOT / "docs" / "benchmarks.md"
-# With more than so many users the local stack falls behind.
+# With more users than that, or several topics, the local stack falls behind.
 LOCAL_USERS = "50"
 
 

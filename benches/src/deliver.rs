@@ -31,15 +31,14 @@ const BATCH: usize = 10;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// How many endpoints there are.
-    pub endpoints: usize,
+struct Load {
+    endpoints: usize,
     /// How long a payload is, in bytes.
-    pub payload: usize,
+    payload: usize,
     /// How many deliveries make a run.
-    pub deliveries: usize,
+    deliveries: usize,
     /// How many runs there are, of each side in turns.
-    pub runs: usize,
+    runs: usize,
 }
 
 /// What was measured: a second's deliveries, and the processor's milliseconds for each.
@@ -56,8 +55,31 @@ pub struct Throughput {
     deliveries: usize,
 }
 
-/// Measures a load.
-pub async fn measure(aws: &Aws, db: &Client, binaries: &Path, load: Load) -> Result<Throughput> {
+/// Measures all loads, or those with so many endpoints: as many runs of as many deliveries each.
+pub async fn all(
+    aws: &Aws,
+    db: &Client,
+    binaries: &Path,
+    deliveries: usize,
+    runs: usize,
+    endpoints: Option<usize>,
+) -> Result<Vec<Throughput>> {
+    let mut measured = Vec::new();
+    for (number, kilobytes) in [(1, 1), (50, 1), (1000, 1), (1, 20), (50, 20), (1000, 20)] {
+        if endpoints.is_none_or(|it| it == number) {
+            let load = Load {
+                endpoints: number,
+                payload: kilobytes * 1024,
+                deliveries,
+                runs,
+            };
+            measured.push(measure(aws, db, binaries, load).await?);
+        }
+    }
+    Ok(measured)
+}
+
+async fn measure(aws: &Aws, db: &Client, binaries: &Path, load: Load) -> Result<Throughput> {
     let sink = Sink::start(load.endpoints).await?;
     let subscriptions = subscribe(db, &sink).await?;
     let environment = stack::environment(aws);

@@ -26,19 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is published, to how many, and how often.
 #[derive(Clone, Copy, Debug)]
-pub struct Size {
+struct Size {
     /// What the topic has: documents or events.
-    pub kind: PayloadType,
+    kind: PayloadType,
     /// How many subscriptions the topic has.
-    pub subscriptions: usize,
+    subscriptions: usize,
     /// How often something is published to it, each time when the one before is done.
-    pub publications: usize,
+    publications: usize,
     /// How long a publication is, in bytes.
-    pub payload: usize,
+    payload: usize,
 }
 
 /// The sizes that are measured.
-pub const SIZES: &[Size] = &[
+const SIZES: &[Size] = &[
     events(1, 200),
     events(1_000, 10),
     events(10_000, 3),
@@ -81,13 +81,23 @@ pub struct FanOut {
     logs: u64,
 }
 
-/// Measures a size.
-pub async fn measure(
+/// Measures all sizes with at most so many subscriptions.
+pub async fn all(
     aws: &Aws,
     db: &Client,
     pipeline: &mut Pipeline,
-    size: Size,
-) -> Result<FanOut> {
+    most: usize,
+) -> Result<Vec<FanOut>> {
+    let mut measured = Vec::new();
+    for size in SIZES {
+        if size.subscriptions <= most {
+            measured.push(measure(aws, db, pipeline, *size).await?);
+        }
+    }
+    Ok(measured)
+}
+
+async fn measure(aws: &Aws, db: &Client, pipeline: &mut Pipeline, size: Size) -> Result<FanOut> {
     let sink = Sink::start(ENDPOINTS.min(size.subscriptions)).await?;
     let topic_id = subscribe(db, &sink, size).await?;
     // Connections and code are warm before anything is measured.

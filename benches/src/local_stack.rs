@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use bellwire_rules::ids::random_id;
 
-use crate::published::Scenario;
+use crate::published::{self, Latency, Scenario};
 use crate::sink::Sink;
 
 /// The API, as a publisher sees it.
@@ -31,8 +31,26 @@ impl LocalStack {
         }
     }
 
+    /// Measures a scenario.
+    pub async fn measure(&self, scenario: Scenario, seconds: usize) -> Result<Latency> {
+        let sink = published::endpoints().await?;
+        let topics = self.subscribe(&sink, scenario).await?;
+        let publish = async |topic: usize, document: &str| {
+            let id = topics.get(topic).context("a topic")?;
+            let path = format!("/publishers/http-post/topics/{id}");
+            self.ask("POST", &path, document.to_owned()).await?;
+            Ok(())
+        };
+        let latency = published::measure(scenario, seconds, &sink, publish).await?;
+        for id in topics {
+            let path = format!("/topics/{id}");
+            self.ask("DELETE", &path, String::new()).await?;
+        }
+        Ok(latency)
+    }
+
     /// Makes the topics of a scenario, with their subscriptions. Returns their ids.
-    pub async fn subscribe(&self, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
+    async fn subscribe(&self, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
         let mut ids = Vec::new();
         for _ in 0..scenario.topics {
             let definition = json!({
@@ -50,22 +68,6 @@ impl LocalStack {
             self.ask("POST", &path, subscription.to_string()).await?;
         }
         Ok(ids)
-    }
-
-    /// Publishes a document.
-    pub async fn publish(&self, topic_id: &str, document: String) -> Result<()> {
-        let path = format!("/publishers/http-post/topics/{topic_id}");
-        self.ask("POST", &path, document).await?;
-        Ok(())
-    }
-
-    /// Deletes topics.
-    pub async fn delete(&self, topic_ids: &[String]) -> Result<()> {
-        for id in topic_ids {
-            self.ask("DELETE", &format!("/topics/{id}"), String::new())
-                .await?;
-        }
-        Ok(())
     }
 
     async fn ask(&self, method: &str, path: &str, body: String) -> Result<Value> {

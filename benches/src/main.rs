@@ -27,11 +27,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::aws::Aws;
-use crate::deliver::Load;
 use crate::init::{Subject, Times};
 use crate::local_stack::LocalStack;
 use crate::pipeline::Pipeline;
-use crate::sink::Sink;
 
 /// Where the built functions are.
 const BINARIES: &str = "target/bench/lambda";
@@ -160,46 +158,20 @@ async fn main() -> Result<()> {
             runs,
             endpoints,
         } => {
-            let mut measured = Vec::new();
-            for (number, payload) in [(1, 1), (50, 1), (1000, 1), (1, 20), (50, 20), (1000, 20)] {
-                if endpoints.is_none_or(|it| it == number) {
-                    let load = Load {
-                        endpoints: number,
-                        payload: payload * 1024,
-                        deliveries,
-                        runs,
-                    };
-                    measured.push(deliver::measure(&aws, &db, Path::new(BINARIES), load).await?);
-                }
-            }
-            print(&measured)
+            print(&deliver::all(&aws, &db, Path::new(BINARIES), deliveries, runs, endpoints).await?)
         }
         What::FanOut { most } => {
             stack::add_sample_client(&db).await?;
             let mut pipeline = start_pipeline(&aws).await?;
-            let mut measured = Vec::new();
-            for size in fan_out::SIZES {
-                if size.subscriptions <= most {
-                    measured.push(fan_out::measure(&aws, &db, &mut pipeline, *size).await?);
-                }
-            }
-            print(&measured)
+            print(&fan_out::all(&aws, &db, &mut pipeline, most).await?)
         }
         What::Published { seconds, users } => {
             stack::add_sample_client(&db).await?;
             let mut measured = Vec::new();
             for scenario in published::scenarios() {
                 if users.is_none_or(|it| it == scenario.users) {
-                    let mut pipeline = start_pipeline(&aws).await?;
-                    let sink = Sink::start(published::ENDPOINTS).await?;
-                    let topics = published::subscribe(&db, &sink, scenario).await?;
-                    let publish = async |topic: usize, body: String| {
-                        let topic_id = topics.get(topic).context("a topic")?;
-                        pipeline.publish(topic_id, &body).await
-                    };
-                    let latency = published::measure(scenario, seconds, &sink, publish).await?;
-                    pipeline.idle().await?;
-                    measured.push(latency.with(pipeline.take_usage()?));
+                    let pipeline = start_pipeline(&aws).await?;
+                    measured.push(published::alone(&db, pipeline, scenario, seconds).await?);
                 }
             }
             print(&measured)
@@ -213,15 +185,9 @@ async fn main() -> Result<()> {
             let api = LocalStack::new(url, key);
             let mut measured = Vec::new();
             for scenario in published::scenarios() {
-                if scenario.users <= users {
-                    let sink = Sink::start(published::ENDPOINTS).await?;
-                    let topics = api.subscribe(&sink, scenario).await?;
-                    let publish = async |topic: usize, body: String| {
-                        let topic_id = topics.get(topic).context("a topic")?;
-                        api.publish(topic_id, body).await
-                    };
-                    measured.push(published::measure(scenario, seconds, &sink, publish).await?);
-                    api.delete(&topics).await?;
+                // There a FIFO queue hands over one batch at a time, whatever its topics.
+                if scenario.users <= users && scenario.topics == 1 {
+                    measured.push(api.measure(scenario, seconds).await?);
                 }
             }
             print(&measured)

@@ -11,14 +11,14 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use crate::figures::{Spread, millis, percentile};
-use crate::pipeline::Usage;
+use crate::pipeline::{Pipeline, Usage};
 use crate::samples;
 use crate::sink::Sink;
 
 /// Between two publications to a topic.
 const PERIOD: Duration = Duration::from_secs(1);
 /// How many endpoints there are, each of several users.
-pub const ENDPOINTS: usize = 50;
+const ENDPOINTS: usize = 50;
 /// How long the last arrival may take after the last publication.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,7 +45,7 @@ pub fn scenarios() -> impl Iterator<Item = Scenario> {
     })
 }
 
-/// What was measured: milliseconds from the start of the publisher's request to an arrival.
+/// What was measured: milliseconds from when a publication was due to an arrival.
 #[derive(Serialize)]
 pub struct Latency {
     #[serde(flatten)]
@@ -63,43 +63,36 @@ pub struct Latency {
     functions: Option<Usage>,
 }
 
-impl Latency {
-    /// The same, with what the functions did for it.
-    pub fn with(self, functions: Usage) -> Self {
-        Self {
-            functions: Some(functions),
-            ..self
-        }
-    }
-}
-
 /// Publishes for so many seconds. `publish` gets the number of a topic, and the document. The
 /// endpoint of a user of topic 3 has the path `/3`.
 pub async fn measure(
     scenario: Scenario,
     seconds: usize,
     sink: &Sink,
-    publish: impl AsyncFn(usize, String) -> Result<()>,
+    publish: impl AsyncFn(usize, &str) -> Result<()>,
 ) -> Result<Latency> {
     // What has to be made for the first publication is none of the others'.
     for topic in 0..scenario.topics {
-        publish(topic, samples::orders(0, scenario.payload)).await?;
+        publish(topic, &samples::orders(0, scenario.payload)).await?;
     }
     arrive(sink, 0, scenario.users).await;
     ensure!(
         sink.take().len() == scenario.users,
         "the first publications have not arrived"
     );
+    let bodies = (1..=seconds).map(|number| samples::orders(number, scenario.payload));
+    let bodies: &Vec<String> = &bodies.collect();
     let (before, began) = (sink.arrived(), tokio::time::Instant::now());
     let publish = &publish;
     let topics = (0..scenario.topics).map(|topic| async move {
         // The topics take turns, over the whole period.
         let offset = PERIOD.mul_f64(as_float(topic) / as_float(scenario.topics));
         let mut sent = Vec::new();
-        for number in 1..=seconds {
-            let body = samples::orders(number, scenario.payload);
-            tokio::time::sleep_until(began + offset + PERIOD.mul_f64(as_float(number))).await;
-            sent.push(Instant::now());
+        for (number, body) in bodies.iter().enumerate() {
+            // From when it is due, also if the one before takes until then.
+            let due = began + offset + PERIOD.mul_f64(as_float(number));
+            tokio::time::sleep_until(due).await;
+            sent.push(due.into_std());
             publish(topic, body).await?;
         }
         anyhow::Ok(sent)
@@ -129,8 +122,34 @@ pub async fn measure(
     })
 }
 
+/// The endpoints of a scenario.
+pub async fn endpoints() -> Result<Sink> {
+    Sink::start(ENDPOINTS).await
+}
+
+/// Measures a scenario by the functions alone.
+pub async fn alone(
+    db: &Client,
+    mut pipeline: Pipeline,
+    scenario: Scenario,
+    seconds: usize,
+) -> Result<Latency> {
+    let sink = endpoints().await?;
+    let topics = subscribe(db, &sink, scenario).await?;
+    let publish = async |topic: usize, body: &str| {
+        let topic_id = topics.get(topic).context("a topic")?;
+        pipeline.publish(topic_id, body).await
+    };
+    let latency = measure(scenario, seconds, &sink, publish).await?;
+    pipeline.idle().await?;
+    Ok(Latency {
+        functions: Some(pipeline.take_usage()?),
+        ..latency
+    })
+}
+
 /// The topics of a scenario on the stand-ins, with their subscriptions. Returns their ids.
-pub async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
+async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
     let mut ids = Vec::new();
     for _ in 0..scenario.topics {
         let topic = samples::topic(PayloadType::Snapshot)?;
