@@ -23,6 +23,7 @@ BENCH = ROOT / "target" / "bench"
 HARNESS = ROOT / "target" / "harness" / "bellwire-bench"
 MEASURED = ROOT / "docs" / "benchmarks.json"
 TABLES = ROOT / "docs" / "benchmarks.md"
+PARTS = ["init", "deliver", "fan_out", "published", "local_stack", "patches"]
 # With more users than that, or several topics, the local stack falls behind.
 LOCAL_USERS = "50"
 
@@ -30,23 +31,16 @@ LOCAL_USERS = "50"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a trial: few runs, and nothing is written to docs/")
+    parser.add_argument("--only", choices=PARTS, help="measure this part again, and leave the others as they were written")
     arguments = parser.parse_args()
     build()
     peers = install_peers()
-    quick = ["--starts", "3", "--warm", "20"] if arguments.quick else []
-    seconds = ["--seconds", "5"] if arguments.quick else []
-    peer_options = [option for name, command in peers.items() for option in ("--peer", f"{name}={command}")]
-    measured = {
-        "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": machine(),
-        "versions": versions(),
-        "init": measure("cold starts", "init", *quick, *peer_options),
-        "deliver": measure("deliveries", "deliver", *(["--deliveries", "500", "--runs", "1"] if arguments.quick else [])),
-        "fan_out": measure("telling many", "fan-out", *(["--most", "1000"] if arguments.quick else [])),
-        "published": measure("the published latencies", "published", *seconds),
-        "local_stack": on_local_stack(*seconds),
-        "patches": measure("patches", "patches"),
-    }
+    parts = [arguments.only] if arguments.only else PARTS
+    measured = json.loads(MEASURED.read_text()) if arguments.only else {"at": {}}
+    measured |= {"machine": machine(), "versions": versions()}
+    for part in parts:
+        measured["at"][part] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        measured[part] = measure_part(part, peers, arguments.quick)
     if arguments.quick:
         print(report.tables(measured))
         return 0
@@ -54,6 +48,26 @@ def main() -> int:
     TABLES.write_text(report.tables(measured))
     print(f"written: {MEASURED.relative_to(ROOT)}, {TABLES.relative_to(ROOT)}")
     return 0
+
+
+def measure_part(part: str, peers: dict[str, str], quick: bool):
+    seconds = ["--seconds", "5"] if quick else []
+    match part:
+        case "init":
+            few = ["--starts", "3", "--warm", "20"] if quick else []
+            peer_options = [option for name, command in peers.items() for option in ("--peer", f"{name}={command}")]
+            return measure("cold starts", "init", *few, *peer_options)
+        case "deliver":
+            few = ["--deliveries", "500", "--runs", "1"] if quick else []
+            return measure("deliveries", "deliver", *few)
+        case "fan_out":
+            return measure("telling many", "fan-out", *(["--most", "1000"] if quick else []))
+        case "published":
+            return measure("the published latencies", "published", *seconds)
+        case "local_stack":
+            return on_local_stack(*seconds)
+        case _:
+            return measure("patches", "patches")
 
 
 def build() -> None:

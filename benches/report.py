@@ -51,22 +51,24 @@ def tables(measured: dict) -> str:
 
 
 def head(measured: dict) -> str:
-    facts = "\n".join(f"| {name} | {value} |" for name, value in (measured["machine"] | measured["versions"]).items())
+    begun = {"begun": ", ".join(f"`{part}` {time}" for part, time in measured["at"].items())}
+    rows = begun | measured["machine"] | measured["versions"]
+    facts = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"""# Benchmarks
 
-Measured on {measured["at"]} by
+Measured by
 
     make bench
 
 which builds everything that it measures, installs the peers, and writes this page and [benchmarks.json](benchmarks.json).
-Run it on a machine that has nothing else to do; it takes about ten minutes once everything is compiled.
+Run it on a machine that has nothing else to do; it takes about twenty minutes once everything is compiled.
 
 | | |
 |---|---|
 {facts}
 
 The harness (`benches/`) is a Lambda Runtime API on loopback. It starts a function as it is deployed (release profile, built by
-cargo-lambda) and feeds it events, with stand-ins for AWS on loopback: an embedded DynamoDB, and an SQS and an SNS that take
+cargo-lambda) and feeds it events, with stand-ins for AWS on loopback: an embedded DynamoDB, queues in memory, and an S3 and an SNS that take
 everything. What is compared runs in turns, so that what happens to the machine happens to all. Times are medians, with
 the least and the most in parentheses. Nothing here says how fast AWS is."""
 

@@ -47,7 +47,7 @@ enum What {
     /// Cold starts, first and warm invocations, memory
     Init {
         /// How often each function is started
-        #[arg(long, default_value_t = 11)]
+        #[arg(long, default_value_t = 31)]
         starts: usize,
         /// How many events each gets once it is warm
         #[arg(long, default_value_t = 200)]
