@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
+use bellwire_rules::ids::random_id;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -59,7 +60,10 @@ struct Runs {
 pub async fn measure(aws: &Aws, subjects: Vec<Subject>, times: &Times) -> Result<Vec<Start>> {
     let mut runs: Vec<Runs> = subjects.iter().map(|_| Runs::default()).collect();
     for _ in 0..times.starts {
-        for (subject, runs) in subjects.iter().zip(&mut runs) {
+        // In another order every time: a large one leaves the next a cold machine.
+        let mut turns: Vec<_> = subjects.iter().zip(&mut runs).collect();
+        turns.sort_by_cached_key(|_| random_id());
+        for (subject, runs) in turns {
             one(aws, subject, times, runs)
                 .await
                 .with_context(|| subject.name.clone())?;
