@@ -4,6 +4,7 @@ import json
 import random
 import threading
 import uuid
+from typing import Any
 
 import jsonpatch
 import pytest
@@ -19,7 +20,7 @@ class Follower:
     """A subscriber that applies what it gets, in the order in which it acknowledges it."""
 
     def __init__(self):
-        self.document = None
+        self.document: Any = None
         self.types: list[str] = []
 
     def take(self, arrival) -> None:
@@ -77,7 +78,7 @@ def test_a_patch_larger_than_the_document_is_a_snapshot(streams, receiver):
     streams.subscribe(topic, receiver.url)
     streams.publish(topic, {"abcdefgh": 1, "ijklmnop": 2})
     streams.publish(topic, {})
-    first, second = receiver.wait_for(is_streams, 2)
+    _first, second = receiver.wait_for(is_streams, 2)
     assert (event_type(second), second.body) == ("snapshot", b"{}")
 
 
@@ -128,7 +129,7 @@ def test_a_subscription_made_while_documents_come_in_misses_none(streams, receiv
     publishing.join()
     for n in range(len(subscriptions)):
         wanted = {"n": last[-1], "filler": NEWS}
-        eventually(lambda n=n: followed(receiver, f"/{n}").document, lambda it: it == wanted, "document")
+        eventually(lambda n=n: followed(receiver, f"/{n}").document, lambda it, wanted=wanted: it == wanted, "document")
 
 
 def followed(receiver: Receiver, path: str) -> Follower:
@@ -235,6 +236,25 @@ def test_a_dead_endpoint_piles_up_nothing(streams, stack):
         assert streams.show(subscription)["status"] == "active"
 
 
+def test_what_comes_during_the_last_attempt_of_a_schedule_is_tried(streams):
+    attempts = []
+
+    def answer(arrival) -> Answer:
+        attempts.append(arrival)
+        if len(attempts) == 4:
+            # The last attempt of the schedule, which knows nothing of this.
+            streams.publish(topic, {"n": 2})
+            eventually(lambda: streams.in_state(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
+        return Answer(500) if len(attempts) <= 4 else Answer()
+
+    with Receiver(answer=answer) as receiver:
+        topic = streams.topic("snapshot")
+        subscription = streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1})
+        fifth = receiver.wait_for(is_streams, 5)[4]
+        assert (fifth.json(), event_type(fifth), fifth.headers["x-bellwire-attempt"]) == ({"n": 2}, "snapshot", "1")
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_what_was_acknowledged_in_order_is_the_publishers_document(streams, seed):
     """An endpoint that fails, stalls and dies at random, in the middle of many publications."""
@@ -259,7 +279,7 @@ def test_what_was_acknowledged_in_order_is_the_publishers_document(streams, seed
     with Receiver(answer=answer) as receiver:
         topic = streams.topic("snapshot")
         streams.subscribe(topic, receiver.url)
-        document = {"list": [], "map": {}}
+        document: dict = {"list": [], "map": {}}
         for n in range(40):
             change_a_little(document, n, chance)
             # Before the publication, which brings an arrival whatever was before: a last retry that

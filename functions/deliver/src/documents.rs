@@ -10,7 +10,7 @@ use bellwire_rules::ids::{delivery_id, version_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::verdict::Verdict;
 use bellwire_store::events::Version;
-use bellwire_store::subscription::{DisabledReason, Subscription};
+use bellwire_store::subscription::{DisabledReason, Progress, Subscription};
 use bellwire_store::turns::{Answer, GivenBack, Outcome, Turn, Wish};
 use lambda_runtime::Error;
 use std::sync::Arc;
@@ -284,6 +284,11 @@ impl Function {
                 self.retries.arrange(&next, pause, failed.message_id).await
             }
             Next::Never if self.owners.give_up(&subscription, now).await? => Ok(()),
+            // Whatever was wanted during the last attempt has had none: it gets a schedule of its own.
+            Next::Never if more_is_wanted(&subscription.progress, so_far, wanted) => {
+                let rest = again(delivery, subscription.progress.wanted, 0);
+                Ok(self.first_attempts.send(Message::delivery(&rest)?).await?)
+            }
             Next::Never => {
                 let delivery = again(delivery, wanted, so_far.failures);
                 self.bury(&delivery, failed.reason, batch).await
@@ -303,6 +308,11 @@ struct Failed<'a> {
     leave_alone: Option<Duration>,
     reason: &'a str,
     message_id: &'a str,
+}
+
+/// Whether a later version than `wanted`, or a snapshot, was asked for since `so_far` was looked at.
+fn more_is_wanted(progress: &Progress, so_far: Outcome, wanted: u64) -> bool {
+    progress.wanted > wanted || progress.snapshots_asked != so_far.snapshots_asked
 }
 
 /// The delivery again, of this version, after so many failures.
