@@ -1,8 +1,12 @@
 """`bellwire`: for people a table, for scripts JSON."""
 
 import json
+import os
+import subprocess
 
 import pytest
+from build import CLI
+from settings import environment
 
 
 def test_create_for_a_script_prints_one_object(stack):
@@ -45,7 +49,7 @@ def test_rotate_key_prints_the_new_key(stack, client):
 
 
 @pytest.mark.parametrize("command", ["disable", "rotate-key"])
-@pytest.mark.parametrize("client_id", ["nobody", "cl_" + "a" * 24, ""])
+@pytest.mark.parametrize("client_id", ["nobody", "cl_" + "b" * 24, ""])
 def test_a_client_that_is_none(stack, command, client_id):
     done = stack.cli("clients", command, client_id)
     assert (done.returncode, done.stdout) == (1, "")
@@ -69,3 +73,28 @@ def test_no_command_and_wrong_options_show_how_to_call_it(stack):
     for arguments in ([], ["clients"], ["clients", "create"], ["clients", "create", "x", "--admin"]):
         done = stack.cli(*arguments)
         assert done.returncode == 2 and "Usage: bellwire" in done.stderr
+
+
+def test_a_name_is_given_once(stack, client):
+    done = stack.cli("clients", "create", client.name)
+    assert (done.returncode, done.stdout) == (1, "")
+    expected = f"bellwire: there is a client of the name {client.name} already: {client.client_id}"
+    assert done.stderr.strip() == expected
+
+
+@pytest.mark.parametrize("arguments", [["clients", "list"], ["clients", "list", "--json"], ["--help"]])
+def test_whoever_stops_reading_stops_it_quietly(stack, client, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [str(CLI), *arguments],
+            env=environment(**stack.env),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,10 +1,17 @@
 """What could not be delivered: `bellwire dead-letters`, and retries that are due late."""
 
 import json
+import signal
+import subprocess
+import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from build import CLI
+from conftest import alone_with_dead_letters, dead_letters
 from receiver import Answer, Receiver
+from settings import environment
 from streams import bodies, eventually, is_streams
 
 
@@ -15,6 +22,12 @@ def listed(stack, *options: str) -> list[dict]:
 
 
 def of(stack, subscription: dict, count: int = 1) -> list[dict]:
+    """The dead letters of a subscription, as soon as there are so many."""
+    eventually(
+        lambda: dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"]),
+        lambda it: len(it) >= count,
+        "dead letters",
+    )
     return eventually(
         lambda: listed(stack, "--subscription", subscription["id"]), lambda it: len(it) >= count, "dead letters"
     )
@@ -100,6 +113,47 @@ def test_letters_are_chosen_by_subscription_and_age(streams, stack):
         assert len(receiver.arrivals) == attempts
 
 
+def test_an_empty_list_is_said_in_words(stack):
+    done = stack.cli("dead-letters", "list", "--subscription", "nobody's")
+    assert (done.returncode, done.stdout) == (0, "There are no dead letters.\n")
+    assert listed(stack, "--subscription", "nobody's") == []
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "seconds"), [(signal.SIGINT, 1, 5), (signal.SIGTERM, 1, 5), (signal.SIGKILL, -9, 35)]
+)
+def test_whoever_is_cut_off_hides_nothing_for_long(stack, aws, end, code, seconds):
+    mark = f'{{"looked at": "{uuid.uuid4()}"}}'
+    queue = "DeadDeliveriesQueueUrl"
+    stack.aws("sqs").send_message(QueueUrl=stack.outputs[queue], MessageBody=mark)
+    assert eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter")
+    # Each of the four queues is asked once; then the command, which has the letter, waits.
+    aws.set("ReceiveMessage", "hang", after=4)
+    env = environment(**stack.env | {"AWS_ENDPOINT_URL": aws.endpoint})
+    command = [str(CLI), "dead-letters", "list", "--json"]
+    with alone_with_dead_letters(), subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as looking:
+        eventually(lambda: aws.calls["ReceiveMessage"], lambda it: it > 4, "fifth call")
+        looking.send_signal(end)
+        assert looking.wait(10) == code
+    [letter] = eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter", seconds)
+    assert stack.cli("dead-letters", "drop", letter["MessageId"]).returncode == 0
+
+
+def test_letters_stay_hidden_for_as_long_as_somebody_looks(stack, aws):
+    mark = f'{{"looked at": "{uuid.uuid4()}"}}'
+    queue = "DeadDeliveriesQueueUrl"
+    stack.aws("sqs").send_message(QueueUrl=stack.outputs[queue], MessageBody=mark)
+    assert eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter")
+    aws.set("ReceiveMessage", "hang", after=4)
+    env = environment(**stack.env | {"AWS_ENDPOINT_URL": aws.endpoint})
+    with alone_with_dead_letters(), subprocess.Popen([str(CLI), "dead-letters", "list"], env=env) as looking:
+        eventually(lambda: aws.calls["ChangeMessageVisibilityBatch"], bool, "second hiding", 20)
+        assert b'"VisibilityTimeout":30' in aws.last["ChangeMessageVisibilityBatch"]
+        looking.send_signal(signal.SIGINT)
+    [letter] = eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter", 5)
+    assert stack.cli("dead-letters", "drop", letter["MessageId"]).returncode == 0
+
+
 @pytest.mark.parametrize("command", ["redrive", "drop"])
 def test_to_mean_all_one_has_to_say_so(stack, command):
     done = stack.cli("dead-letters", command)
@@ -124,16 +178,15 @@ def test_a_malformed_message_is_buried_and_holds_nothing_up(streams, stack, rece
     streams.publish(topic, "behind it")
     assert bodies(receiver, 1) == ["behind it"]
 
-    def malformed() -> dict[str, str]:
-        letters = [it for it in listed(stack) if it["what"] == "malformed"]
-        shown = {it["queue"]: json.loads(stack.cli("dead-letters", "show", it["id"], "--json").stdout) for it in letters}
-        return {queue: it["reason"] for queue, it in shown.items() if topic in it["body"]}
-
-    found = eventually(malformed, lambda it: len(it) == 3, "dead letters")
-    assert set(found) == {"deliveries", "fan-outs", "publications"}
-    assert all(reason.startswith("malformed message: ") for reason in found.values())
-    letters = [it["id"] for it in listed(stack) if it["what"] == "malformed"]
-    assert stack.cli("dead-letters", "drop", *letters).returncode == 0
+    ids = []
+    for name, mark in marks.items():
+        [found] = eventually(partial(dead_letters, stack, f"Dead{name}QueueUrl", mark), bool, f"dead letter of {name}")
+        ids.append(found["MessageId"])
+    letters = {it["queue"]: it for it in listed(stack) if it["id"] in ids}
+    assert set(letters) == {"deliveries", "fan-outs", "publications"}
+    for letter in letters.values():
+        assert letter["what"] == "malformed" and letter["reason"].startswith("malformed message: ")
+    assert json.loads(stack.cli("dead-letters", "drop", *ids, "--json").stdout) == {"dropped": 3}
 
 
 @pytest.mark.parametrize("payload", ["event", "snapshot"])

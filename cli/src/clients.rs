@@ -1,6 +1,6 @@
 //! `bellwire clients`: who may call the API.
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_rules::{ClientId, Secret};
 use bellwire_store::{Client, Clients};
@@ -20,7 +20,7 @@ const UNTIL_THEN: &str =
 pub enum Command {
     /// Make a client; prints its key and secret, this once
     Create {
-        /// What to call it
+        /// What to call it; no other client has this name
         name: String,
         /// Let it publish, and put queries on record for other clients
         #[arg(long)]
@@ -91,6 +91,14 @@ async fn create(
         (1..=MAX_NAME_LENGTH).contains(&length) && !name.trim().is_empty(),
         "a name has 1 to {MAX_NAME_LENGTH} characters"
     );
+    // Two that are made at the very same time can still have the same name: it tells an operator
+    // which client is which, and nothing else goes by it.
+    if let Some(namesake) = clients.list().await?.iter().find(|it| it.name == name) {
+        bail!(
+            "there is a client of the name {name} already: {}",
+            namesake.client_id
+        );
+    }
     let api_key = new_api_key()?;
     let client_secret = Secret::generate("bws_").context("no randomness")?;
     let client = Client {
@@ -120,14 +128,14 @@ async fn create(
             ("client secret", client_secret.expose()),
         ],
     )?;
-    output.remark(SHOWN_ONCE);
-    Ok(())
+    output.remark(SHOWN_ONCE)
 }
 
 async fn list(clients: &Clients, output: Output) -> anyhow::Result<()> {
     let found = clients.list().await?;
     let listed: Vec<Listed<'_>> = found.iter().map(Listed::from).collect();
     output.many(
+        "clients",
         &listed,
         &["CLIENT ID", "NAME", "ROLE", "CREATED", "STATE"],
         found.iter().map(|client| {
@@ -161,8 +169,7 @@ async fn disable(clients: &Clients, client_id: &str, output: Output) -> anyhow::
             ("state", "disabled"),
         ],
     )?;
-    output.remark(UNTIL_THEN);
-    Ok(())
+    output.remark(UNTIL_THEN)
 }
 
 async fn rotate_key(clients: &Clients, client_id: &str, output: Output) -> anyhow::Result<()> {
@@ -185,9 +192,8 @@ async fn rotate_key(clients: &Clients, client_id: &str, output: Output) -> anyho
             ("api key", api_key.expose()),
         ],
     )?;
-    output.remark(SHOWN_ONCE);
-    output.remark(UNTIL_THEN);
-    Ok(())
+    output.remark(SHOWN_ONCE)?;
+    output.remark(UNTIL_THEN)
 }
 
 fn new_api_key() -> anyhow::Result<Secret> {

@@ -1,24 +1,21 @@
 //! `bellwire dead-letters`: what could not be worked off, and what to do with it.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use bellwire_queues::dead_letters::{DeadLetter, DeadLetters};
-use bellwire_queues::{Delivery, FanOut, Message, Publication, Queue, Told};
-use bellwire_results::Rendering;
+use bellwire_queues::{Delivery, Message, Publication, Queue};
 use bellwire_rules::timestamp::iso;
 use bellwire_runtime::aws::Lazy;
 use clap::{Args, Subcommand};
-use futures_util::future::try_join_all;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::carried::Carried;
+use crate::held::{DeadQueue, Held, MOST, interrupted};
 use crate::print::Output;
 use crate::stack;
 
-/// How many dead letters of a queue are looked at.
-const MOST: usize = 1000;
 const UNTOLD: &str = "given up by SQS; the function's log has the cause";
 
 #[derive(Subcommand)]
@@ -55,28 +52,11 @@ pub struct Which {
     all: bool,
 }
 
-/// What a dead letter carries.
-enum Carried {
-    Delivery(Delivery),
-    FanOut(FanOut),
-    Publication(Publication),
-    Rendering(Rendering),
-    /// Nothing that this version knows.
-    Unread,
-}
-
 /// A dead letter in its queue.
 struct Found<'a> {
     queue: &'a DeadQueue,
     letter: DeadLetter,
     carried: Carried,
-}
-
-/// A queue of dead letters, and the one that they come from.
-struct DeadQueue {
-    name: &'static str,
-    dead: DeadLetters,
-    source: Queue,
 }
 
 /// A dead letter, as it is shown.
@@ -98,83 +78,105 @@ struct Shown<'a> {
 /// Runs one of the commands.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let queues = queues(stack).await?;
-    let taken = try_join_all(queues.iter().map(|queue| queue.dead.take(MOST))).await?;
-    let mut found: Vec<_> = queues
-        .iter()
-        .zip(taken)
-        .flat_map(|(queue, letters)| letters.into_iter().map(|letter| Found::new(queue, letter)))
+    let held = Held::new(&queues);
+    let done = tokio::select! {
+        done = carry_out(command, &held) => done,
+        never = held.keep_hidden() => match never {},
+        interrupted = interrupted() => Err(match interrupted {
+            Ok(()) => anyhow!("interrupted"),
+            Err(error) => error.into(),
+        }),
+    };
+    held.release().await;
+    // Printed afterwards: whoever reads may take as long as they like.
+    done?.print(output)
+}
+
+/// What a command came to.
+enum Done<'a> {
+    List(Vec<Found<'a>>),
+    Show(Box<Found<'a>>),
+    Redriven(usize),
+    Dropped(usize),
+}
+
+async fn carry_out<'a>(command: Command, held: &Held<'a>) -> anyhow::Result<Done<'a>> {
+    let mut found: Vec<_> = held
+        .take()
+        .await?
+        .into_iter()
+        .map(|(queue, letter)| Found::new(queue, letter))
         .collect();
     found.sort_by_key(|found| found.letter.sent_at);
-    let mut done = HashSet::new();
-    let result = carry_out(command, &found, &mut done, output).await;
-    for (_, found) in found.iter().enumerate().filter(|(n, _)| !done.contains(n)) {
-        // One that can't be released is visible again by itself in a few minutes.
-        let _ = found.queue.dead.release(&found.letter).await;
+    match command {
+        Command::List(which) => {
+            found.retain(|it| which.is_empty() || which.means(it));
+            Ok(Done::List(found))
+        }
+        Command::Show { id } => {
+            let letter = found.into_iter().find(|it| it.letter.id == id);
+            let letter = letter.ok_or_else(|| anyhow!("there is no dead letter {id}"))?;
+            Ok(Done::Show(Box::new(letter)))
+        }
+        Command::Redrive(which) => {
+            let chosen = which.chosen(&found)?;
+            for it in &chosen {
+                // Sent first: if the removal fails it is here still, and sent once more, and
+                // then found to have arrived.
+                it.queue.source.send(it.again()?).await?;
+                held.remove(it.queue, &it.letter).await?;
+            }
+            Ok(Done::Redriven(chosen.len()))
+        }
+        Command::Drop(which) => {
+            let chosen = which.chosen(&found)?;
+            for it in &chosen {
+                held.remove(it.queue, &it.letter).await?;
+            }
+            Ok(Done::Dropped(chosen.len()))
+        }
     }
-    result?;
+}
+
+impl Done<'_> {
+    fn print(&self, output: Output) -> anyhow::Result<()> {
+        match self {
+            Self::List(found) => print_list(found, output),
+            Self::Show(letter) => print_letter(letter, output),
+            Self::Redriven(count) => report("redriven", *count, output),
+            Self::Dropped(count) => report("dropped", *count, output),
+        }
+    }
+}
+
+fn print_list(found: &[Found<'_>], output: Output) -> anyhow::Result<()> {
+    let shown: Vec<_> = found.iter().map(|it| it.shown(false)).collect();
+    output.many(
+        "dead letters",
+        &shown,
+        &["id", "queue", "for", "what", "at", "reason"],
+        shown.iter().map(Shown::row),
+    )?;
     if found.len() >= MOST {
-        output.remark("There may be more: at most 1000 of a queue are looked at.");
+        output.remark("There may be more: at most 1000 of a queue are looked at.")?;
     }
     Ok(())
 }
 
-/// Does what is asked for; `done` gets the places of the letters that are gone.
-async fn carry_out(
-    command: Command,
-    found: &[Found<'_>],
-    done: &mut HashSet<usize>,
-    output: Output,
-) -> anyhow::Result<()> {
-    match command {
-        Command::List(which) => {
-            let shown: Vec<_> = found
-                .iter()
-                .filter(|it| which.means(it) || which.is_empty())
-                .map(|it| it.shown(false))
-                .collect();
-            output.many(
-                &shown,
-                &["id", "queue", "for", "what", "at", "reason"],
-                shown.iter().map(Shown::row),
-            )
-        }
-        Command::Show { id } => {
-            let letter = found.iter().find(|it| it.letter.id == id);
-            let letter = letter.ok_or_else(|| anyhow::anyhow!("there is no dead letter {id}"))?;
-            let shown = letter.shown(true);
-            output.one(
-                &shown,
-                &[
-                    ("id", shown.id),
-                    ("queue", shown.queue),
-                    ("for", shown.whom()),
-                    ("what", &shown.what),
-                    ("at", &shown.at),
-                    ("reason", shown.reason),
-                    ("body", &letter.letter.body),
-                ],
-            )
-        }
-        Command::Redrive(which) => {
-            which.must_say_something()?;
-            for (place, it) in found.iter().enumerate().filter(|(_, it)| which.means(it)) {
-                // Sent first: if the removal fails it is here still, and sent once more, and
-                // then found to have arrived.
-                it.queue.source.send(it.again()?).await?;
-                it.queue.dead.remove(&it.letter).await?;
-                done.insert(place);
-            }
-            report("redriven", done.len(), output)
-        }
-        Command::Drop(which) => {
-            which.must_say_something()?;
-            for (place, it) in found.iter().enumerate().filter(|(_, it)| which.means(it)) {
-                it.queue.dead.remove(&it.letter).await?;
-                done.insert(place);
-            }
-            report("dropped", done.len(), output)
-        }
-    }
+fn print_letter(letter: &Found<'_>, output: Output) -> anyhow::Result<()> {
+    let shown = letter.shown(true);
+    output.one(
+        &shown,
+        &[
+            ("id", shown.id),
+            ("queue", shown.queue),
+            ("for", shown.whom()),
+            ("what", &shown.what),
+            ("at", &shown.at),
+            ("reason", shown.reason),
+            ("body", &letter.letter.body),
+        ],
+    )
 }
 
 fn report(what: &str, count: usize, output: Output) -> anyhow::Result<()> {
@@ -218,12 +220,13 @@ impl Which {
             && !self.all
     }
 
-    fn must_say_something(&self) -> anyhow::Result<()> {
+    /// The dead letters that are meant; an error when nothing says which.
+    fn chosen<'a, 'b>(&self, found: &'a [Found<'b>]) -> anyhow::Result<Vec<&'a Found<'b>>> {
         ensure!(
             !self.is_empty(),
             "say which: ids, --subscription, --older-than, --younger-than or --all"
         );
-        Ok(())
+        Ok(found.iter().filter(|it| self.means(it)).collect())
     }
 
     /// Whether a dead letter fits everything that is said.
@@ -238,53 +241,6 @@ impl Which {
                 .is_none_or(|id| subscription == Some(id))
             && self.older_than.is_none_or(|limit| age > limit)
             && self.younger_than.is_none_or(|limit| age < limit)
-    }
-}
-
-impl Carried {
-    fn of(queue: &str, body: &str) -> Self {
-        let read = match queue {
-            "deliveries" => serde_json::from_str(body).map(Self::Delivery),
-            "fan-outs" => serde_json::from_str(body).map(Self::FanOut),
-            "renderings" => serde_json::from_str(body).map(Self::Rendering),
-            _ => serde_json::from_str(body).map(Self::Publication),
-        };
-        read.unwrap_or(Self::Unread)
-    }
-
-    fn subscription(&self) -> Option<&str> {
-        match self {
-            Self::Delivery(delivery) => Some(&delivery.subscription_id),
-            Self::FanOut(FanOut::Replay(replay)) => Some(&replay.subscription_id),
-            _ => None,
-        }
-    }
-
-    fn topic(&self) -> Option<&str> {
-        match self {
-            Self::Publication(publication) => Some(&publication.topic_id),
-            Self::FanOut(FanOut::Segment { audience_id, .. }) => Some(audience_id),
-            Self::FanOut(FanOut::Replay(replay)) => Some(&replay.topic_id),
-            _ => None,
-        }
-    }
-
-    fn what(&self) -> String {
-        match self {
-            Self::Delivery(delivery) => match &delivery.told {
-                Told::Document { version } => format!("document {version}"),
-                Told::Event { event_id, .. } => format!("event {event_id}"),
-                Told::Test { event_id, .. } => format!("test {event_id}"),
-                Told::TopicDeleted { .. } => "end of the topic".to_owned(),
-                Told::Entity { event_id, .. } => format!("entity event {event_id}"),
-            },
-            Self::FanOut(FanOut::Segment { segment, .. }) => format!("segment {segment}"),
-            Self::FanOut(FanOut::Replay(_)) => "replay".to_owned(),
-            Self::FanOut(FanOut::Entity { event_id, .. }) => format!("entity event {event_id}"),
-            Self::Publication(publication) => format!("publication {}", publication.event_id),
-            Self::Rendering(rendering) => format!("result of {}", rendering.execution_id),
-            Self::Unread => "malformed".to_owned(),
-        }
     }
 }
 

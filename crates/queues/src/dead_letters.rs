@@ -1,19 +1,23 @@
 //! Looking through a dead-letter queue.
 //!
-//! SQS has no way to look at a message but to receive it, which hides it for a while.
-//! Who has looked makes the messages visible again.
+//! SQS has no way to look at a message but to receive it, which hides it for a while. Who looks
+//! keeps the messages hidden for as long as that takes, and makes them visible again afterwards.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as Attribute};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName as Attribute,
+};
 use bellwire_runtime::aws::Lazy;
 use time::{Duration, OffsetDateTime};
 
 use crate::QueueError;
 
-/// For how long a message is hidden, in seconds: longer than looking takes.
-const HIDDEN: i32 = 300;
-/// The most messages of one answer of SQS.
-const BATCH: i32 = 10;
+/// For how long a message is hidden, in seconds, from when it was received or last hidden: what
+/// somebody who is killed while looking at it leaves hidden is visible again after that time.
+pub const HIDDEN_SECONDS: i32 = 30;
+/// The most messages of one call of SQS.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html>
+const BATCH: usize = 10;
 /// How long SQS looks for messages, in seconds: on all of its servers, and not on some.
 const LOOKED_FOR: i32 = 1;
 
@@ -44,41 +48,32 @@ impl DeadLetters {
         Self { sqs, url }
     }
 
-    /// Takes up to `most` of the dead letters: nobody else sees them until they are
-    /// released, or for five minutes. A FIFO queue gives out ten of each topic.
-    pub async fn take(&self, most: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        let mut taken = Vec::new();
-        while taken.len() < most {
-            let answer = self
-                .sqs
-                .receive_message()
-                .queue_url(&self.url)
-                .max_number_of_messages(BATCH)
-                .wait_time_seconds(LOOKED_FOR)
-                .visibility_timeout(HIDDEN)
-                .message_system_attribute_names(Attribute::SentTimestamp)
-                .message_attribute_names("reason")
-                .send()
-                .await?;
-            let messages = answer.messages.unwrap_or_default();
-            if messages.is_empty() {
-                break;
-            }
-            taken.extend(messages.into_iter().map(DeadLetter::from));
-        }
-        Ok(taken)
-    }
-
-    /// Lets others see a dead letter again.
-    pub async fn release(&self, letter: &DeadLetter) -> Result<(), QueueError> {
-        self.sqs
-            .change_message_visibility()
+    /// Receives up to ten of the dead letters that are visible, and hides them for
+    /// [`HIDDEN_SECONDS`]; none when there are no more. A FIFO queue gives out ten of each topic.
+    pub async fn receive(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        let answer = self
+            .sqs
+            .receive_message()
             .queue_url(&self.url)
-            .receipt_handle(&letter.handle)
-            .visibility_timeout(0)
+            .max_number_of_messages(BATCH as i32)
+            .wait_time_seconds(LOOKED_FOR)
+            .visibility_timeout(HIDDEN_SECONDS)
+            .message_system_attribute_names(Attribute::SentTimestamp)
+            .message_attribute_names("reason")
             .send()
             .await?;
-        Ok(())
+        let messages = answer.messages.unwrap_or_default();
+        Ok(messages.into_iter().map(DeadLetter::from).collect())
+    }
+
+    /// Hides dead letters that were received for another [`HIDDEN_SECONDS`].
+    pub async fn hide(&self, letters: &[DeadLetter]) -> Result<(), QueueError> {
+        self.set_visibility(letters, HIDDEN_SECONDS).await
+    }
+
+    /// Lets others see dead letters again, at once.
+    pub async fn release(&self, letters: &[DeadLetter]) -> Result<(), QueueError> {
+        self.set_visibility(letters, 0).await
     }
 
     /// Removes a dead letter for good.
@@ -89,6 +84,28 @@ impl DeadLetters {
             .receipt_handle(&letter.handle)
             .send()
             .await?;
+        Ok(())
+    }
+
+    /// What SQS fails to do for one of the letters is left as it is: it is hidden no longer than
+    /// [`HIDDEN_SECONDS`] in any case.
+    async fn set_visibility(&self, letters: &[DeadLetter], seconds: i32) -> Result<(), QueueError> {
+        for batch in letters.chunks(BATCH) {
+            let mut request = self
+                .sqs
+                .change_message_visibility_batch()
+                .queue_url(&self.url);
+            for (n, letter) in batch.iter().enumerate() {
+                request = request.entries(
+                    ChangeMessageVisibilityBatchRequestEntry::builder()
+                        .id(n.to_string())
+                        .receipt_handle(&letter.handle)
+                        .visibility_timeout(seconds)
+                        .build()?,
+                );
+            }
+            request.send().await?;
+        }
         Ok(())
     }
 }

@@ -1,0 +1,69 @@
+//! What a dead letter carries.
+
+use bellwire_queues::{Delivery, FanOut, Publication, Told};
+use bellwire_results::Rendering;
+
+/// What a dead letter carries.
+pub enum Carried {
+    /// An attempt to deliver.
+    Delivery(Delivery),
+    /// A segment, a replay or an event of an entity.
+    FanOut(FanOut),
+    /// A publication, or the end of a topic.
+    Publication(Publication),
+    /// A result to render.
+    Rendering(Rendering),
+    /// Nothing that this version knows.
+    Unread,
+}
+
+impl Carried {
+    /// Reads the body of a message of this queue.
+    pub fn of(queue: &str, body: &str) -> Self {
+        let read = match queue {
+            "deliveries" => serde_json::from_str(body).map(Self::Delivery),
+            "fan-outs" => serde_json::from_str(body).map(Self::FanOut),
+            "renderings" => serde_json::from_str(body).map(Self::Rendering),
+            _ => serde_json::from_str(body).map(Self::Publication),
+        };
+        read.unwrap_or(Self::Unread)
+    }
+
+    /// The id of the subscription that it is for, if it is for a single one.
+    pub fn subscription(&self) -> Option<&str> {
+        match self {
+            Self::Delivery(delivery) => Some(&delivery.subscription_id),
+            Self::FanOut(FanOut::Replay(replay)) => Some(&replay.subscription_id),
+            _ => None,
+        }
+    }
+
+    /// The id of the topic, or of the audience, that it is about.
+    pub fn topic(&self) -> Option<&str> {
+        match self {
+            Self::Publication(publication) => Some(&publication.topic_id),
+            Self::FanOut(FanOut::Segment { audience_id, .. }) => Some(audience_id),
+            Self::FanOut(FanOut::Replay(replay)) => Some(&replay.topic_id),
+            _ => None,
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Delivery(delivery) => match &delivery.told {
+                Told::Document { version } => format!("document {version}"),
+                Told::Event { event_id, .. } => format!("event {event_id}"),
+                Told::Test { event_id, .. } => format!("test {event_id}"),
+                Told::TopicDeleted { .. } => "end of the topic".to_owned(),
+                Told::Entity { event_id, .. } => format!("entity event {event_id}"),
+            },
+            Self::FanOut(FanOut::Segment { segment, .. }) => format!("segment {segment}"),
+            Self::FanOut(FanOut::Replay(_)) => "replay".to_owned(),
+            Self::FanOut(FanOut::Entity { event_id, .. }) => format!("entity event {event_id}"),
+            Self::Publication(publication) => format!("publication {}", publication.event_id),
+            Self::Rendering(rendering) => format!("result of {}", rendering.execution_id),
+            Self::Unread => "malformed".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Dead letters while a command looks at them: hidden from everybody else meanwhile, and visible
+//! again at once when it ends, however it ends; within [`HIDDEN_SECONDS`] if it is killed.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bellwire_queues::dead_letters::{DeadLetter, DeadLetters, HIDDEN_SECONDS};
+use bellwire_queues::{Queue, QueueError};
+use futures_util::future::try_join_all;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How many dead letters of a queue are looked at.
+pub const MOST: usize = 1000;
+/// How often the letters are hidden anew: two calls may fail before one is visible too early.
+const HIDDEN_EVERY: Duration = Duration::from_secs(HIDDEN_SECONDS as u64 / 3);
+
+/// A queue of dead letters, and the one that they come from.
+pub struct DeadQueue {
+    /// What the queue is called.
+    pub name: &'static str,
+    /// The dead letters.
+    pub dead: DeadLetters,
+    /// Where they are redriven to.
+    pub source: Queue,
+}
+
+/// The dead letters that a command holds, by queue.
+pub struct Held<'a> {
+    queues: Vec<(&'a DeadQueue, RefCell<Vec<DeadLetter>>)>,
+}
+
+impl<'a> Held<'a> {
+    /// Holds nothing yet.
+    pub fn new(queues: &'a [DeadQueue]) -> Self {
+        let queues = queues.iter().map(|queue| (queue, RefCell::default()));
+        Self {
+            queues: queues.collect(),
+        }
+    }
+
+    /// Takes up to [`MOST`] dead letters of each queue, and returns them with their queues.
+    pub async fn take(&self) -> Result<Vec<(&'a DeadQueue, DeadLetter)>, QueueError> {
+        try_join_all(self.queues.iter().map(|(queue, held)| take(queue, held))).await?;
+        let all = self.queues.iter().flat_map(|(queue, held)| {
+            let letters = held.borrow().clone();
+            letters.into_iter().map(|letter| (*queue, letter))
+        });
+        Ok(all.collect())
+    }
+
+    /// Removes a dead letter for good.
+    pub async fn remove(&self, queue: &DeadQueue, letter: &DeadLetter) -> Result<(), QueueError> {
+        queue.dead.remove(letter).await?;
+        for (_, held) in self.queues.iter().filter(|(it, _)| it.name == queue.name) {
+            held.borrow_mut().retain(|it| it.id != letter.id);
+        }
+        Ok(())
+    }
+
+    /// Keeps hidden what is held, for as long as it is polled.
+    pub async fn keep_hidden(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(HIDDEN_EVERY).await;
+            for (queue, held) in &self.queues {
+                let letters = held.borrow().clone();
+                // The next round makes good what fails.
+                let _ = queue.dead.hide(&letters).await;
+            }
+        }
+    }
+
+    /// Lets others see what is still held.
+    pub async fn release(self) {
+        for (queue, held) in self.queues {
+            // What can't be released is visible again by itself.
+            let _ = queue.dead.release(&held.into_inner()).await;
+        }
+    }
+}
+
+/// What is received is held at once: a failure further on doesn't leave it hidden.
+async fn take(queue: &DeadQueue, held: &RefCell<Vec<DeadLetter>>) -> Result<(), QueueError> {
+    while held.borrow().len() < MOST {
+        let mut received = queue.dead.receive().await?;
+        let mut held = held.borrow_mut();
+        // SQS may hand out a message that is hidden: once is enough.
+        received.retain(|it| held.iter().all(|other| other.id != it.id));
+        if received.is_empty() {
+            break;
+        }
+        held.append(&mut received);
+    }
+    Ok(())
+}
+
+/// Until the user, or the system, wants the command to end.
+pub async fn interrupted() -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}
