@@ -1,18 +1,18 @@
 # The commands of README.md. What they do is in local/.
 
-.PHONY: demo test up down bench tools
+.PHONY: demo check test up down invoke bench tools check-tools
 
-# Shows the main job on a local stack.
+# Tells the main jobs as a story, on a local stack; VERBOSE=1 shows the bodies as well.
 demo: tools
-	@.venv/bin/python local/demo.py
+	@.venv/bin/python local/demo.py $(if $(VERBOSE),--verbose)
 
-# Runs every check and every test.
-test: tools
+# Runs every check that needs no stack: formats, lints, types, the template, Rust tests.
+check: check-tools
+	@.venv/bin/python local/check.py
+
+# Runs every check, and the end-to-end tests on a local stack.
+test: check-tools
 	@.venv/bin/python local/test.py
-
-# Measures the functions, and writes docs/benchmarks.md.
-bench: tools
-	@.venv/bin/python benches/bench.py
 
 # Builds and deploys the stack to a local AWS.
 up: tools
@@ -22,5 +22,16 @@ up: tools
 down: tools
 	@.venv/bin/python local/stack.py down
 
+# Runs one function in Docker: make invoke FUNCTION=SubscribeFunction EVENT=events/subscribe/list.json
+invoke: tools
+	@.venv/bin/python local/invoke.py '$(FUNCTION)' '$(EVENT)'
+
+# Measures the functions, and writes docs/benchmarks.md.
+bench: tools
+	@.venv/bin/python benches/bench.py
+
 tools:
 	@local/install
+
+check-tools:
+	@local/install checks

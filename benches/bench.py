@@ -31,7 +31,9 @@ LOCAL_USERS = "50"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a trial: few runs, and nothing is written to docs/")
-    parser.add_argument("--only", choices=PARTS, help="measure this part again, and leave the others as they were written")
+    parser.add_argument(
+        "--only", choices=PARTS, help="measure this part again, and leave the others as they were written"
+    )
     arguments = parser.parse_args()
     build()
     peers = install_peers()
@@ -119,7 +121,13 @@ def on_local_stack(*arguments: str):
         created = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=True)
         os.environ["BELLWIRE_BENCH_KEY"] = json.loads(created.stdout)["api_key"]
         return measure(
-            "the published latencies on the local stack", "local-stack", "--url", env["BELLWIRE_URL"], "--users", LOCAL_USERS, *arguments
+            "the published latencies on the local stack",
+            "local-stack",
+            "--url",
+            env["BELLWIRE_URL"],
+            "--users",
+            LOCAL_USERS,
+            *arguments,
         )
     finally:
         run("stopping the local stack", [sys.executable, str(ROOT / "local" / "stack.py"), "down"])

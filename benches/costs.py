@@ -1,6 +1,7 @@
 """What deliveries cost, from counts and the list prices in prices.json."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 PRICES = json.loads((Path(__file__).parent / "prices.json").read_text())
@@ -24,7 +25,8 @@ def of(fan_out: dict) -> dict[str, float]:
     return bellwire | {
         "bellwire": sum(bellwire.values()),
         "sns": PRICES["sns_publication"] / fan_out["subscriptions"] + PRICES["sns_http_delivery"],
-        "api_destinations": PRICES["eventbridge_event"] / fan_out["subscriptions"] + PRICES["eventbridge_api_destination"],
+        "api_destinations": PRICES["eventbridge_event"] / fan_out["subscriptions"]
+        + PRICES["eventbridge_api_destination"],
     }
 
 
@@ -33,7 +35,7 @@ def growing(fan_outs: list[dict]) -> dict[str, bool]:
     found = {}
     for kind in dict.fromkeys(it["kind"] for it in fan_outs):
         each = [of(it)["bellwire"] for it in fan_outs if it["kind"] == kind]
-        found[kind] = any(later > earlier * TOLERANCE for earlier, later in zip(each, each[1:]))
+        found[kind] = any(later > earlier * TOLERANCE for earlier, later in pairwise(each))
     return found
 
 

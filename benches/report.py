@@ -37,17 +37,20 @@ API = [
 
 
 def tables(measured: dict) -> str:
-    return "\n\n".join(
-        [
-            head(measured),
-            cold_starts(measured["init"]),
-            deliveries(measured["deliver"]),
-            fan_outs(measured["fan_out"]),
-            dollars(measured["fan_out"]),
-            published(measured["published"], measured["local_stack"]),
-            patches(measured["patches"]),
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                head(measured),
+                cold_starts(measured["init"]),
+                deliveries(measured["deliver"]),
+                fan_outs(measured["fan_out"]),
+                dollars(measured["fan_out"]),
+                published(measured["published"], measured["local_stack"]),
+                patches(measured["patches"]),
+            ]
+        )
+        + "\n"
+    )
 
 
 def head(measured: dict) -> str:
@@ -99,7 +102,9 @@ def cold_starts(starts: list[dict]) -> str:
     goals = [
         goal("init at most 1.5 times the floor", ours, lambda it: it["init"]["median"] <= 1.5 * floor),
         goal("binaries of at most 6 MB", ours, lambda it: it["binary"] <= BINARY),
-        goal("at most 16 MB of memory for functions of the API", apis, lambda it: it["peak_memory"]["median"] <= MEMORY),
+        goal(
+            "at most 16 MB of memory for functions of the API", apis, lambda it: it["peak_memory"]["median"] <= MEMORY
+        ),
     ]
     return "\n".join(
         [
@@ -219,7 +224,9 @@ def dollars(found: list[dict]) -> str:
         cost = costs.of(it)
         cells = [NAMES[it["kind"]], f"{it['subscriptions']:,}", *(f"{value:.2f}" for value in cost.values())]
         rows.append(f"| {' | '.join(cells)} |")
-    grows = [f"{NAMES[kind]}: {'it does' if growing else 'it does not'}" for kind, growing in costs.growing(found).items()]
+    grows = [
+        f"{NAMES[kind]}: {'it does' if growing else 'it does not'}" for kind, growing in costs.growing(found).items()
+    ]
     return "\n".join(
         [
             "## What a million deliveries cost",

@@ -33,6 +33,7 @@ def correct_subscribe() -> None:
     https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
     """
     original = sns._subscribe
+    sending = set()  # keeps them from being collected half way
 
     def subscribe(params: dict) -> tuple:
         known = subscription_of(params)
@@ -41,8 +42,8 @@ def correct_subscribe() -> None:
         if subscription is None or subscription["confirmed"]:
             return answer
         if known is not None:
-            asyncio.ensure_future(
-                sns._send_subscription_confirmation(subscription["topic_arn"], subscription)
+            sending.add(
+                asyncio.ensure_future(sns._send_subscription_confirmation(subscription["topic_arn"], subscription))
             )
         asked = sns._p(params, "ReturnSubscriptionArn") == "true"
         arn = subscription["arn"] if asked else "pending confirmation"

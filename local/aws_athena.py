@@ -4,10 +4,11 @@ import contextvars
 import json
 from urllib.parse import urlparse
 
+from data import WITHOUT_EVENTS
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.core.router import extract_access_key_id
-from ministack.services import athena, glue, s3
+from ministack.services import athena, eventbridge, glue, s3
 
 # Whose request it is; an execution runs in the context of the request that started it.
 access_key = contextvars.ContextVar("access_key", default="")
@@ -19,6 +20,7 @@ def correct() -> None:
     correct_permissions()
     correct_files()
     correct_pages()
+    correct_events()
 
 
 def correct_resources() -> None:
@@ -60,9 +62,7 @@ def correct_request_tokens() -> None:
             request, answer = started[token]
             if request == data:
                 return answer
-            return error_response_json(
-                "InvalidRequestException", "Idempotent parameters do not match", 400
-            )
+            return error_response_json("InvalidRequestException", "Idempotent parameters do not match", 400)
         answer = original(data)
         if token and answer[0] == 200:
             started[token] = (data, answer)
@@ -170,3 +170,66 @@ def correct_pages() -> None:
         return original(data)
 
     athena._get_query_results = get_query_results
+
+
+def correct_events() -> None:
+    """The events of a query's states, on the account's default bus.
+
+    MiniStack puts none there. AWS puts one for each state that a query gets to. MiniStack also
+    goes on with a query that was cancelled, and ends with another state.
+    https://docs.aws.amazon.com/athena/latest/ug/athena-events.html
+    """
+    # Events can be late, or be lost on their way to a function: a query that says so has none.
+    start, execute, stop = athena._start_query_execution, athena._execute_query, athena._stop_query_execution
+    published: dict[str, list[str]] = {}
+
+    def publish(query_id: str) -> None:
+        execution = athena._executions[query_id]
+        states = published.setdefault(query_id, [])
+        state = execution["Status"]["State"]
+        if state in states or "CANCELLED" in states:
+            return
+        states.append(state)
+        if WITHOUT_EVENTS in execution["Query"]:
+            return
+        detail = {
+            "versionId": "0",
+            "currentState": state,
+            "statementType": execution["StatementType"],
+            "queryExecutionId": query_id,
+            "workgroupName": execution["WorkGroup"],
+            "sequenceNumber": str(len(states)),
+        }
+        if states[:-1]:
+            detail["previousState"] = states[-2]
+        if state == "FAILED":
+            reason = execution["Status"]["StateChangeReason"]
+            detail["athenaError"] = {"errorCategory": 2, "errorType": 0, "errorMessage": reason, "retryable": False}
+        entry = {"Source": "aws.athena", "DetailType": "Athena Query State Change", "Detail": json.dumps(detail)}
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+    def start_query_execution(data: dict) -> tuple:
+        answer = start(data)
+        if answer[0] == 200:
+            publish(json.loads(answer[2])["QueryExecutionId"])
+        return answer
+
+    async def execute_query(query_id, *arguments) -> None:
+        status = athena._executions[query_id]["Status"]
+        status["State"] = "RUNNING"
+        publish(query_id)
+        await execute(query_id, *arguments)
+        if "CANCELLED" in published[query_id]:
+            status["State"] = "CANCELLED"
+        publish(query_id)
+
+    def stop_query_execution(data: dict) -> tuple:
+        answer = stop(data)
+        query_id = data.get("QueryExecutionId", "")
+        if athena._executions.get(query_id, {}).get("Status", {}).get("State") == "CANCELLED":
+            publish(query_id)
+        return answer
+
+    athena._start_query_execution = start_query_execution
+    athena._execute_query = execute_query
+    athena._stop_query_execution = stop_query_execution

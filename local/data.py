@@ -1,9 +1,13 @@
 """The data that the queries of the demo and of the tests are about: CSV files in a bucket, and
 the catalog's tables over them."""
 
+from contextlib import suppress
+
 # As samconfig.toml has them.
 BUCKET = "bellwire-local-data"
 DATABASE = "demo"
+# A query with this comment puts no events on the bus (see aws_athena.py).
+WITHOUT_EVENTS = "/* without events */"
 
 ORDERS = """\
 id,customer,country,amount
@@ -22,24 +26,23 @@ def put(aws, database: str, table: str, csv: str) -> None:
     aws("s3").create_bucket(Bucket=BUCKET)
     aws("s3").put_object(Bucket=BUCKET, Key=f"{database}/{table}/data.csv", Body=csv.encode())
     glue = aws("glue")
-    there = {it["Name"] for it in glue.get_databases()["DatabaseList"]}
-    if database not in there:
+    # Several processes may do this at the same time.
+    with suppress(glue.exceptions.AlreadyExistsException):
         glue.create_database(DatabaseInput={"Name": database})
-    if table in {it["Name"] for it in glue.get_tables(DatabaseName=database)["TableList"]}:
-        return
     columns = csv.split("\n", 1)[0].split(",")
-    glue.create_table(
-        DatabaseName=database,
-        TableInput={
-            "Name": table,
-            "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"skip.header.line.count": "1"},
-            "StorageDescriptor": {
-                "Location": f"s3://{BUCKET}/{database}/{table}/",
-                "Columns": [{"Name": name, "Type": "string"} for name in columns],
-                "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
-                "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-                "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde"},
+    with suppress(glue.exceptions.AlreadyExistsException):
+        glue.create_table(
+            DatabaseName=database,
+            TableInput={
+                "Name": table,
+                "TableType": "EXTERNAL_TABLE",
+                "Parameters": {"skip.header.line.count": "1"},
+                "StorageDescriptor": {
+                    "Location": f"s3://{BUCKET}/{database}/{table}/",
+                    "Columns": [{"Name": name, "Type": "string"} for name in columns],
+                    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+                    "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                    "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.OpenCSVSerde"},
+                },
             },
-        },
-    )
+        )

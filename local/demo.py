@@ -1,212 +1,287 @@
-"""`make demo`: the main job, step by step, with what was sent and what came back."""
+"""`make demo`: the three protocols as a story, on the local stack. Each step says what was done and
+what came back; `--verbose` shows the bodies as well."""
 
+import argparse
 import json
 import subprocess
 import sys
 import time
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Callable
+from typing import Any
 
-import boto3
-import requests
-
+import build
 import data
+import requests
 import stack
+from clients import aws
 from console import Failed
-from receiver import Answer, Receiver
-from settings import AWS, ENDPOINT, ROOT, environment
+from receiver import Answer, Arrival, Receiver
+from rich.console import Console
+from rich.table import Table
+from settings import STATE, environment
 
-BELLWIRE = ROOT / "target" / "debug" / "bellwire"
-FUNCTION = "bellwire-local-query-completion"
+RECEIVER_PORT = 8000
+SQL = "SELECT country, count(*) AS orders FROM orders GROUP BY country ORDER BY country"
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--verbose", action="store_true", help="show the bodies of requests and answers")
+    arguments = parser.parse_args()
     try:
         env = stack.up()
     except Failed as failed:
         print(f"error: {failed}", file=sys.stderr)
         return 1
-    url = env["BELLWIRE_URL"]
-
-    title(1, "Two clients of the API: a customer, and the provider's own publisher")
-    customer = create_client(env, "demo-customer")
-    publisher = create_client(env, "demo-publisher", "--publisher")
-
-    with Receiver() as receiver:
-        callback = f"{receiver.url}/callback"
-        title(2, f"The customer's receiver listens on {receiver.url}")
-
-        title(3, "The customer registers its callback URL")
-        call("POST", f"{url}/v1/subscribe", customer, {"callbackUrl": callback})
-
-        title(4, "SNS asks the URL for a confirmation")
-        [confirmation] = receiver.wait_for(lambda it: it.message_type == "SubscriptionConfirmation")
-        arrived(confirmation, ["Type", "Token", "SubscribeURL"])
-
-        title(5, "The receiver sends the token back: whoever registered the URL can read it")
-        call("POST", f"{url}/v1/subscribe", customer, {"token": confirmation.json()["Token"]})
-
-        title(6, "The provider puts a query on record for the customer")
-        query = str(uuid.uuid4())
-        wish = {"QueryExecutionId": query, "client_id": customer["client_id"]}
-        call("POST", f"{url}/v1/queries", publisher, wish)
-
-        title(7, "The query finishes: Athena's event reaches the function query-completion")
-        sent_at = play_completion(query)
-
-        title(8, "The customer is told")
-        [notification] = receiver.wait_for(lambda it: it.message_type == "Notification")
-        arrived(notification, list(notification.json()))
-        print(f"\n   from event to arrival: {(notification.at - sent_at) * 1000:.0f} ms")
-
-    title(9, "The customer looks at the query")
-    call("GET", f"{url}/v1/queries/{query}", customer)
-    show_streams(url, customer, publisher)
-    show_entities(url, customer, publisher)
-    show_queries(url, customer)
-    what_next(url, customer, publisher, callback)
+    began = time.monotonic()
+    story = Story(env, arguments.verbose)
+    with story.receiver:
+        queries(story)
+        documents(story)
+        events_of_topics(story)
+        entities(story)
+    story.sum_up(time.monotonic() - began)
+    story.what_next()
     return 0
 
 
-def show_streams(url: str, customer: dict, publisher: dict) -> None:
-    """Topics: documents in two modes, events in the third, and an endpoint that fails twice."""
-    title(10, "The provider makes two topics: a document that changes, and events")
-    documents, events = (make_topic(url, publisher, payload) for payload in ("snapshot", "event"))
+class Story:
+    """Tells what happens: the two clients, the customer's receiver, and the console."""
 
-    failures = [Answer(503), Answer(503)]
-    with Receiver(answer=lambda it: failures.pop() if it.path == "/events" and failures else Answer()) as receiver:
-        title(11, f"The customer subscribes in three modes; its receiver listens on {receiver.url}")
-        wishes = [(documents, "snapshot-only"), (documents, "snapshot-patch"), (events, "event")]
-        for topic, mode in wishes:
-            path = "events" if mode == "event" else mode
-            wish = {"webhookUrl": f"{receiver.url}/{path}", "subscriptionMode": mode}
-            made = call("POST", f"{url}/subscribers/webhook/topics/{topic}/subscriptions", customer, wish, shown=150)
+    def __init__(self, env: dict[str, str], verbose: bool):
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
+        self.verbose = verbose
+        self.url = env["BELLWIRE_URL"]
+        self.env = env
+        self.steps = 0
+        self.took: list[tuple[str, float]] = []
+        self.try_next: list[tuple[str, str]] = []
+        self.failures: dict[str, int] = {}
+        self.receiver = open_receiver(self.answer)
+        mark = uuid.uuid4().hex[:6]
+        self.customer = self.create_client(f"demo-customer-{mark}")
+        self.publisher = self.create_client(f"demo-publisher-{mark}", "--publisher")
+        self.console.print()
+        self.line("→ a request to the API", "← its answer", "⇒ what arrives at the customer's webhook", indent="")
 
-        title(12, "The document is published: both subscriptions to it get it whole")
-        orders = [{"id": n, "state": "packed", "to": f"{n} Long Street, Springfield"} for n in (6, 7)]
-        publish(url, publisher, documents, orders)
-        show_deliveries(receiver, 2)
+    # ------------------------------------------------------------ telling
 
-        title(13, "It changes: one gets the new document, the other what has changed")
-        orders[1]["state"] = "shipped"
-        publish(url, publisher, documents, orders)
-        show_deliveries(receiver, 4, seen=2)
+    def title(self, text: str) -> None:
+        self.steps += 1
+        self.console.print(f"{self.steps}. {text}", style="bold")
 
-        title(14, "An event; the endpoint fails twice, and recovers")
-        publish(url, publisher, events, {"order": 7, "delivered": True})
-        show_deliveries(receiver, 7, seen=4)
+    def line(self, *parts: str, indent: str = "   ") -> None:
+        """A line, each part of it in the colour of its arrow."""
+        colours = {"→": "cyan", "←": "green", "⇒": "yellow"}
+        self.console.print(indent, end="")
+        for n, part in enumerate(parts):
+            self.console.print(("  " if n else "") + part, style=colours.get(part[0]), end="")
+        self.console.print()
 
-    title(15, "What the customer sees of it afterwards")
-    show_history(url, customer, made["id"])
+    def body(self, what: str, body) -> None:
+        if self.verbose:
+            self.console.print(f"     {what}: {json.dumps(body, ensure_ascii=False)}", style="dim")
 
+    # ------------------------------------------------------------ doing
 
-def show_entities(url: str, customer: dict, publisher: dict) -> None:
-    """One document that a customer follows, a callback that fails once, and its log."""
-    entity = f"document-{uuid.uuid4().hex[:6]}"
-    credentials = {"client_id": customer["client_id"], "client_secret": customer["client_secret"]}
-    failures = [Answer(500)]
-    with Receiver(answer=lambda _: failures.pop() if failures else Answer()) as receiver:
-        title(16, "The customer follows one document of the provider's, with its client id and secret")
-        wish = {"entity_key": entity, "callback": f"{receiver.url}/documents"}
-        print(f"   → POST {url}/subscriptions\n     {cut(json.dumps({'subscription': wish}))}")
-        answer = requests.post(f"{url}/subscriptions", json={**credentials, "subscription": wish}, timeout=30)
-        print(f"   ← {answer.status_code}\n     {cut(answer.text, 400)}", flush=True)
+    def create_client(self, name: str, *options: str) -> dict:
+        command = [str(build.CLI), "clients", "create", name, *options, "--json"]
+        done = subprocess.run(command, env=environment(**self.env), capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    def call(self, method: str, path: str, client: dict, body=None, said: str = "") -> tuple[int, Any]:
+        """Makes a request and tells it; the caller tells the answer."""
+        self.line(f"→ {method} {path}{f'  {said}' if said else ''}")
+        headers = {"x-api-key": client["api_key"]}
+        answer = requests.request(method, f"{self.url}{path}", headers=headers, json=body, timeout=30)
         answer.raise_for_status()
-        key = answer.json()["data"]["subscription"]["key"]
+        if body is not None:
+            self.body("sent", body)
+        content = answer.json()
+        self.body("answered", content)
+        return answer.status_code, content
 
-        title(17, "The provider says that the document was updated; the callback fails once")
-        event = {
-            "client_ids": [customer["client_id"]],
-            "entity_key": entity,
-            "entity_type": "Document",
-            "callback_event": "entity_updated",
-        }
-        call("POST", f"{url}/entities/events", publisher, event)
-        for arrival in receiver.wait_for(lambda _: True, 2):
-            print(f"   ⇒ {arrival.method} {arrival.path}, attempt {arrival.headers['x-bellwire-attempt']}")
-            print(f"     {arrival.body.decode()}", flush=True)
+    def arrivals(self, path: str, count: int = 1) -> list[Arrival]:
+        found = self.receiver.wait_for(lambda it: it.path == path, count)
+        for arrival in found[-1:]:
+            self.body("arrived", arrival.json())
+        return found
 
-        title(18, "The callback log, newest first")
-        address = f"{url}/subscriptions/{key}/callbacks"
-        print(f"   → GET {address}\n")
-        log = when_there(2, lambda: requests.get(address, params=credentials, timeout=30).json()["data"]["callbacks"])
-        table(
-            ["date", "callback_event", "attempt", "status_code", "duration", "error"],
-            [it | it.get("response", {}) for it in log],
+    def answer(self, arrival: Arrival) -> Answer:
+        """What the customer's receiver answers: 200, but for the failures that are due on a path."""
+        due = self.failures.get(arrival.path, 0)
+        self.failures[arrival.path] = max(0, due - 1)
+        return Answer(503) if due else Answer()
+
+    # ------------------------------------------------------------ the end
+
+    def sum_up(self, seconds: float) -> None:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 3))
+        for what, took in self.took:
+            table.add_row(what, f"{took:.2f} s")
+        self.console.print(
+            f"\nAll three protocols in {seconds:.0f} s. From what happened to its arrival:", style="bold"
         )
+        self.console.print(table)
+
+    def what_next(self) -> None:
+        bellwire = build.CLI.relative_to(build.ROOT)
+        lines = [
+            f"set -a; . {STATE.relative_to(build.ROOT)}/env; set +a",
+            f"CUSTOMER={self.customer['api_key']}  PUBLISHER={self.publisher['api_key']}",
+            f".venv/bin/python local/receiver.py {self.receiver.port} &     # the webhooks above, again: shows what arrives",
+            *(f"{command}     # {what}" for what, command in self.try_next),
+            f"{bellwire} --help     # clients and dead letters",
+            "make down     # stops the stack",
+        ]
+        self.console.print(
+            "\nThe stack is still running, and the webhooks are registered. Try next, in a shell:", style="bold"
+        )
+        for line in lines:
+            self.console.print(f"   {line}")
 
 
-def show_queries(url: str, customer: dict) -> None:
-    """A query of the customer's own on the demo's data: run, told, read."""
-    title(19, "The provider has data: a CSV file in a bucket, and a table over it")
+def queries(story: Story) -> None:
+    customer = story.customer
+    story.title("A customer wants to be told when its queries have finished, and proves that the URL is its own")
+    callback = f"{story.receiver.url}/queries"
+    status, answer = story.call("POST", "/v1/subscribe", customer, {"callbackUrl": callback}, f"callbackUrl {callback}")
+    [confirmation] = story.arrivals("/queries")
+    story.line(f"← {status} {answer['status']}", "⇒ SNS asks the URL to confirm, with a token")
+    token = {"token": confirmation.json()["Token"]}
+    status, answer = story.call("POST", "/v1/subscribe", customer, token, "the token")
+    story.line(f"← {status} {answer['status']}")
+
+    story.title("It runs a query, is told, and reads the result")
     data.put(aws, data.DATABASE, "orders", data.ORDERS)
-    print("   " + data.ORDERS.replace("\n", "\n   ").rstrip())
-
-    with Receiver() as receiver:
-        title(20, f"The customer has its receiver on {receiver.url} confirmed, and runs a query")
-        callback = f"{receiver.url}/queries"
-        call("POST", f"{url}/v1/subscribe", customer, {"callbackUrl": callback}, shown=120)
-        [confirmation] = receiver.wait_for(lambda it: it.message_type == "SubscriptionConfirmation")
-        call("POST", f"{url}/v1/subscribe", customer, {"token": confirmation.json()["Token"]}, shown=120)
-        sql = "SELECT country, count(*) AS orders FROM orders GROUP BY country ORDER BY country"
-        query = call("POST", f"{url}/v1/queries", customer, {"QueryString": sql})["QueryExecutionId"]
-
-        title(21, "Athena finishes, and its event reaches the function query-completion; the customer is told")
-        athena = aws("athena")
-        when_there(
-            1,
-            lambda: [
-                it
-                for it in [athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]]
-                if it["Status"]["State"] == "SUCCEEDED"
-            ],
-        )
-        play_completion(query)
-        [notification] = receiver.wait_for(lambda it: it.message_type == "Notification")
-        arrived(notification, list(notification.json()))
-        call("POST", f"{url}/v1/unsubscribe", customer, {"callbackUrl": callback}, shown=120)
-
-    title(22, "The customer reads the result: as rows, and as files")
-    call("POST", f"{url}/v1/scrollResults", customer, {"QueryExecutionId": query})
-    links = call("POST", f"{url}/v1/results", customer, {"QueryExecutionId": query}, shown=120)
-    for name in ("csv", "json"):
-        print(f"\n   → GET the link {name}")
-        print("     " + requests.get(links[name], timeout=30).text.replace("\n", "\n     ").rstrip(), flush=True)
+    status, answer = story.call("POST", "/v1/queries", customer, {"QueryString": SQL}, SQL)
+    query = answer["QueryExecutionId"]
+    began = time.time()
+    notification = story.arrivals("/queries", 2)[1]
+    story.line(f"← {status}", f"⇒ {notification.json()['status']}, at {notification.json()['time_completed']}")
+    story.took.append(("a query, from its start to its notification", notification.at - began))
+    _, answer = story.call("POST", "/v1/scrollResults", customer, {"QueryExecutionId": query})
+    rows = ", ".join(f"{row['country']} {row['orders']}" for row in answer["results"])
+    story.line(f"← {len(answer['results'])} rows: {rows}")
+    story.try_next.append(
+        ("what is registered", "curl -sw '\\n' -H \"x-api-key: $CUSTOMER\" $BELLWIRE_URL/v1/subscribe")
+    )
 
 
-def make_topic(url: str, publisher: dict, payload: str) -> str:
+def documents(story: Story) -> None:
+    story.title("The provider publishes a document that changes; one webhook gets it whole, the other what has changed")
+    topic = make_topic(story, "snapshot")
+    subscribe(story, topic, "/whole", "snapshot-only")
+    subscribe(story, topic, "/changes", "snapshot-patch")
+    orders = [{"id": n, "state": "packed", "to": f"{n} Long Street"} for n in (6, 7)]
+    publish(story, topic, orders, "two orders")
+    story.arrivals("/whole"), story.arrivals("/changes")
+    story.line("⇒ both get a snapshot, signed, with the event's id to know a repetition by")
+    orders[1]["state"] = "shipped"
+    began = publish(story, topic, orders, "order 7 is shipped")
+    whole, changes = story.arrivals("/whole", 2)[1], story.arrivals("/changes", 2)[1]
+    story.line(f"⇒ /whole: {event_type(whole)}", f"⇒ /changes: {event_type(changes)} {changes.body.decode()}")
+    story.took.append(("a document's change, as a patch", changes.at - began))
+    orders[0]["state"] = "shipped"
+    story.try_next.append(("change the document", curl(f"publishers/http-post/topics/{topic}", orders)))
+
+
+def events_of_topics(story: Story) -> None:
+    story.title("An event of another topic; the endpoint fails twice, and recovers")
+    topic = make_topic(story, "event")
+    subscription = subscribe(story, topic, "/events", "event")
+    story.failures["/events"] = 2
+    began = publish(story, topic, {"order": 7, "delivered": True}, '{"order": 7, "delivered": true}')
+    arrivals = story.arrivals("/events", 3)
+    story.line(f"⇒ attempts 1, 2: 503; attempt 3: 200, with the same webhook-id {arrivals[-1].headers['webhook-id']}")
+    story.took.append(("an event, the first attempt", arrivals[0].at - began))
+    story.took.append(("the same, after two failures and their retries", arrivals[-1].at - began))
+    story.title("The customer looks at what happened, attempt by attempt")
+    path = f"/subscribers/webhook/subscriptions/{subscription}/exchanges"
+    on_record(3, lambda: get(story, path))
+    _, exchanges = story.call("GET", path, story.customer)
+    answers = [it.get("errorMessage") or f"{it['responseCode']} OK" for it in exchanges]
+    story.line(f"← {len(exchanges)} exchanges: {', '.join(answers)}")
+    story.try_next.append(("an event", curl(f"publishers/http-post/topics/{topic}", {"order": 8})))
+    story.try_next.append(("its attempts", f"curl -sw '\\n' -H \"x-api-key: $CUSTOMER\" $BELLWIRE_URL{path}"))
+
+
+def entities(story: Story) -> None:
+    story.title("The customer follows a single document, with its client id and secret; the callback fails once")
+    entity = f"document-{uuid.uuid4().hex[:6]}"
+    credentials = {name: story.customer[name] for name in ("client_id", "client_secret")}
+    wish = {"entity_key": entity, "callback": f"{story.receiver.url}/documents"}
+    story.line(f"→ POST /subscriptions  entity_key {entity}, callback {wish['callback']}")
+    answer = requests.post(f"{story.url}/subscriptions", json={**credentials, "subscription": wish}, timeout=30)
+    answer.raise_for_status()
+    story.body("answered", answer.json())
+    key = answer.json()["data"]["subscription"]["key"]
+    story.failures["/documents"] = 1
+    event = {
+        "client_ids": [story.customer["client_id"]],
+        "entity_key": entity,
+        "entity_type": "Document",
+        "callback_event": "entity_updated",
+    }
+    began = time.time()
+    story.call("POST", "/entities/events", story.publisher, event, "entity_updated")
+    arrivals = story.arrivals("/documents", 2)
+    story.line(
+        f"⇒ attempt 1: 503; attempt 2: 200  {arrivals[-1].json()['callback_event']} {arrivals[-1].json()['entity_key']}"
+    )
+    story.took.append(("an entity's event, the first attempt", arrivals[0].at - began))
+    path = f"/subscriptions/{key}/callbacks"
+    log = on_record(
+        2, lambda: requests.get(f"{story.url}{path}", params=credentials, timeout=30).json()["data"]["callbacks"]
+    )
+    story.line(
+        f"→ GET {path}",
+        f"← {len(log)} callbacks, newest first: {', '.join(str(it['response']['status_code']) for it in log)}",
+    )
+    story.try_next.append(("an event of the entity", curl("entities/events", event)))
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def make_topic(story: Story, payload: str) -> str:
     wish = {
         "name": f"demo-{payload}-{uuid.uuid4().hex[:6]}",
         "publisher": {"type": "http-post", "config": {}, "payload": {"type": payload}},
     }
-    return call("POST", f"{url}/topics", publisher, wish, shown=120)["id"]
+    headers = {"x-api-key": story.publisher["api_key"]}
+    answer = requests.post(f"{story.url}/topics", headers=headers, json=wish, timeout=30)
+    answer.raise_for_status()
+    story.body("topic", answer.json())
+    return answer.json()["id"]
 
 
-def publish(url: str, publisher: dict, topic: str, document) -> None:
-    call("POST", f"{url}/publishers/http-post/topics/{topic}", publisher, document)
+def subscribe(story: Story, topic: str, path: str, mode: str) -> str:
+    wish = {"webhookUrl": f"{story.receiver.url}{path}", "subscriptionMode": mode}
+    address = f"/subscribers/webhook/topics/{topic}/subscriptions"
+    _, subscription = story.call("POST", address, story.customer, wish, f"{path}, {mode}")
+    return subscription["id"]
 
 
-def show_deliveries(receiver: Receiver, count: int, seen: int = 0) -> None:
-    for arrival in receiver.wait_for(lambda _: True, count)[seen:]:
-        headers = arrival.headers
-        print(f"   ⇒ {arrival.method} {arrival.path}")
-        for name in ("x-axway-streams-event-type", "x-bellwire-attempt", "webhook-signature"):
-            print(f"     {name}: {cut(headers[name], 30)}")
-        print(f"     {cut(arrival.body.decode())}", flush=True)
+def publish(story: Story, topic: str, document, said: str) -> float:
+    """Publishes; returns when that began, in seconds."""
+    began = time.time()
+    story.call("POST", f"/publishers/http-post/topics/{topic}", story.publisher, document, said)
+    return began
 
 
-def show_history(url: str, customer: dict, subscription: str) -> None:
-    address = f"{url}/subscribers/webhook/subscriptions/{subscription}/exchanges"
-    headers = {"x-api-key": customer["api_key"]}
-    print(f"   → GET {address}\n")
-    exchanges = when_there(3, lambda: requests.get(address, headers=headers, timeout=30).json())
-    table(
-        ["requestDatetime", "eventType", "requestRetryAttempts", "responseCode", "requestDuration", "errorMessage"],
-        exchanges,
-    )
+def event_type(arrival: Arrival) -> str:
+    return arrival.headers["x-axway-streams-event-type"]
 
 
-def when_there(count: int, look) -> list[dict]:
+def get(story: Story, path: str) -> list:
+    answer = requests.get(f"{story.url}{path}", headers={"x-api-key": story.customer["api_key"]}, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def on_record(count: int, look: Callable[[], list]) -> list:
     """What is on record, as soon as there is so much of it."""
     deadline = time.monotonic() + 20
     while len(found := look()) < count:
@@ -216,104 +291,19 @@ def when_there(count: int, look) -> list[dict]:
     return found
 
 
-def table(columns: list[str], items: list[dict]) -> None:
-    rows = [columns, *([str(it.get(column, "")) for column in columns] for it in items)]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(columns))]
-    for row in rows:
-        print("   " + "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
-
-
-def title(number: int, text: str) -> None:
-    print(f"\n{number}. {text}\n", flush=True)
-
-
-def create_client(env: dict[str, str], name: str, *options: str) -> dict:
-    command = [str(BELLWIRE), "clients", "create", name, *options, "--json"]
-    print(f"   $ bellwire {' '.join(command[1:])}")
-    done = subprocess.run(command, env=environment(**env), capture_output=True, text=True, check=True)
-    client = json.loads(done.stdout)
-    print(f"   {short(client)}")
-    return client
-
-
-def short(client: dict) -> str:
-    """The client as it was printed, with its secrets cut off."""
-    return json.dumps(
-        {k: f"{v[:8]}…" if k in ("api_key", "client_secret") else v for k, v in client.items()}, ensure_ascii=False
+def curl(path: str, body) -> str:
+    return (
+        "curl -sw '\\n' -H \"x-api-key: $PUBLISHER\" -H 'Content-Type: application/json' "
+        f"-d '{json.dumps(body)}' $BELLWIRE_URL/{path}"
     )
 
 
-def call(method: str, url: str, client: dict, body=None, shown: int = 400) -> dict:
-    print(f"   → {method} {url}\n     x-api-key: {client['api_key'][:8]}…  ({client['name']})")
-    if body is not None:
-        print(f"     {cut(json.dumps(body))}")
-    answer = requests.request(method, url, headers={"x-api-key": client["api_key"]}, json=body, timeout=30)
-    print(f"   ← {answer.status_code}\n     {cut(answer.text, shown)}", flush=True)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def arrived(arrival, keys: list[str]) -> None:
-    print(f"   ⇒ {arrival.method} {arrival.path}")
-    for name in ("content-type", "x-amz-sns-message-type"):
-        print(f"     {name}: {arrival.headers.get(name)}")
-    body = arrival.json()
-    shown = {key: body[key] for key in keys}
-    more = ", …" if len(shown) < len(body) else ""
-    print(f"     {cut(json.dumps(shown)[:-1] + more + '}', 400)}", flush=True)
-
-
-def cut(text: str, length: int = 160) -> str:
-    return text if len(text) <= length else f"{text[:length]}…"
-
-
-def play_completion(query: str) -> float:
-    """Athena's part: EventBridge takes events of `aws.athena` from nobody but Athena."""
-    event = json.loads((ROOT / "events" / "query-completion" / "succeeded.json").read_text())
-    event["time"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    event["detail"]["queryExecutionId"] = query
-    print(f"   ⇒ {event['detail-type']} ({event['source']}, {event['time']})\n     {json.dumps(event['detail'])}", flush=True)
-    sent_at = time.time()
-    aws("lambda").invoke(FunctionName=FUNCTION, InvocationType="Event", Payload=json.dumps(event))
-    return sent_at
-
-
-def aws(service: str):
-    return boto3.client(
-        service,
-        endpoint_url=ENDPOINT,
-        region_name=AWS["AWS_REGION"],
-        aws_access_key_id=AWS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=AWS["AWS_SECRET_ACCESS_KEY"],
-    )
-
-
-def what_next(url: str, customer: dict, publisher: dict, callback: str) -> None:
-    query = f"my-query-{uuid.uuid4().hex[:8]}"
-    print(
-        f"""
-The stack is still running. Try next, in a shell:
-
-   URL={url}
-   CUSTOMER={customer["api_key"]}
-   PUBLISHER={publisher["api_key"]}
-
-   # what is registered
-   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe
-
-   # a URL of the internal network is refused
-   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/subscribe -d '{{"callbackUrl": "https://10.0.0.1/"}}'
-
-   # another query for the same customer, and how it stands
-   curl -sw '\\n' -H "x-api-key: $PUBLISHER" $URL/v1/queries -d '{{"QueryExecutionId": "{query}", "client_id": "{customer["client_id"]}"}}'
-   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/queries/{query}
-
-   # no more notifications
-   curl -sw '\\n' -H "x-api-key: $CUSTOMER" $URL/v1/unsubscribe -d '{{"callbackUrl": "{callback}"}}'
-
-A receiver that prints what arrives: .venv/bin/python local/receiver.py 8000
-Stop the stack: make down"""
-    )
+def open_receiver(answer: Callable[[Arrival], Answer]) -> Receiver:
+    """The customer's receiver, on the port that the docs name if it is free."""
+    try:
+        return Receiver(RECEIVER_PORT, answer=answer)
+    except OSError:
+        return Receiver(answer=answer)
 
 
 if __name__ == "__main__":

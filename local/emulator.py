@@ -20,22 +20,17 @@ PROGRAM = ROOT / "local" / "aws.py"
 def running() -> int | None:
     """The process id of the local AWS that `start` started, if it still runs."""
     try:
-        pid = int(PID.read_text().split()[0])
+        pid = int(PID.read_text())
         command = subprocess.run(
             ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=True
         ).stdout
-    except (FileNotFoundError, IndexError, ValueError, subprocess.CalledProcessError):
+    except (FileNotFoundError, ValueError, subprocess.CalledProcessError):
         return None
     return pid if str(PROGRAM) in command else None
 
 
 def start() -> None:
-    """Starts the local AWS on loopback, with IAM enforced; leaves one that runs alone."""
-    if running():
-        port = PID.read_text().split()[1]
-        if port != str(PORT):
-            raise Failed(f"the local AWS runs on port {port}: set BELLWIRE_LOCAL_PORT={port}, or stop it with `make down`")
-        return
+    """Starts the local AWS on loopback, with IAM enforced. None of this port may be running."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", PORT)) == 0:
             raise Failed(
@@ -60,7 +55,7 @@ def start() -> None:
             stderr=log,
             start_new_session=True,
         )
-    PID.write_text(f"{process.pid} {PORT}")
+    PID.write_text(str(process.pid))
     deadline = time.monotonic() + 60
     while not healthy():
         if process.poll() is not None or time.monotonic() > deadline:

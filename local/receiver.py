@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -113,7 +114,8 @@ class Receiver:
                 pass
 
         self._server = Server(("127.0.0.1", port), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def use_certificate(self, certificate: str, key: str) -> None:
@@ -165,10 +167,8 @@ def show(arrival: Arrival) -> None:
 def main() -> None:
     with Receiver(int(sys.argv[1]) if len(sys.argv) > 1 else 8000, show) as receiver:
         print(f"listening on {receiver.url}; Ctrl-C ends it", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

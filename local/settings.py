@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STATE = ROOT / ".local"
 VENV = ROOT / ".venv"
+LOCAL = ROOT / ".local"
 
-PORT = int(os.environ.get("BELLWIRE_LOCAL_PORT", "4566"))
+DEFAULT_PORT = 4566
+PORT = int(os.environ.get("BELLWIRE_LOCAL_PORT", DEFAULT_PORT))
+# Stacks on several ports don't meet; only what they are built from is shared.
+STATE = LOCAL if PORT == DEFAULT_PORT else LOCAL / str(PORT)
 ENDPOINT = f"http://127.0.0.1:{PORT}"
 STACK = "bellwire-local"
 STAGE = "live"

@@ -2,19 +2,19 @@
 
 import fcntl
 import hashlib
-import json
 import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import boto3
-
+import build
 import emulator
-from console import Failed, step
-from settings import AWS, ENDPOINT, PORT, ROOT, STACK, STAGE, STATE, environment
+import template
+from clients import aws
+from console import Failed, Steps
+from settings import AWS, ENDPOINT, LOCAL, PORT, ROOT, STACK, STAGE, STATE, environment
 
-BUILT = STATE / "deployed.txt"
+DEPLOYED = STATE / "deployed.txt"
 
 
 def up() -> dict[str, str]:
@@ -22,41 +22,48 @@ def up() -> dict[str, str]:
     if shutil.which("cargo") is None:
         raise Failed("cargo is missing; install Rust from https://rustup.rs")
     with one_at_a_time():
-        fresh = emulator.running() is None
-        emulator.start()
-        build()
-        deploy(fresh)
+        steps = Steps(3)
+        fresh = start(steps)
+        build.build(steps)
+        deploy(steps, fresh)
         env = describe()
         write_env(env)
         return env
 
 
-def build() -> None:
-    # The dev profile of Cargo.toml: cheap to build, good enough for one machine.
-    step(
-        "building the functions (the first time takes about three minutes)",
-        ["sam", "build", "--config-env", "local", "--parameter-overrides", "Architecture=x86_64"],
-        environment(SAM_BUILD_MODE="debug"),
-        STATE / "build.log",
-    )
-    step("building the CLI", ["cargo", "build", "--locked", "--package", "bellwire-cli"], environment(), STATE / "cli.log")
+def start(steps: Steps) -> bool:
+    """Starts the local AWS unless it runs. Returns whether it is a fresh one, with nothing in it."""
+    what = "starting the local AWS"
+    if emulator.running():
+        steps.skip(what, "it runs already")
+        return False
+    emulator.start()
+    steps.skip(what, f"it listens on 127.0.0.1:{PORT}")
+    return True
 
 
-def deploy(fresh: bool) -> None:
+def deploy(steps: Steps, fresh: bool) -> None:
     """Deploys what was built, unless just that is deployed already."""
     built = fingerprint()
-    if not fresh and BUILT.exists() and BUILT.read_text() == built:
-        print("deploying: nothing has changed")
+    if not fresh and DEPLOYED.exists() and DEPLOYED.read_text() == built:
+        steps.skip("deploying", "nothing has changed")
         return
-    BUILT.unlink(missing_ok=True)
-    step("deploying", ["sam", "deploy", "--config-env", "local"], environment(), STATE / "deploy.log")
-    BUILT.write_text(built)
+    DEPLOYED.unlink(missing_ok=True)
+    steps.run(
+        "deploying",
+        [
+            *("sam", "deploy", "--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"),
+            *("--template-file", str(build.TEMPLATE)),
+        ],
+        environment(),
+        STATE / "deploy.log",
+    )
+    DEPLOYED.write_text(built)
 
 
 def fingerprint() -> str:
     """Changes with the template, its parameters and every binary."""
-    built = ROOT / ".aws-sam" / "build"
-    files = [ROOT / "samconfig.toml", built / "template.yaml", *sorted(built.glob("*/bootstrap"))]
+    files = [ROOT / "samconfig.toml", build.TEMPLATE, *map(build.package, sorted(template.functions()))]
     return "\n".join(f"{file} {digest(file)}" for file in files)
 
 
@@ -67,43 +74,13 @@ def digest(file: Path) -> str:
 
 def describe() -> dict[str, str]:
     """What a user of the stack needs to know, as environment variables."""
-    session = boto3.Session(
-        aws_access_key_id=AWS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=AWS["AWS_SECRET_ACCESS_KEY"],
-        region_name=AWS["AWS_REGION"],
-    )
-    cloudformation = session.client("cloudformation", endpoint_url=ENDPOINT)
-    [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+    [stack] = aws("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    write_invoke_files(session, cloudformation)
     return {
         "BELLWIRE_URL": f"{ENDPOINT}/_aws/execute-api/{outputs['ApiId']}/{STAGE}",
         "BELLWIRE_STACK": STACK,
         **AWS,
     }
-
-
-def write_invoke_files(session, cloudformation) -> None:
-    """For `sam local invoke`: the template as it was built, in which functions find the local
-    AWS, and the functions' environment variables as deployed.
-
-    SAM passes on only variables that the template names; in the real one that is not the endpoint.
-    """
-    built = ROOT / ".aws-sam" / "build"
-    endpoint = f"    Environment: {{Variables: {{AWS_ENDPOINT_URL: '{ENDPOINT}'}}}}\n"
-    template = (built / "template.yaml").read_text().replace("  Function:\n", f"  Function:\n{endpoint}", 1)
-    (built / "local.yaml").write_text(template)
-    functions = session.client("lambda", endpoint_url=ENDPOINT)
-    resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    variables = {
-        resource["LogicalResourceId"]: functions.get_function_configuration(
-            FunctionName=resource["PhysicalResourceId"]
-        )["Environment"]["Variables"]
-        | {"AWS_ENDPOINT_URL": ENDPOINT}
-        for resource in resources
-        if resource["ResourceType"] == "AWS::Lambda::Function"
-    }
-    (STATE / "invoke-env.json").write_text(json.dumps(variables, indent=2) + "\n")
 
 
 def write_env(env: dict[str, str]) -> None:
@@ -117,15 +94,16 @@ def down() -> None:
     with one_at_a_time():
         stopped = emulator.stop()
         (STATE / "env").unlink(missing_ok=True)
-        BUILT.unlink(missing_ok=True)
+        DEPLOYED.unlink(missing_ok=True)
         shutil.rmtree(STATE / "tmp", ignore_errors=True)
     print("stopped" if stopped else "nothing was running")
 
 
 @contextmanager
 def one_at_a_time():
-    STATE.mkdir(exist_ok=True)
-    with (STATE / "lock").open("w") as lock:
+    """Two stacks share what they are built from: whichever it is, the other waits."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (LOCAL / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -134,7 +112,9 @@ def main() -> int:
     try:
         if sys.argv[1:] == ["up"]:
             env = up()
-            print(f"the local stack is up: {env['BELLWIRE_URL']} (AWS on port {PORT}); .local/env has its variables")
+            print(
+                f"the local stack is up: {env['BELLWIRE_URL']}; {(STATE / 'env').relative_to(ROOT)} has its variables"
+            )
         elif sys.argv[1:] == ["down"]:
             down()
         else:

@@ -3,29 +3,25 @@
 The stack is shared; every test makes its own clients, so that tests don't meet.
 """
 
+import fcntl
 import json
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
-import boto3
+import clients
 import pytest
 import requests
-import yaml
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "local"))
-
-from receiver import Arrival, Receiver  # noqa: E402
-from settings import environment  # noqa: E402
-
-CLI = ROOT / "target" / "debug" / "bellwire"
+from build import CLI
+from receiver import Arrival, Receiver
+from settings import ROOT, STATE, environment
 
 
 @dataclass(frozen=True)
@@ -51,30 +47,15 @@ class Stack:
         self.clients: list[str] = []
         self.topics: list[str] = []
 
-    def aws(self, service: str):
-        return boto3.client(
-            service,
-            endpoint_url=self.env["AWS_ENDPOINT_URL"],
-            region_name=self.env["AWS_REGION"],
-            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
-        )
-
-    def aws_as(self, service: str, credentials: dict):
-        """A service, as whoever has these credentials sees it."""
-        return boto3.client(
-            service,
-            endpoint_url=self.env["AWS_ENDPOINT_URL"],
-            region_name=self.env["AWS_REGION"],
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+    def aws(self, service: str, credentials: dict[str, str] | None = None) -> Any:
+        """A service, as the account's root user or as whoever has these credentials sees it."""
+        return clients.aws(service, credentials)
 
     def cli(self, *arguments: str, **more: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [str(CLI), *arguments], env=environment(**self.env, **more), capture_output=True, text=True, timeout=60
-        )
+        with alone_with_dead_letters() if "dead-letters" in arguments else nullcontext():
+            return subprocess.run(
+                [str(CLI), *arguments], env=environment(**self.env, **more), capture_output=True, text=True, timeout=60
+            )
 
     def new_client(self, publisher: bool = False) -> Client:
         name = f"test-{uuid.uuid4()}"
@@ -87,11 +68,14 @@ class Stack:
     def clean_up(self) -> None:
         """Removes the clients that the tests made, and all that is theirs."""
         cleaner = self.new_client(publisher=True)
-        for topic in self.topics:
-            self.call("DELETE", f"/topics/{topic}", cleaner)
         sns = self.aws("sns")
-        for client_id in self.clients:
-            sns.delete_topic(TopicArn=self.outputs["TopicPrefix"] + client_id)
+        at_once(
+            *(partial(self.call, "DELETE", f"/topics/{topic}", cleaner) for topic in self.topics),
+            *(
+                partial(sns.delete_topic, TopicArn=self.outputs["TopicPrefix"] + client_id)
+                for client_id in self.clients
+            ),
+        )
         for table, keys in {
             "ClientsTable": ["client_id"],
             "CallbacksTable": ["client_id", "callback_id"],
@@ -162,6 +146,14 @@ def completion(query: str, state: str, at: str = "2020-01-17T22:04:24Z", sequenc
     return event
 
 
+@contextmanager
+def alone_with_dead_letters():
+    """Whoever looks at dead letters hides them from others: one test at a time, over all processes."""
+    with (STATE / "dead-letters.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def is_confirmation(arrival: Arrival) -> bool:
     return arrival.message_type == "SubscriptionConfirmation"
 
@@ -178,8 +170,21 @@ def confirmation_token(receiver: Receiver, path: str = "/callback", count: int =
 
 def at_once(*calls):
     """The answers to calls that are made at the same time."""
-    with ThreadPoolExecutor(len(calls)) as pool:
+    with ThreadPoolExecutor(min(len(calls), 16)) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def dead_letters(stack, queue: str, text: str) -> list[dict]:
+    """The dead letters of a queue that have a text in their body, as SQS has them."""
+    sqs, url, found = stack.aws("sqs"), stack.outputs[queue], dict[str, dict]()
+    with alone_with_dead_letters():
+        while letters := sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            found |= {it["MessageId"]: it for it in letters}
+        for letter in found.values():
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0)
+    return [it for it in found.values() if text in it["Body"]]
 
 
 def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
@@ -197,35 +202,13 @@ def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
     raise TimeoutError(f"no dead letter of event {event_id} in {seconds} s")
 
 
-def resources() -> dict:
-    """The resources of template.yaml."""
-    return read_template()["Resources"]
-
-
-def read_template() -> dict:
-    """template.yaml, with CloudFormation's short tags read as their arguments."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def argument(loader, _tag, node):
-        if isinstance(node, yaml.ScalarNode):
-            return loader.construct_scalar(node)
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node, deep=True)
-        return loader.construct_mapping(node, deep=True)
-
-    Loader.add_multi_constructor("!", argument)
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader)
-
-
 def new_query() -> str:
     return str(uuid.uuid4())
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    lines = (ROOT / ".local" / "env").read_text().splitlines()
+    lines = (STATE / "env").read_text().splitlines()
     env = dict(line.split("=", 1) for line in lines)
     os.environ.update({key: value for key, value in env.items() if key.startswith("AWS_")})
     stack = Stack(env)

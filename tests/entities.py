@@ -38,8 +38,8 @@ class EntityClient:
         return self._call("GET", f"/subscriptions/{subscription_key}/callbacks")["callbacks"]
 
     def _call(self, method: str, path: str, **parameters: str | None) -> dict:
-        parameters = self.credentials | parameters
-        return self._read(requests.request(method, self.base_url + path, params=parameters, timeout=30))
+        everything = {**self.credentials, **parameters}
+        return self._read(requests.request(method, self.base_url + path, params=everything, timeout=30))
 
     def _read(self, response: requests.Response) -> dict:
         body = response.json()

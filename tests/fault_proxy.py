@@ -39,7 +39,7 @@ class FaultProxy:
     def __init__(self, endpoint: str):
         self.calls: Counter[str] = Counter()
         self.last: dict[str, bytes] = {}  # the body of the last call, by operation
-        self._faults: dict[str, tuple[str, int, int]] = {}
+        self._faults: dict[str, tuple[str | None, int, int]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
         proxy = self
@@ -74,7 +74,9 @@ class FaultProxy:
                     message = DIFFERENT if fault == "different" else "no"
                     self.answer(status, {}, error_body(service, code, message))
                     return
-                request = urllib.request.Request(f"{endpoint}{self.path}", body, dict(self.headers), method=self.command)
+                request = urllib.request.Request(
+                    f"{endpoint}{self.path}", body, dict(self.headers), method=self.command
+                )
                 try:
                     with urllib.request.urlopen(request, timeout=10) as answer:
                         status, headers, content = answer.status, answer.headers, answer.read()

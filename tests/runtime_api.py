@@ -4,14 +4,16 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
 import json
-import os
 import queue
 import subprocess
+import tempfile
 import threading
 import uuid
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import build
 from conftest import ROOT, Stack
 
 SECONDS = 30
@@ -23,7 +25,7 @@ class Invocation:
     """What a function made of an event."""
 
     failed: bool
-    payload: object
+    payload: Any
 
     @property
     def status(self) -> int:
@@ -49,10 +51,9 @@ class Function:
         self._events: queue.Queue = queue.Queue()
         self._answers: queue.Queue = queue.Queue()
         self._server = self._serve()
-        self._log = open(ROOT / ".local" / f"{logical_id}.{uuid.uuid4()}.log", "w+")
-        os.unlink(self._log.name)
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
         self._process = subprocess.Popen(
-            [str(ROOT / ".aws-sam" / "build" / logical_id / "bootstrap")],
+            [str(build.bootstrap(logical_id))],
             env=stack.env
             | variables
             | {

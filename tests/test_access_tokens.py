@@ -25,7 +25,7 @@ class Provider:
         self.asked.append(arrival)
         if self.answer:
             return self.answer
-        token = {"access_token": f"token-{len(self.asked)}", "token_type": "bearer"}
+        token: dict = {"access_token": f"token-{len(self.asked)}", "token_type": "bearer"}
         if self.expires_in is not None:
             token["expires_in"] = self.expires_in
         return Answer(200, {"Content-Type": "application/json"}, json.dumps(token).encode())
@@ -53,15 +53,17 @@ def hooks(both, count: int) -> list[str]:
     return [it.headers.get("authorization") for it in arrivals]
 
 
-def test_a_token_is_asked_for_once_and_used_again(streams, both, provider):
+def test_a_token_is_asked_for_once_and_used_again(streams, both, provider, client, stack):
     topic = streams.topic()
     wish = authorization(both, mode="header", scope="read write", clientSecret="hush hush 1")
     subscription = streams.subscribe(topic, f"{both.url}/hook", authorization=wish)
-    shown = {key: value for key, value in wish.items()} | {"clientSecret": "[redacted]"}
+    shown = wish | {"clientSecret": "[redacted]"}
     assert subscription["authorization"] == shown == streams.show(subscription)["authorization"]
-    for n in range(3):
-        streams.publish(topic, n)
-        assert hooks(both, n + 1) == ["Bearer token-1"] * (n + 1)
+    # By a function of our own: the stack runs as many of it as it sees fit, each with tokens of its own.
+    with Function(stack, "DeliverFunction") as deliver:
+        for n in range(3):
+            assert failures(deliver.invoke(sqs_event(delivery(subscription, event(n), client.client_id)))) == []
+            assert hooks(both, n + 1) == ["Bearer token-1"] * (n + 1)
     [asked] = provider.asked
     scheme, _, credentials = asked.headers["authorization"].partition(" ")
     assert (scheme, base64.b64decode(credentials).decode()) == ("Basic", "me%2F%C3%A4:hush+hush+1")
@@ -131,7 +133,10 @@ def test_a_provider_that_hangs_is_asked_once_for_all_that_wait(streams, both, pr
     [
         (Answer(401, {}, b'{"error": "invalid_client", "error_description": "hush hush"}'), "refuses"),
         (Answer(500, {}, b"oops"), "OAuth 2.0"),
-        (Answer(200, {"Content-Type": "application/json"}, b'{"access_token": "a\\nb", "token_type": "bearer"}'), "header"),
+        (
+            Answer(200, {"Content-Type": "application/json"}, b'{"access_token": "a\\nb", "token_type": "bearer"}'),
+            "header",
+        ),
         (Answer(200, {"Content-Type": "application/json"}, b"[]"), "OAuth 2.0"),
         (Answer(302, {"Location": "/elsewhere"}), "OAuth 2.0"),
         (Answer(fault="reset"), "connection"),

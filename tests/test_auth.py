@@ -67,9 +67,9 @@ def test_a_publisher_may_subscribe_too(stack, publisher):
 
 def test_the_table_holds_no_key_and_no_secret(stack, client):
     dynamodb = stack.aws("dynamodb")
-    item = dynamodb.get_item(
-        TableName=stack.outputs["ClientsTable"], Key={"client_id": {"S": client.client_id}}
-    )["Item"]
+    item = dynamodb.get_item(TableName=stack.outputs["ClientsTable"], Key={"client_id": {"S": client.client_id}})[
+        "Item"
+    ]
     text = str(item)
     assert client.name in text
     assert client.api_key not in text and client.client_secret not in text

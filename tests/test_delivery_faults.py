@@ -2,7 +2,6 @@
 what was accepted arrives, in order where that is promised, or is a dead letter.
 """
 
-import json
 import threading
 import uuid
 
@@ -156,7 +155,7 @@ class TestCommit:
         if payload_type == "snapshot":
             assert told(receiver) == [1, 2, 3]
         errors = [line for line in commit.log_lines() if line.get("level") == "ERROR"]
-        assert errors and "DynamoDB" in errors[0]["cause"] or "SQS" in errors[0]["cause"]
+        assert (errors and "DynamoDB" in errors[0]["cause"]) or "SQS" in errors[0]["cause"]
 
     def test_a_redriven_document_does_not_replace_a_newer_one(self, streams, receiver, start):
         topic = streams.topic("snapshot")
@@ -287,9 +286,7 @@ class TestDeliver:
             aws.heal()
             receiver.answer = lambda _: Answer()
             assert failures(deliver.invoke(message)) == []
-            eventually(
-                lambda: streams.show(subscription), lambda it: "failingSince" not in it, "success"
-            )
+            eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "success")
             assert told(receiver)[-1] == 1
 
     @pytest.mark.parametrize("fault", FAULTS)
@@ -445,7 +442,7 @@ def wait_for_version(stack, topic: str, version: int) -> None:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         url = stack.outputs[f"{name}QueueUrl"]
         eventually(
-            lambda url=url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"],
+            lambda url=url, names=names: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"],
             lambda it: set(it.values()) == {"0"},
             "empty queue",
         )

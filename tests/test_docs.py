@@ -8,12 +8,13 @@ import threading
 
 import pytest
 import requests
-from conftest import ROOT, confirmation_token, is_confirmation, new_query, read_template
+from conftest import ROOT, confirmation_token, is_confirmation, new_query
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
+from template import read as read_template
 
 CERTIFICATE_URL = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
 
@@ -60,7 +61,7 @@ def documented(monkeypatch, stack, client, signer):
     [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.setenv("BELLWIRE_URL", stack.url)
     monkeypatch.setenv("BELLWIRE_API_KEY", client.api_key)
-    names = {"__name__": "documented"}
+    names: dict = {"__name__": "documented"}
     exec(compile(program, "docs/query-notifications.md", "exec"), names)
     names["download"] = lambda url: signer.pem
     names["told"] = []
@@ -105,7 +106,9 @@ def test_it_refuses_what_is_not_signed_by_sns(stack, client, receiver, signer, d
     changed = signer.sign(envelope(new_query())) | {"Message": json.dumps(notification("forged"))}
     with pytest.raises(InvalidSignature):
         documented["handle"]("Notification", json.dumps(changed).encode())
-    elsewhere = signer.sign(envelope(new_query())) | {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com.evil/x.pem"}
+    elsewhere = signer.sign(envelope(new_query())) | {
+        "SigningCertURL": "https://sns.eu-west-1.amazonaws.com.evil/x.pem"
+    }
     with pytest.raises(ValueError, match="not one of Amazon SNS"):
         documented["handle"]("Notification", json.dumps(elsewhere).encode())
     with pytest.raises(ValueError, match="somebody else's"):
@@ -154,6 +157,8 @@ def test_the_verification_in_the_deliveries_page_works(streams, receiver):
 @pytest.mark.parametrize("page", ["streams.md", "deliveries.md"])
 def test_parameters_are_written_with_their_defaults(page):
     parameters = read_template()["Parameters"]
-    for name, default in re.findall(r"^\| `(\w+)` \| `?([^|`]*?)`? \|", (ROOT / "docs" / page).read_text(), re.MULTILINE):
+    for name, default in re.findall(
+        r"^\| `(\w+)` \| `?([^|`]*?)`? \|", (ROOT / "docs" / page).read_text(), re.MULTILINE
+    ):
         if name in parameters:
             assert str(parameters[name]["Default"]) == default, name

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from conftest import at_once
+from conftest import at_once, dead_letters
 from entities import entity_event, new_key
 from receiver import Answer, Receiver
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -221,9 +221,7 @@ class TestTelling:
             ("more", 1, "unknown field `more`"),
         ],
     )
-    def test_an_event_from_eventbridge_that_is_none_is_a_dead_letter(
-        self, entities, stack, field, value, reason
-    ):
+    def test_an_event_from_eventbridge_that_is_none_is_a_dead_letter(self, entities, stack, field, value, reason):
         key = new_key()
         # The key is what the letter is found by.
         event = entity_event(key, entities.client) | {field: value}
@@ -231,16 +229,8 @@ class TestTelling:
             event["client_ids"] += [key]
         put(stack, event, "the stack's")
 
-        def found() -> list[dict]:
-            letters = json.loads(stack.cli("dead-letters", "list", "--json").stdout)
-            shown = [
-                json.loads(stack.cli("dead-letters", "show", letter["id"], "--json").stdout)
-                for letter in letters
-                if letter["queue"] == "fan-outs"
-            ]
-            return [letter for letter in shown if key in letter.get("body", "")]
-
-        [letter] = eventually(found, bool, "dead letter", 60)
+        [found] = eventually(lambda: dead_letters(stack, "DeadFanOutsQueueUrl", key), bool, "dead letter", 60)
+        letter = json.loads(stack.cli("dead-letters", "show", found["MessageId"], "--json").stdout)
         stack.cli("dead-letters", "drop", letter["id"])
         if field != "entity_key":
             assert reason in letter["reason"]

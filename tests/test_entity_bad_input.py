@@ -105,7 +105,8 @@ def test_wrong_credentials_open_nothing(entities, field, wrong):
 
 @pytest.mark.parametrize("field", ["client_id", "client_secret"])
 def test_credentials_of_the_wrong_type(entities, field):
-    for wrong in (5, True, [], {}):
+    wrongs: list = [5, True, [], {}]
+    for wrong in wrongs:
         refused(entities.post(entities.wish() | {field: wrong}), 400, field)
 
 
@@ -186,7 +187,19 @@ def encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-CURSORS = ["", "garbage", "🔑", LONG, "AAAA", "_w", encoded("x"), encoded("2026"), encoded("entity"), encoded(f"entity#{LONG}"), encoded(f"2026-01-01T00:00:00Z#{LONG}")]
+CURSORS = [
+    "",
+    "garbage",
+    "🔑",
+    LONG,
+    "AAAA",
+    "_w",
+    encoded("x"),
+    encoded("2026"),
+    encoded("entity"),
+    encoded(f"entity#{LONG}"),
+    encoded(f"2026-01-01T00:00:00Z#{LONG}"),
+]
 
 
 @pytest.mark.parametrize("cursor", CURSORS, ids=range(len(CURSORS)))
@@ -208,7 +221,7 @@ def test_limits_that_make_no_sense(entities, limit):
     refused(entities.call("GET", "/subscriptions", limit=limit), 400, "limit", "1 to 100")
 
 
-EVENTS = [
+EVENTS: list[tuple] = [
     ("client_ids", None, "client_ids"),
     ("client_ids", [], "1 to 100 clients"),
     ("client_ids", "cl_bbbbbbbbbbbbbbbbbbbbbbbb", "client_ids"),

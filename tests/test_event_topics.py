@@ -255,7 +255,7 @@ def test_what_was_accepted_before_the_topics_end_still_arrives(streams, stack, p
 
 def test_who_has_unsubscribed_is_not_told(streams, receiver):
     topic = streams.topic()
-    gone, stays = (streams.subscribe(topic, f"{receiver.url}/{n}") for n in ("gone", "stays"))
+    gone, _stays = (streams.subscribe(topic, f"{receiver.url}/{n}") for n in ("gone", "stays"))
     assert streams.on(gone, method="DELETE").status_code == 204
     assert streams.on(gone, method="DELETE").status_code == 404
     streams.publish(topic, 1)

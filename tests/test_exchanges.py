@@ -141,7 +141,8 @@ class TestStretches:
         count = 400
         put = [put_exchange(stack, subscription, ago(seconds=280, milliseconds=-n), '"' * 8_000) for n in range(count)]
         path = f"/subscribers/webhook/subscriptions/{subscription['id']}/exchanges"
-        found, pages, url = [], 0, f"{stack.url}{path}"
+        found, pages = [], 0
+        url: str | None = f"{stack.url}{path}"
         while url:
             answer = requests.get(url, headers={"x-api-key": client.api_key}, timeout=30)
             assert answer.status_code == 200

@@ -68,9 +68,7 @@ def test_subscribing_when_sns_fails_records_nothing(stack, client, receiver, aws
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_subscribing_when_dynamodb_fails_can_be_repeated_or_confirmed(
-    stack, client, receiver, aws, subscribe, fault
-):
+def test_subscribing_when_dynamodb_fails_can_be_repeated_or_confirmed(stack, client, receiver, aws, subscribe, fault):
     url = f"{receiver.url}/callback"
     wish = {"callbackUrl": url, "statuses": ["FAILED"], "format": "envelope"}
     aws.set("UpdateItem", fault)
@@ -131,9 +129,7 @@ def test_options_cut_off_while_confirming_are_made_good(stack, client, receiver,
 
 @pytest.mark.parametrize("operation", ["Unsubscribe", "DeleteItem"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_unsubscribing_can_be_repeated_until_it_is_done(
-    stack, client, receiver, aws, unsubscribe, operation, fault
-):
+def test_unsubscribing_can_be_repeated_until_it_is_done(stack, client, receiver, aws, unsubscribe, operation, fault):
     url = stack.confirmed(client, receiver)
     wish = api_event("POST", "/v1/unsubscribe", client, {"callbackUrl": url})
     aws.set(operation, fault)
@@ -218,9 +214,7 @@ def test_short_throttling_is_not_noticed(stack, client, publisher, receiver, aws
     assert aws.calls["Publish"] == 2
 
 
-def test_a_publication_whose_answer_is_lost_is_sent_again(
-    stack, client, publisher, receiver, aws, query_completion
-):
+def test_a_publication_whose_answer_is_lost_is_sent_again(stack, client, publisher, receiver, aws, query_completion):
     # The one case in which an owner is told twice: SNS accepted, and nobody heard of it.
     stack.confirmed(client, receiver)
     query = new_query()
@@ -269,7 +263,7 @@ def test_a_publication_that_is_refused_ends_in_the_dead_letter_queue(stack, clie
     query = new_query()
     stack.register(publisher, query, client)
     event = completion(query, "SUCCEEDED")
-    with denied(stack, "QueryCompletionRole", "sns:Publish"):
+    with denied(stack, "QueryCompletionRole", "sns:Publish", client):
         stack.play(event, "Event")
         dead = dead_letter(stack, event["id"])
     assert "SNS" in dead["responsePayload"]["errorMessage"]
@@ -279,18 +273,18 @@ def test_a_publication_that_is_refused_ends_in_the_dead_letter_queue(stack, clie
 
 
 @contextmanager
-def denied(stack, role: str, action: str):
-    """Takes a permission from a role of the deployed stack."""
+def denied(stack, role: str, action: str, client):
+    """Takes a permission on a client's topic from a role of the deployed stack."""
     iam = stack.aws("iam")
     resource = stack.aws("cloudformation").describe_stack_resource(StackName=stack.name, LogicalResourceId=role)
     name = resource["StackResourceDetail"]["PhysicalResourceId"]
-    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    statement = {"Effect": "Deny", "Action": action, "Resource": stack.outputs["TopicPrefix"] + client.client_id}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName=name, PolicyName="test-deny", PolicyDocument=policy)
+    iam.put_role_policy(RoleName=name, PolicyName=f"test-{client.client_id}", PolicyDocument=policy)
     try:
         yield
     finally:
-        iam.delete_role_policy(RoleName=name, PolicyName="test-deny")
+        iam.delete_role_policy(RoleName=name, PolicyName=f"test-{client.client_id}")
 
 
 def test_a_url_that_sns_refuses_is_the_callers_mistake(stack, client, receiver, aws, subscribe):
@@ -303,9 +297,7 @@ def test_a_url_that_sns_refuses_is_the_callers_mistake(stack, client, receiver, 
     assert statuses(stack, client) == []
 
 
-def test_a_subscription_that_sns_has_with_other_attributes_is_taken_as_it_is(
-    stack, client, receiver, aws, subscribe
-):
+def test_a_subscription_that_sns_has_with_other_attributes_is_taken_as_it_is(stack, client, receiver, aws, subscribe):
     # MiniStack takes no notice of different attributes; AWS refuses the request that has them.
     url = f"{receiver.url}/callback"
     stack.subscribe(client, url)
@@ -390,7 +382,7 @@ def three_days_ago(stack, client, url: str) -> None:
 
 
 def test_the_deployed_functions_say_500_when_iam_refuses(stack, client, receiver):
-    with denied(stack, "SubscribeRole", "sns:Subscribe"):
+    with denied(stack, "SubscribeRole", "sns:Subscribe", client):
         answer = stack.subscribe(client, f"{receiver.url}/callback")
     assert answer.status_code == 500
     assert set(answer.json()) == {"message", "request_id"}

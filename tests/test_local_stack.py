@@ -1,52 +1,63 @@
 """`make up` and `make down` tell in one line what is wrong, and touch nobody else's process."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import textwrap
 import urllib.parse
+from pathlib import Path
 
 from conftest import ROOT
 
 
 def run(program: str, state, **env: str) -> subprocess.CompletedProcess:
     """Runs a few lines of Python with the modules of local/, and another folder for its state."""
-    prelude = f"""
-        import sys
-        sys.path.insert(0, {str(ROOT / "local")!r})
-        from pathlib import Path
-        import settings
-        settings.STATE = Path({str(state)!r})
-    """
-    code = textwrap.dedent(prelude) + textwrap.dedent(program)
+    prelude = "import sys\nfrom pathlib import Path\nimport settings\n"
+    if state is not None:
+        prelude += f"settings.STATE = Path({str(state)!r})\n"
     return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | env, cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", prelude + textwrap.dedent(program)],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "local")} | env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = run(
-            "sys.argv[1:] = ['up']; import stack; sys.exit(stack.main())", tmp_path, BELLWIRE_LOCAL_PORT=port
-        )
+        done = run("sys.argv[1:] = ['up']; import stack; sys.exit(stack.main())", tmp_path, BELLWIRE_LOCAL_PORT=port)
     assert done.returncode == 1
     assert done.stderr == (
         f"error: port {port} is taken by another program; stop it, or choose another port with BELLWIRE_LOCAL_PORT\n"
     )
 
 
-def test_another_port_than_the_running_stacks_is_said_in_one_line(stack):
-    running = stack.env["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]
-    done = run(
-        "sys.argv[1:] = ['up']; import stack; sys.exit(stack.main())", ROOT / ".local", BELLWIRE_LOCAL_PORT="1"
-    )
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"error: the local AWS runs on port {running}: "
-        f"set BELLWIRE_LOCAL_PORT={running}, or stop it with `make down`\n"
-    )
+def test_two_stacks_run_side_by_side_on_their_ports(stack):
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = str(found.getsockname()[1])
+    state = ROOT / ".local" / port
+    try:
+        done = run(
+            """
+            import emulator
+            emulator.start()
+            print(emulator.running() is not None, emulator.healthy())
+            """,
+            None,
+            BELLWIRE_LOCAL_PORT=port,
+        )
+        assert (done.stdout, done.stderr) == ("True True\n", "")
+        assert stack.call("GET", "/v1/subscribe").status_code == 401
+        done = run("sys.argv[1:] = ['down']; import stack; sys.exit(stack.main())", None, BELLWIRE_LOCAL_PORT=port)
+        assert (done.returncode, done.stdout) == (0, "stopped\n")
+        assert stack.call("GET", "/v1/subscribe").status_code == 401
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def test_a_missing_tool_is_said_in_one_line(tmp_path):
@@ -58,10 +69,10 @@ def test_a_missing_tool_is_said_in_one_line(tmp_path):
 def test_a_failed_step_is_said_in_one_line_with_its_reason(tmp_path):
     done = run(
         """
-        from console import Failed, step
+        from console import Failed, Steps
         command = ["sh", "-c", "echo '   Compiling thiserror v2'; echo 'error: no such crate' >&2; echo more; exit 3"]
         try:
-            step("building", command, {}, settings.STATE / "build.log")
+            Steps(1).run("building", command, {}, settings.STATE / "build.log")
         except Failed as failed:
             print(failed)
         """,
@@ -83,7 +94,7 @@ def test_down_leaves_a_process_alone_that_it_did_not_start(tmp_path):
 
 def test_the_local_aws_listens_on_loopback_only(stack):
     port = urllib.parse.urlsplit(stack.env["AWS_ENDPOINT_URL"]).port
-    lines = open("/proc/net/tcp").read().splitlines()[1:]
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     listening = [line.split()[1] for line in lines if line.split()[3] == "0A"]
     addresses = {it.split(":")[0] for it in listening if int(it.split(":")[1], 16) == port}
     assert addresses == {"0100007F"}

@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
-from conftest import confirmation_token, is_confirmation, resources
+from conftest import confirmation_token, is_confirmation
 from entities import new_key
 from runtime_api import Function, api_event
+from template import resources
 
 SECRET_URL = "/callback?secret=hunter2"
 

@@ -47,9 +47,7 @@ def test_an_endpoint_that_fails_for_too_long_is_disabled_and_its_owner_told(stre
         topic = streams.topic(payload)
         subscription = streams.subscribe(topic, receiver.url)
         streams.publish(topic, {"n": 1})
-        since = eventually(
-            lambda: streams.show(subscription).get("failingSince"), bool, "failure"
-        )
+        since = eventually(lambda: streams.show(subscription).get("failingSince"), bool, "failure")
         eventually(lambda: len(receiver.arrivals), lambda it: it == 4, "end of the schedule")
         shown = streams.show(subscription)
         assert (shown["status"], shown["failingSince"]) == ("active", since)
@@ -122,6 +120,8 @@ def test_enabling_brings_a_failed_document_at_once(streams):
         eventually(lambda: streams.show(subscription).get("failingSince"), bool, "failure")
         # It asked to be left alone for an hour, and is, whatever is published.
         streams.publish(topic, {"n": 2})
+        eventually(lambda: streams.in_state(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
+        assert len(receiver.arrivals) == 1
         receiver.answer = lambda _: Answer()
         streams.on(subscription, "enable")
         eventually(lambda: receiver.arrivals[-1].json(), lambda it: it == {"n": 2}, "document")

@@ -29,9 +29,7 @@ def test_a_finished_query_is_told_to_its_owner(stack, client, publisher, receive
     assert notification.path == "/callback"
 
 
-def test_every_confirmed_url_of_the_owner_is_told_and_nobody_else(
-    stack, client, other_client, publisher, receiver
-):
+def test_every_confirmed_url_of_the_owner_is_told_and_nobody_else(stack, client, other_client, publisher, receiver):
     stack.confirmed(client, receiver, "/one")
     stack.confirmed(client, receiver, "/two")
     stack.confirmed(other_client, receiver, "/other")

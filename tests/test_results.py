@@ -5,7 +5,7 @@ import urllib.parse
 
 import pytest
 import requests
-from conftest import new_query
+from conftest import dead_letters, new_query
 from runtime_api import Function, api_event, failures, sqs_event
 from streams import eventually
 
@@ -77,7 +77,6 @@ class TestFiles:
         body = eventually(lambda: running.results(query).json(), lambda it: it["json"], "rendering")
         assert len(requests.get(body["json"], timeout=30).text.splitlines()) == 6
 
-
     def test_a_rendering_that_could_not_be_asked_for_is_by_the_next_request(self, running, stack, client, aws):
         query = running.finish(ORDERS)
         event = api_event("POST", "/v1/results", client, {"QueryExecutionId": query})
@@ -127,12 +126,11 @@ class TestRendering:
         assert s3.get_object(Bucket=bucket, Key=key(query, "jsonl"))["Body"].read().count(b"\n") == 6
 
     def test_what_is_no_rendering_is_a_dead_letter(self, stack, render):
-        assert failures(render.invoke(sqs_event("no rendering"))) == []
-        sqs, queue = stack.aws("sqs"), stack.outputs["DeadRenderingsQueueUrl"]
-        found = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"], WaitTimeSeconds=5)
-        [letter] = found["Messages"]
-        assert letter["Body"] == "no rendering" and letter["MessageAttributes"]["reason"]["StringValue"]
-        sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+        body = f"no rendering {new_query()}"
+        assert failures(render.invoke(sqs_event(body))) == []
+        [letter] = eventually(lambda: dead_letters(stack, "DeadRenderingsQueueUrl", body), bool, "dead letter")
+        assert letter["Body"] == body and letter["MessageAttributes"]["reason"]["StringValue"]
+        assert stack.cli("dead-letters", "drop", letter["MessageId"]).returncode == 0
 
     def test_one_that_is_done_and_one_of_nothing_are_no_failures(self, running, render):
         query = running.finish(ORDERS)

@@ -119,9 +119,7 @@ def test_subscribing_while_confirming_ends_confirmed(stack, client, receiver):
     url = f"{receiver.url}/callback"
     stack.subscribe(client, url)
     token = confirmation_token(receiver)
-    confirmed, *_ = at_once(
-        lambda: stack.confirm(client, token), *[lambda: stack.subscribe(client, url)] * 4
-    )
+    confirmed, *_ = at_once(lambda: stack.confirm(client, token), *[lambda: stack.subscribe(client, url)] * 4)
     assert confirmed.status_code == 200
     assert [it["status"] for it in stack.subscriptions(client)] == ["CONFIRMED"]
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from conftest import read_template, resources
+from template import read as read_template
+from template import resources
 
 # Actions for which IAM has no resource that a policy could name.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
@@ -80,7 +81,9 @@ def test_tables_are_on_demand_encrypted_and_recoverable(table):
     assert recovery == (None if table in UNRECOVERABLE else {"PointInTimeRecoveryEnabled": True})
 
 
-@pytest.mark.parametrize("table", ["QueriesTable", "TopicsTable", "SubscriptionsTable", "EventsTable", "ExchangesTable", "DeliveriesTable"])
+@pytest.mark.parametrize(
+    "table", ["QueriesTable", "TopicsTable", "SubscriptionsTable", "EventsTable", "ExchangesTable", "DeliveriesTable"]
+)
 def test_what_expires_has_a_time_to_live(table):
     expected = {"AttributeName": "expires_at", "Enabled": True}
     assert resources()[table]["Properties"]["TimeToLiveSpecification"] == expected
@@ -170,10 +173,14 @@ def queues() -> dict[str, dict]:
     return {name: it.get("Properties", {}) for name, it in found if it["Type"] == "AWS::SQS::Queue"}
 
 
-@pytest.mark.parametrize("queue", ["PublicationsQueue", "FanOutsQueue", "DeliveriesQueue", "RetriesQueue", "RenderingsQueue"])
+@pytest.mark.parametrize(
+    "queue", ["PublicationsQueue", "FanOutsQueue", "DeliveriesQueue", "RetriesQueue", "RenderingsQueue"]
+)
 def test_messages_outlive_the_function_and_end_among_the_dead_letters(queue):
     properties = queues()[queue]
-    function = {"Publications": "Commit", "FanOuts": "Fanout", "Renderings": "Render"}.get(queue.removesuffix("Queue"), "Deliver")
+    function = {"Publications": "Commit", "FanOuts": "Fanout", "Renderings": "Render"}.get(
+        queue.removesuffix("Queue"), "Deliver"
+    )
     assert properties["VisibilityTimeout"] > resources()[f"{function}Function"]["Properties"]["Timeout"]
     dead = properties["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn")
     assert queues()[dead].get("FifoQueue") == properties.get("FifoQueue")

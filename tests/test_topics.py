@@ -96,7 +96,7 @@ def test_only_publishers_change_topics(stack, client, publisher):
     assert stack.call("GET", here, client).json() == topic
 
 
-@pytest.mark.parametrize("topic", ["x", "x" * 1000, str(uuid.uuid4()), "name%23abc", "%00"])
+@pytest.mark.parametrize("topic", ["x", "x" * 1000, "00000000-0000-4000-8000-000000000000", "name%23abc", "%00"])
 def test_a_topic_that_is_none(stack, publisher, topic):
     assert stack.call("GET", f"/topics/{topic}", publisher).status_code == 404
     assert stack.call("DELETE", f"/topics/{topic}", publisher).status_code == 404
@@ -129,7 +129,11 @@ def test_a_topic_that_is_none(stack, publisher, topic):
         ({"subscribers": webhook(allowedSubscriptionModes=["event"])}, "subscribers"),
         ({"subscribers": webhook(defaultSubscriptionMode="event")}, "subscribers"),
         (
-            {"subscribers": webhook(allowedSubscriptionModes=["snapshot-only"], defaultSubscriptionMode="snapshot-patch")},
+            {
+                "subscribers": webhook(
+                    allowedSubscriptionModes=["snapshot-only"], defaultSubscriptionMode="snapshot-patch"
+                )
+            },
             "subscribers",
         ),
         ({"extra": 1}, "extra"),
@@ -181,7 +185,7 @@ class TestLists:
                 break
             answer = requests.get(urljoin(answer.url, links["next"]), headers={"x-api-key": client.api_key}, timeout=30)
         assert [len(page) for page in pages] == [10, 10, 5]
-        assert sum(pages, []) == [f"{n:02}" for n in reversed(range(25))]
+        assert [name for page in pages for name in page] == [f"{n:02}" for n in reversed(range(25))]
         back = requests.get(urljoin(answer.url, links["first"]), headers={"x-api-key": client.api_key}, timeout=30)
         assert back.json()["items"] == first.json()["items"]
 

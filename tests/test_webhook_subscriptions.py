@@ -4,8 +4,8 @@ import re
 import uuid
 
 import pytest
-from conftest import resources
 from streams import eventually
+from template import resources
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 URL = "http://127.0.0.1:9/hook"

@@ -26,7 +26,7 @@ struct Status<'a> {
     request_id: Option<&'a str>,
 }
 
-/// As [`crate::serve`], with failures in the envelope.
+/// As [`crate::serve()`], with failures in the envelope.
 pub async fn serve<F, Fut>(handle: F) -> Result<(), Error>
 where
     F: Fn(Request) -> Fut,

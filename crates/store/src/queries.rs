@@ -207,7 +207,7 @@ impl Queries {
     }
 
     /// A client's queries, newest first, of one state if one is given, up to `limit` of
-    /// them, behind a place. The state is filtered: after [`READS`] reads the list ends for
+    /// them, behind a place. The state is filtered: after `READS` reads the list ends for
     /// now, with fewer than there may be, and goes on at its place.
     pub async fn list(
         &self,
