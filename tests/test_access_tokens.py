@@ -95,10 +95,11 @@ def test_a_token_that_has_expired_is_replaced(streams, both, provider):
     assert hooks(both, 2) == ["Bearer token-1", "Bearer token-2"]
 
 
-def test_a_token_that_the_endpoint_refuses_is_replaced(streams, provider):
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_the_endpoint_refuses_is_replaced(streams, provider, status):
     def answer(arrival) -> Answer:
         refused = arrival.headers.get("authorization") == "Bearer token-1"
-        return Answer(401) if refused else provider(arrival)
+        return Answer(status) if refused else provider(arrival)
 
     with Receiver(answer=answer) as both:
         topic = streams.topic()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use bellwire_rules::{Secret, SecretHash};
 use bellwire_store::{Client, Clients};
@@ -11,7 +11,8 @@ use lambda_http::Request;
 use crate::Failure;
 
 /// How long a warm function goes without asking the table again. A key that was
-/// disabled or replaced works for at most this long.
+/// disabled or replaced works for at most this long: by the wall clock, since the monotonic one
+/// stands still while Lambda has a function frozen.
 const CACHED_FOR: Duration = Duration::from_secs(60);
 /// How many clients a warm function remembers.
 const CACHED_CLIENTS: usize = 1000;
@@ -22,7 +23,7 @@ const MAX_KEY_LENGTH: usize = 256;
 #[derive(Debug)]
 pub struct Authenticator {
     clients: Clients,
-    known: Mutex<HashMap<String, (Client, Instant)>>,
+    known: Mutex<HashMap<String, (Client, SystemTime)>>,
 }
 
 impl Authenticator {
@@ -67,7 +68,9 @@ impl Authenticator {
     fn remembered(&self, hash: &SecretHash) -> Option<Client> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (client, since) = known.get(hash.as_str())?;
-        (since.elapsed() < CACHED_FOR).then(|| client.clone())
+        // A clock that was set back says nothing of the age.
+        let age = since.elapsed().ok()?;
+        (age < CACHED_FOR).then(|| client.clone())
     }
 
     async fn look_up(&self, hash: &SecretHash) -> Result<Client, Failure> {
@@ -81,7 +84,10 @@ impl Authenticator {
         if known.len() >= CACHED_CLIENTS {
             known.clear();
         }
-        known.insert(hash.as_str().to_owned(), (client.clone(), Instant::now()));
+        known.insert(
+            hash.as_str().to_owned(),
+            (client.clone(), SystemTime::now()),
+        );
         Ok(client)
     }
 }
@@ -120,9 +126,7 @@ mod tests {
             key_rotated_at: None,
             disabled_at: None,
         };
-        let since = Instant::now()
-            .checked_sub(Duration::from_secs(seconds))
-            .unwrap();
+        let since = SystemTime::now() - Duration::from_secs(seconds);
         let known = HashMap::from([(key.hash().as_str().to_owned(), (client, since))]);
         *authenticator.known.lock().unwrap() = known;
         authenticator

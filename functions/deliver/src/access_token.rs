@@ -1,11 +1,12 @@
 //! Access tokens for endpoints that want them: OAuth 2.0, client credentials.
 //!
-//! A token is asked for once and used until shortly before it expires. The provider's URL
+//! A token is asked for once and used until shortly before it expires, by the wall clock: the
+//! monotonic one stands still while Lambda has a function frozen. The provider's URL
 //! is a stranger's like the endpoint's, and called in the same guarded way.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use bellwire_outbound::Sender;
 use bellwire_rules::authorization::{Authorization, CredentialsMode};
@@ -34,9 +35,9 @@ pub struct TokenRefused(pub String);
 #[derive(Debug)]
 enum Asked {
     /// The value of the header `Authorization`, and until when it is used.
-    Granted(HeaderValue, Instant),
+    Granted(HeaderValue, SystemTime),
     /// Why there was none, and when.
-    Refused(TokenRefused, Instant),
+    Refused(TokenRefused, SystemTime),
 }
 
 /// What is known of a token. Locked while it is asked for.
@@ -61,7 +62,7 @@ impl AccessTokens {
     /// The header `Authorization` with a token that is valid. Whoever wants the same one
     /// meanwhile waits for it, and shares what comes of it.
     pub async fn get(&self, authorization: &Authorization) -> Result<HeaderValue, TokenRefused> {
-        let wanted_at = Instant::now();
+        let wanted_at = SystemTime::now();
         let slot = self.slot(authorization).await;
         let mut slot = slot.lock().await;
         match slot.as_ref() {
@@ -70,7 +71,7 @@ impl AccessTokens {
             _ => {}
         }
         let asked = self.ask(authorization).await;
-        let now = Instant::now();
+        let now = SystemTime::now();
         match asked {
             Ok((header, valid)) => {
                 let margin = MARGIN.min(valid / 10);

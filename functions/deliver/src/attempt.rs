@@ -104,7 +104,10 @@ impl Post {
         let url = &subscription.webhook_url;
         let exchange = self.sender.post(url, headers, letter.body).await;
         if let (Ok(answer), Some(authorization)) = (&exchange.outcome, &subscription.authorization)
-            && answer.status == http::StatusCode::UNAUTHORIZED
+            && matches!(
+                answer.status,
+                http::StatusCode::UNAUTHORIZED | http::StatusCode::FORBIDDEN
+            )
         {
             self.access_tokens.forget(authorization).await;
         }
