@@ -9,6 +9,8 @@ import asyncio
 import json
 
 import aws_athena
+import aws_iam
+import aws_s3
 from ministack import app
 from ministack.core import iam_actions
 from ministack.services import apigateway_v1, lambda_svc, sns
@@ -135,4 +137,6 @@ if __name__ == "__main__":
     correct_subscribe()
     correct_gateway_responses()
     aws_athena.correct()
+    aws_iam.correct()
+    aws_s3.correct()
     app.main()

@@ -23,7 +23,7 @@ CHECKS = [
     ("template, CloudFormation's rules", ["cfn-lint", "template.yaml"]),
     (
         "dependencies: bans, licences, sources",
-        [str(TOOLS / "cargo-deny"), *("--offline", "check", "bans", "licenses", "sources")],
+        [str(TOOLS / "cargo-deny"), *("check", "bans", "licenses", "sources")],
     ),
     ("dependencies that nothing uses", [str(TOOLS / "cargo-machete")]),
     ("features of functions and of tests", [sys.executable, "local/features.py"]),

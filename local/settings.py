@@ -11,6 +11,8 @@ DEFAULT_PORT = 4566
 PORT = int(os.environ.get("BELLWIRE_LOCAL_PORT", DEFAULT_PORT))
 # Stacks on several ports don't meet; only what they are built from is shared.
 STATE = LOCAL if PORT == DEFAULT_PORT else LOCAL / str(PORT)
+# What the local AWS has allowed and refused to the stack's roles (see aws_iam.py).
+PERMISSIONS = STATE / "permissions.jsonl"
 ENDPOINT = f"http://127.0.0.1:{PORT}"
 STACK = "bellwire-local"
 STAGE = "live"

@@ -22,6 +22,7 @@ def main() -> int:
         print("\n== local stack", flush=True)
         stack.up()
         check.run("end-to-end tests", END_TO_END)
+        check.run("permissions: granted and used", [sys.executable, "local/permissions.py"])
     except Failed as failed:
         print(f"\nerror: {failed}", file=sys.stderr)
         return 1

@@ -67,6 +67,8 @@ class Stack:
 
     def clean_up(self) -> None:
         """Removes the clients that the tests made, and all that is theirs."""
+        for queue in ("DeadDeliveriesQueueUrl", "DeadFanOutsQueueUrl", "DeadPublicationsQueueUrl"):
+            dead_letters(self, queue, *self.clients, *self.topics, remove=True)
         cleaner = self.new_client(publisher=True)
         sns = self.aws("sns")
         at_once(
@@ -174,17 +176,25 @@ def at_once(*calls):
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-def dead_letters(stack, queue: str, text: str) -> list[dict]:
-    """The dead letters of a queue that have a text in their body, as SQS has them."""
+def dead_letters(stack, queue: str, *texts: str, remove: bool = False) -> list[dict]:
+    """The dead letters of a queue that have one of these texts in their body, as SQS has them. They
+    can be removed at once."""
     sqs, url, found = stack.aws("sqs"), stack.outputs[queue], dict[str, dict]()
+
+    def wanted(letter: dict) -> bool:
+        return any(text in letter["Body"] for text in texts)
+
     with alone_with_dead_letters():
         while letters := sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30, MessageAttributeNames=["All"]
         ).get("Messages"):
             found |= {it["MessageId"]: it for it in letters}
         for letter in found.values():
-            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0)
-    return [it for it in found.values() if text in it["Body"]]
+            if remove and wanted(letter):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+            else:
+                sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0)
+    return [it for it in found.values() if wanted(it)]
 
 
 def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
@@ -200,6 +210,17 @@ def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
                 return body
     raise TimeoutError(f"no dead letter of event {event_id} in {seconds} s")
+
+
+def role_credentials(stack, logical_id: str) -> dict:
+    """The credentials of a role of the stack, for a test that sees what it may not do (see local/permissions.py)."""
+    role = stack.aws("cloudformation").describe_stack_resource(StackName=stack.name, LogicalResourceId=logical_id)
+    name = role["StackResourceDetail"]["PhysicalResourceId"]
+    return credentials_of(stack, stack.aws("iam").get_role(RoleName=name)["Role"]["Arn"], "test")
+
+
+def credentials_of(stack, role_arn: str, session: str) -> dict:
+    return stack.aws("sts").assume_role(RoleArn=role_arn, RoleSessionName=session)["Credentials"]
 
 
 def new_query() -> str:

@@ -8,6 +8,11 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from settings import AWS
+
 THROTTLED = {
     "dynamodb": (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
     "sns": (400, "Throttling"),
@@ -74,14 +79,28 @@ class FaultProxy:
                     message = DIFFERENT if fault == "different" else "no"
                     self.answer(status, {}, error_body(service, code, message))
                     return
+                left_out: list = []
+                sent: dict[str, str] = dict(self.headers)
+                if fault == "nothing":
+                    unprocessed = {"Responses": {}, "UnprocessedKeys": json.loads(body)["RequestItems"]}
+                    self.answer(200, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(unprocessed).encode())
+                    return
+                if fault == "partial":
+                    body, left_out = leave_out(operation, body)
+                    sent = signed(service, endpoint + self.path, self.headers, body)
                 request = urllib.request.Request(
-                    f"{endpoint}{self.path}", body, dict(self.headers), method=self.command
+                    f"{endpoint}{self.path}",
+                    body,
+                    sent,
+                    method=self.command,
                 )
                 try:
                     with urllib.request.urlopen(request, timeout=10) as answer:
                         status, headers, content = answer.status, answer.headers, answer.read()
                 except urllib.error.HTTPError as error:
                     status, headers, content = error.code, error.headers, error.read()
+                if fault == "partial" and status == 200:
+                    content = with_left_out(operation, content, left_out)
                 if fault == "break off":
                     # The call was carried out; nobody hears of it.
                     self.close_connection = True
@@ -111,7 +130,8 @@ class FaultProxy:
 
     def set(self, operation: str, fault: str, times: int = 1_000_000, after: int = 0) -> None:
         """From its `after`-th call on the operation ends, so many times, in one of ERRORS, in
-        `break off` (it is carried out, and nobody hears of it) or in `hang`."""
+        `break off` (it is carried out, and nobody hears of it), in `hang`, or in `partial`: of a batch only
+        the first is carried out, and the answer says so; in `nothing`, of a BatchGetItem, not even that."""
         with self._lock:
             self._faults[operation] = (fault, times, after)
 
@@ -160,6 +180,54 @@ def operation_of(method: str, path: str, headers, body: bytes) -> str:
     if "Action=" not in body.decode(errors="replace"):
         return method
     return parse_qs(body.decode()).get("Action", ["?"])[0]
+
+
+def signed(service: str, url: str, headers, body: bytes) -> dict[str, str]:
+    """The headers of a request whose body was changed, signed by the account's root user."""
+    kept = {name: headers.get(name, "") for name in ("Content-Type", "X-Amz-Target")}
+    request = AWSRequest("POST", url, headers=kept, data=body)
+    SigV4Auth(Credentials(AWS["AWS_ACCESS_KEY_ID"], AWS["AWS_SECRET_ACCESS_KEY"]), service, AWS["AWS_REGION"]).add_auth(
+        request
+    )
+    return dict(request.headers)
+
+
+def leave_out(operation: str, body: bytes) -> tuple[bytes, list]:
+    """The request with the first part of its batch alone, and the others."""
+    request = json.loads(body)
+    if operation == "SendMessageBatch":
+        first, *others = request["Entries"]
+        request["Entries"] = [first]
+        return json.dumps(request).encode(), others
+    parts = [(table, it) for table, its in request["RequestItems"].items() for it in requests_of(operation, its)]
+    request["RequestItems"] = together(operation, request["RequestItems"], parts[:1])
+    return json.dumps(request).encode(), [together(operation, json.loads(body)["RequestItems"], parts[1:])]
+
+
+def requests_of(operation: str, its) -> list:
+    return its["Keys"] if operation == "BatchGetItem" else its
+
+
+def together(operation: str, tables: dict, parts: list) -> dict:
+    """The part of a batch of DynamoDB's that has these requests."""
+    found: dict = {}
+    for table, it in parts:
+        if operation == "BatchGetItem":
+            found.setdefault(table, tables[table] | {"Keys": []})["Keys"].append(it)
+        else:
+            found.setdefault(table, []).append(it)
+    return found
+
+
+def with_left_out(operation: str, content: bytes, left_out: list) -> bytes:
+    answer = json.loads(content)
+    if operation == "SendMessageBatch":
+        answer["Failed"] = [
+            {"Id": it["Id"], "Code": "ServiceUnavailable", "SenderFault": False, "Message": "no"} for it in left_out
+        ]
+    else:
+        answer["UnprocessedKeys" if operation == "BatchGetItem" else "UnprocessedItems"] = left_out[0]
+    return json.dumps(answer).encode()
 
 
 def error_body(service: str, code: str, message: str) -> bytes:

@@ -8,15 +8,18 @@ import queue
 import subprocess
 import tempfile
 import threading
+import time
 import uuid
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import build
-from conftest import ROOT, Stack
+from conftest import ROOT, Stack, credentials_of
 
 SECONDS = 30
+# The queue of a message that is made up; it becomes the function's own.
+NO_QUEUE = "arn:aws:sqs:us-east-1:000000000000:queue"
 END = object()
 
 
@@ -37,24 +40,32 @@ class Invocation:
 
 
 class Function:
-    """A function as it was built and deployed, in a process of our own; a context manager.
+    """A function as it was built and deployed, with its role, in a process of our own; a context manager.
 
     `endpoint` is where it finds AWS: the local AWS, or something in between; `more` are
-    environment variables that are other than deployed.
+    environment variables that are other than deployed. An invocation may take so many `seconds`;
+    as many as deployed, if that is not said.
     """
 
-    def __init__(self, stack: Stack, logical_id: str, endpoint: str | None = None, **more: str):
+    def __init__(
+        self, stack: Stack, logical_id: str, endpoint: str | None = None, seconds: float | None = None, **more: str
+    ):
         cloudformation, functions = stack.aws("cloudformation"), stack.aws("lambda")
         resource = cloudformation.describe_stack_resource(StackName=stack.name, LogicalResourceId=logical_id)
         name = resource["StackResourceDetail"]["PhysicalResourceId"]
-        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        configuration = functions.get_function_configuration(FunctionName=name)
+        variables = configuration["Environment"]["Variables"]
+        self._seconds = seconds or configuration["Timeout"]
         self._events: queue.Queue = queue.Queue()
         self._answers: queue.Queue = queue.Queue()
         self._server = self._serve()
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
+        mappings = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        self._queue_arns = [it["EventSourceArn"] for it in mappings]
         self._process = subprocess.Popen(
             [str(build.bootstrap(logical_id))],
             env=stack.env
+            | as_environment(credentials_of(stack, configuration["Role"], "function"))
             | variables
             | {
                 "AWS_ENDPOINT_URL": endpoint or stack.env["AWS_ENDPOINT_URL"],
@@ -70,6 +81,9 @@ class Function:
 
     def send(self, event) -> None:
         """Hands the function an event without waiting for what it makes of it."""
+        for record in event.get("Records", []) if isinstance(event, dict) else []:
+            if record.get("eventSourceARN") == NO_QUEUE and self._queue_arns:
+                record["eventSourceARN"] = self._queue_arns[0]
         self._events.put(event)
 
     def invoke(self, event) -> Invocation:
@@ -107,7 +121,7 @@ class Function:
         self._log.close()
 
     def _serve(self) -> ThreadingHTTPServer:
-        events, answers = self._events, self._answers
+        events, answers, seconds = self._events, self._answers, self._seconds
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -121,7 +135,7 @@ class Function:
                 self.send_response(200)
                 for name, value in {
                     "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
-                    "Lambda-Runtime-Deadline-Ms": "9999999999999",
+                    "Lambda-Runtime-Deadline-Ms": str(int((time.time() + seconds) * 1000)),
                     "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:000000000000:function:f",
                     "Content-Type": "application/json",
                     "Content-Length": str(len(body)),
@@ -144,6 +158,14 @@ class Function:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return server
+
+
+def as_environment(credentials: dict) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials["SessionToken"],
+    }
 
 
 def api_event(method: str, path: str, client, body: dict | None = None, **path_parameters: str) -> dict:
@@ -182,7 +204,7 @@ def sqs_event(*bodies, group: str | None = None, ids: list[str] | None = None) -
                 "messageAttributes": {},
                 "md5OfBody": "0",
                 "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue",
+                "eventSourceARN": NO_QUEUE,
                 "awsRegion": "us-east-1",
             }
             for message_id, body in zip(ids, bodies, strict=True)

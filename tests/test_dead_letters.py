@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from build import CLI
 from conftest import alone_with_dead_letters, dead_letters
+from entities import entity_event, new_key
 from receiver import Answer, Receiver
 from settings import environment
 from streams import bodies, eventually, is_streams
@@ -220,3 +221,27 @@ def test_a_late_retry_is_left_to_the_scheduler(streams, stack, payload):
         second = receiver.wait_for(is_streams, 2, seconds=60)[1]
         assert (second.json(), second.headers["x-bellwire-attempt"]) == ({"n": 1}, "2")
         eventually(scheduled, lambda it: not it, "removal")
+
+
+def test_an_event_that_eventbridge_could_not_hand_over_is_redriven_as_the_rule_would_have_it(stack, entities, receiver):
+    # As EventBridge puts it among the dead letters: the event itself, and not what the rule makes of it.
+    key = new_key()
+    entities.customer.create_subscription(key, f"{receiver.url}/hook")
+    event = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Entity Event",
+        "source": "bellwire.entities",
+        "account": "123456789012",
+        "time": "2026-11-24T08:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": entity_event(key, entities.client),
+    }
+    stack.aws("sqs").send_message(QueueUrl=stack.outputs["DeadFanOutsQueueUrl"], MessageBody=json.dumps(event))
+    [letter] = eventually(lambda: dead_letters(stack, "DeadFanOutsQueueUrl", key), bool, "dead letter")
+    [shown] = [it for it in listed(stack) if it["id"] == letter["MessageId"]]
+    assert shown["what"] == f"entity event {event['id']}"
+    assert json.loads(stack.cli("dead-letters", "redrive", letter["MessageId"], "--json").stdout) == {"redriven": 1}
+    [arrival] = receiver.wait_for(lambda it: it.path == "/hook")
+    assert arrival.json()["entity_key"] == key

@@ -2,6 +2,7 @@
 what was accepted arrives, in order where that is promised, or is a dead letter.
 """
 
+import json
 import threading
 import uuid
 
@@ -22,7 +23,7 @@ def start(stack, aws):
     started = []
 
     def start(name: str, **variables: str) -> Function:
-        started.append(Function(stack, f"{name}Function", aws.endpoint, **variables))
+        started.append(Function(stack, f"{name}Function", aws.endpoint, None, **variables))
         return started[-1]
 
     yield start
@@ -256,6 +257,153 @@ class TestFanout:
         assert sorted(map(str, bodies(receiver, 21, "/stays"))) == sorted([*map(str, range(20)), "the last"])
         assert len({it.headers["webhook-id"] for it in receiver.arrivals}) == len(receiver.arrivals)
         assert streams.show(stays)["status"] == "active"
+
+
+class TestPartly:
+    """DynamoDB and SQS carry out a part of a batch, many times in a row."""
+
+    def test_a_fan_out(self, streams, receiver, aws, start):
+        topic = streams.topic()
+        for n in range(9):
+            streams.subscribe(topic, f"{receiver.url}/{n}")
+        announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
+        aws.set("SendMessageBatch", "partial", times=5)
+        fanout = start("Fanout")
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
+        assert failures(fanout.invoke(message)) == [], fanout.log()
+        receiver.wait_for(is_streams, 9)
+        assert aws.calls["SendMessageBatch"] == 6
+
+    def test_a_batch_of_deliveries(self, streams, receiver, aws, start, client):
+        topic = streams.topic()
+        subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(5)]
+        message = sqs_event(*(delivery(it, event({"n": 1}), client.client_id) for it in subscriptions))
+        # Five subscriptions and five marks to look up; five attempts and five marks to write.
+        aws.set("BatchGetItem", "partial", times=6)
+        aws.set("BatchWriteItem", "partial", times=6)
+        deliver = start("Deliver")
+        assert failures(deliver.invoke(message)) == [], deliver.log()
+        receiver.wait_for(is_streams, 5)
+        for subscription in subscriptions:
+            [exchange] = streams.wait_for_exchanges(subscription, 1)
+            assert exchange["responseCode"] == 200
+        aws.heal()
+        assert failures(deliver.invoke(message)) == []
+        assert len(receiver.arrivals) == 5
+
+    def test_without_an_end_it_is_a_failure_before_the_function_s_time_is_over(
+        self, streams, receiver, stack, aws, client
+    ):
+        topic = streams.topic()
+        subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(2)]
+        message = sqs_event(*(delivery(it, event({"n": 1}), client.client_id) for it in subscriptions))
+        aws.set("BatchGetItem", "nothing")
+        with Function(stack, "DeliverFunction", aws.endpoint, seconds=6) as deliver:
+            assert len(failures(deliver.invoke(message))) == 2
+            assert "keys were left out" in deliver.log()
+        assert aws.calls["BatchGetItem"] > 3 and receiver.arrivals == []
+
+    def test_an_attempt_that_can_not_be_recorded_leaves_a_trace_in_the_log(self, streams, receiver, stack, aws, client):
+        subscription = streams.subscribe(streams.topic(), receiver.url)
+        message = sqs_event(delivery(subscription, event({"n": 1}), client.client_id))
+        aws.set("BatchWriteItem", "refuse")
+        with Function(stack, "DeliverFunction", aws.endpoint) as deliver:
+            assert failures(deliver.invoke(message)) == []
+            [arrival] = receiver.wait_for(is_streams)
+            [line] = [it for it in deliver.log_lines() if it.get("message") == "attempt not recorded"]
+        assert (line["delivery"], line["subscription"]) == (arrival.headers["webhook-id"], subscription["id"])
+        assert (line["arrived"], line["code"]) == (True, 200)
+
+
+class TestAgain:
+    """What fails for a reason of ours comes again long before its visibility timeout is over."""
+
+    @pytest.fixture
+    def queue(self, stack):
+        sqs = stack.aws("sqs")
+        url = sqs.create_queue(QueueName=f"test-{uuid.uuid4()}", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
+        yield url
+        sqs.delete_queue(QueueUrl=url)
+
+    def test_a_message_comes_again_soon_and_the_others_of_its_batch_are_left_alone(
+        self, streams, receiver, stack, aws, client, queue
+    ):
+        sqs, subscription = stack.aws("sqs"), streams.subscribe(streams.topic(), receiver.url)
+        good = delivery(subscription, event({"n": 1}), client.client_id)
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(good))
+        sqs.send_message(QueueUrl=queue, MessageBody="malformed, which is worked off")
+        received = eventually(lambda: take(sqs, queue), lambda it: len(it) == 2, "messages")
+        # Its role knows nothing of this queue.
+        own = {"RETRIES_QUEUE_URL": queue} | {name: value for name, value in stack.env.items() if "ACCESS_KEY" in name}
+        with Function(stack, "DeliverFunction", aws.endpoint, None, **own, AWS_SESSION_TOKEN="") as deliver:
+            aws.set("BatchGetItem", "refuse")
+            failed = failures(deliver.invoke(as_lambda_hands_them(received, queue)))
+        assert failed == [it["MessageId"] for it in received.values() if it["Body"].startswith("{")]
+        again = eventually(lambda: take(sqs, queue), bool, "message again", 30)
+        assert list(again) == failed
+
+
+def take(sqs, queue: str) -> dict[str, dict]:
+    """The messages of a queue that are visible, by their ids."""
+    answer = sqs.receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+    )
+    return {it["MessageId"]: it for it in answer.get("Messages", [])}
+
+
+def as_lambda_hands_them(messages: dict[str, dict], queue: str) -> dict:
+    handed = sqs_event(*(it["Body"] for it in messages.values()), ids=list(messages))
+    for record, message in zip(handed["Records"], messages.values(), strict=True):
+        record["receiptHandle"] = message["ReceiptHandle"]
+        record["eventSourceARN"] = f"arn:aws:sqs:us-east-1:000000000000:{queue.rsplit('/', 1)[1]}"
+    return handed
+
+
+class TestMissing:
+    """What is gone when deliver looks for it."""
+
+    def test_a_subscription_that_ends_while_the_topics_end_is_told(self, streams, start, client):
+        def answer(_) -> Answer:
+            assert streams.on(subscription, method="DELETE").status_code == 204
+            return Answer()
+
+        with Receiver(answer=answer) as receiver:
+            subscription = streams.subscribe(streams.topic(), receiver.url)
+            told_end = {"topic_deleted": {"event_id": str(uuid.uuid4())}}
+            message = sqs_event(delivery(subscription, told_end, client.client_id))
+            deliver = start("Deliver")
+            assert failures(deliver.invoke(message)) == [], deliver.log()
+            assert [event_type(it) for it in receiver.arrivals] == ["error"]
+        assert streams.on(subscription, method="GET").status_code == 404
+
+    def test_a_version_that_has_expired_is_replaced_by_the_current_one(self, streams, stack, receiver, start, client):
+        topic = streams.topic("snapshot")
+        subscription = streams.subscribe(topic, receiver.url)
+        for n in (1, 2):
+            streams.publish(topic, {"n": n})
+            receiver.wait_for(is_streams, n)
+        dynamodb = stack.aws("dynamodb")
+        key = {"source": {"S": topic}, "key": {"S": f"version#{1:020}"}}
+        dynamodb.delete_item(TableName=stack.outputs["EventsTable"], Key=key)
+        # As one that has had nothing yet.
+        dynamodb.update_item(
+            TableName=stack.outputs["SubscriptionsTable"],
+            Key={"subscription_id": {"S": subscription["id"]}},
+            UpdateExpression="SET acknowledged = :none, wanted = :none",
+            ExpressionAttributeValues={":none": {"N": "0"}},
+        )
+        deliver = start("Deliver")
+        assert failures(deliver.invoke(sqs_event(delivery(subscription, document(1), client.client_id)))) == []
+        third = receiver.wait_for(is_streams, 3)[2]
+        assert (event_type(third), third.json()) == ("snapshot", {"n": 2})
+
+    def test_a_payload_is_known_to_be_missing(self, streams, receiver, start, client):
+        subscription = streams.subscribe(streams.topic(), receiver.url)
+        missing = {"event": {"event_id": str(uuid.uuid4()), "payload": {"stored": f"events/{uuid.uuid4()}"}}}
+        deliver = start("Deliver")
+        deliver.invoke(sqs_event(delivery(subscription, missing, client.client_id)))
+        assert "S3 has no such object" in deliver.log()
+        assert receiver.arrivals == []
 
 
 class TestDeliver:

@@ -62,6 +62,13 @@ def test_nobody_listens(streams):
 class TestTests:
     """`POST …/test`."""
 
+    def test_an_object_too_large_for_a_message(self, streams, receiver):
+        subscription = streams.subscribe(streams.topic(), receiver.url)
+        thing = {"text": [uuid.uuid4().hex for _ in range(10_000)]}
+        assert streams.on(subscription, "test", json=thing).status_code == 202
+        [arrival] = receiver.wait_for(is_streams)
+        assert arrival.json() == thing
+
     def test_the_object_is_sent_as_it_is_once(self, streams):
         with Receiver(answer=lambda _: Answer(500)) as receiver:
             subscription = streams.subscribe(streams.topic("snapshot"), f"{receiver.url}/hook")

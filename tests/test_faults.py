@@ -127,6 +127,18 @@ def test_options_cut_off_while_confirming_are_made_good(stack, client, receiver,
     assert json.loads(attributes["FilterPolicy"]) == {"status": ["CANCELLED"]}
 
 
+def test_unsubscribing_from_what_was_confirmed_unnoticed_ends_it(stack, client, receiver, aws, subscribe):
+    url = f"{receiver.url}/callback"
+    stack.subscribe(client, url)
+    stack.subscribe(client, url, statuses=["CANCELLED"])
+    wish = api_event("POST", "/v1/subscribe", client, {"token": confirmation_token(receiver)})
+    aws.set("SetSubscriptionAttributes", "throttle")
+    assert is_internal_error(subscribe.invoke(wish), subscribe)
+    # The deployed function finds that SNS has it confirmed, with other options than asked for.
+    assert stack.unsubscribe(client, url).status_code == 200
+    assert statuses(stack, client) == []
+
+
 @pytest.mark.parametrize("operation", ["Unsubscribe", "DeleteItem"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_unsubscribing_can_be_repeated_until_it_is_done(stack, client, receiver, aws, unsubscribe, operation, fault):

@@ -82,6 +82,6 @@ def test_access_logs_are_json_without_the_query_and_the_headers():
         "status",
         "responseLatency",
         "responseLength",
-        "error.message",
+        "error.responseType",
     }
     assert json.loads(re.sub(r"\$context\.[\w.]+", "-", form))["path"] == "-"

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import at_once, completion, is_notification
+from conftest import at_once, completion, is_notification, role_credentials
 from data import WITHOUT_EVENTS
 from runtime_api import Function, api_event
 from streams import eventually
@@ -163,13 +163,6 @@ class TestLimits:
         with Function(stack, "QueriesFunction", WORKGROUP="", QUERY_DATABASE="") as function:
             answer = function.invoke(api_event("POST", "/v1/queries", client, {"QueryString": "SELECT 1"}))
         assert answer.status == 403 and "does not run queries" in answer.body["message"]
-
-
-def role_credentials(stack, logical_id: str) -> dict:
-    role = stack.aws("cloudformation").describe_stack_resource(StackName=stack.name, LogicalResourceId=logical_id)
-    name = role["StackResourceDetail"]["PhysicalResourceId"]
-    arn = stack.aws("iam").get_role(RoleName=name)["Role"]["Arn"]
-    return stack.aws("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
 
 
 class TestLooking:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import role_credentials
 from template import read as read_template
 from template import resources
 
@@ -15,6 +16,7 @@ WITHOUT_RESOURCE = {
     "sns:Unsubscribe",
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
+    "lakeformation:GetDataAccess",
 }
 FUNCTIONS = [
     "Subscribe",
@@ -76,7 +78,8 @@ def test_tables_are_on_demand_encrypted_and_recoverable(table):
     # time to live out of the table that it makes; AWS's doesn't.
     properties = tables()[table]
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
-    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": "KmsKeyArn"}
+    assert properties["SSESpecification"] == ["HasKmsKey", key, "AWS::NoValue"]
     recovery = properties.get("PointInTimeRecoverySpecification")
     assert recovery == (None if table in UNRECOVERABLE else {"PointInTimeRecoveryEnabled": True})
 
@@ -96,14 +99,13 @@ def test_every_function_logs_into_a_group_that_forgets(function):
     assert resources()[f"{function}Function"]["Properties"]["LoggingConfig"]["LogGroup"] == f"{function}Logs"
 
 
-def test_the_api_is_throttled_logged_and_traced():
+def test_the_api_is_throttled_and_logged():
     api = resources()["Api"]["Properties"]
     [settings] = api["MethodSettings"]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
     assert settings["ThrottlingRateLimit"] == "RequestsPerSecond"
     assert settings["ThrottlingBurstLimit"] == "RequestBurst"
     assert api["AccessLogSetting"]["DestinationArn"] == "AccessLogs.Arn"
-    assert api["TracingEnabled"] is True
     # API Gateway takes a log setting only once its role is set.
     assert "ApiGatewayAccount" in str(api["Variables"])
 
@@ -136,7 +138,7 @@ def test_dead_letters_are_kept_for_two_weeks_and_raise_an_alarm(stack, output):
 def test_undelivered_notifications_may_be_put_into_their_queue_by_sns(stack):
     url = stack.outputs["UndeliveredQueueUrl"]
     attributes = stack.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]
-    [statement] = json.loads(attributes["Policy"])["Statement"]
+    [statement] = [it for it in json.loads(attributes["Policy"])["Statement"] if it["Effect"] == "Allow"]
     assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
     # MiniStack never carries out a subscription's redrive policy, so nothing arrives there
     # locally. AWS puts a notification there after the last retry.
@@ -163,7 +165,8 @@ def test_events_of_entities_are_passed_on_and_nothing_else(stack):
         [target] = events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
         assert target["DeadLetterConfig"]["Arn"]
     # Read from the template: who may put something into the queues. Only these two rules.
-    [statement] = resources()["EntityEventsQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements = resources()["EntityEventsQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    [statement] = [it for it in statements if it["Effect"] == "Allow"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert len(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == 2
 
@@ -181,14 +184,11 @@ def test_messages_outlive_the_function_and_end_among_the_dead_letters(queue):
     function = {"Publications": "Commit", "FanOuts": "Fanout", "Renderings": "Render"}.get(
         queue.removesuffix("Queue"), "Deliver"
     )
-    assert properties["VisibilityTimeout"] > resources()[f"{function}Function"]["Properties"]["Timeout"]
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    assert properties["VisibilityTimeout"] >= 6 * resources()[f"{function}Function"]["Properties"]["Timeout"]
+    assert properties["RedrivePolicy"]["maxReceiveCount"] >= 5
     dead = properties["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn")
     assert queues()[dead].get("FifoQueue") == properties.get("FifoQueue")
-
-
-def test_the_functions_time_out_is_what_deliver_is_told():
-    properties = resources()["DeliverFunction"]["Properties"]
-    assert properties["Environment"]["Variables"]["FUNCTION_SECONDS"] == str(properties["Timeout"])
 
 
 def test_the_bucket_is_private_encrypted_and_forgets():
@@ -209,7 +209,8 @@ def test_the_workgroup_decides_on_results_and_costs():
     assert properties["BytesScannedCutoffPerQuery"] == "QueryScanLimitBytes"
     result = properties["ResultConfiguration"]
     assert result["OutputLocation"] == "s3://${ResultsBucket}/results/"
-    assert result["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+    with_key = {"EncryptionOption": "SSE_KMS", "KmsKey": "KmsKeyArn"}
+    assert result["EncryptionConfiguration"] == ["HasKmsKey", with_key, {"EncryptionOption": "SSE_S3"}]
 
 
 def test_the_bucket_of_results_is_private_encrypted_and_forgets():
@@ -226,13 +227,14 @@ def test_no_query_is_run_unless_the_stack_says_on_what():
     [policy] = resources()["QueriesRole"]["Properties"]["Policies"]
     conditional = [it for it in policy["PolicyDocument"]["Statement"] if isinstance(it, list)]
     always = [it for it in policy["PolicyDocument"]["Statement"] if isinstance(it, dict)]
-    assert {it[0] for it in conditional} == {"RunsQueries", "ReadsBuckets"}
+    assert {it[0] for it in conditional} == {"HasKmsKey", "RunsQueries", "ReadsEncryptedFiles", "ReadsBuckets"}
     assert not [it for it in always if "StartQueryExecution" in str(it) or "glue:" in str(it) or "s3:" in str(it)]
     # Nothing that changes data or the catalog, but for the results' own folder.
     for _, statement, _ in conditional:
-        for action in statement["Action"]:
+        for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
             writes = action in ("s3:PutObject", "s3:AbortMultipartUpload")
-            assert action.split(":")[1].startswith(("Get", "List", "StartQuery")) or writes, action
+            reads = action in ("glue:BatchGetPartition", "kms:Decrypt", "kms:GenerateDataKey")
+            assert action.split(":")[1].startswith(("Get", "List", "StartQuery")) or reads or writes, action
             assert not writes or statement["Resource"] == "${ResultsBucket.Arn}/results/*"
 
 
@@ -256,3 +258,122 @@ def test_the_dashboard_shows_what_is_counted(stack):
     shown = json.dumps(widgets)
     for metric in ("Deliveries", "Failures", "Retries", "Exhausted", "Latency", "ApproximateAgeOfOldestMessage"):
         assert metric in shown
+
+
+def test_the_stage_is_not_traced():
+    # API Gateway records the URL of a request, with its query, and protocol C has its secret there.
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-using-xray-maps.html
+    assert not resources()["Api"]["Properties"].get("TracingEnabled")
+
+
+def test_no_answer_and_no_log_repeats_what_api_gateway_says_of_a_header():
+    # Its message on an Authorization header at an unknown path has the header's value.
+    api = resources()["Api"]["Properties"]
+    assert "error.message" not in api["AccessLogSetting"]["Format"]
+    responses = api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    assert "error.message" not in str(responses)
+    for unknown in ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"):
+        assert responses[unknown]["statusCode"] == "404"
+
+
+def test_nothing_is_paid_for_that_nobody_reads():
+    [settings] = resources()["Api"]["Properties"]["MethodSettings"]
+    assert not settings.get("MetricsEnabled")
+
+
+def test_the_setting_of_the_account_waits_for_the_first_api():
+    assert resources()["ApiGatewayAccount"]["DependsOn"] == "Api"
+
+
+def test_functions_that_send_themselves_messages_may():
+    # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    allowed = [name for name in FUNCTIONS if resources()[f"{name}Function"]["Properties"].get("RecursiveLoop")]
+    assert allowed == ["Fanout", "Deliver"]
+    assert {resources()[f"{name}Function"]["Properties"]["RecursiveLoop"] for name in allowed} == {"Allow"}
+
+
+def sources() -> dict[str, dict]:
+    """The event sources of functions that are queues, by the queue."""
+    found = {}
+    for name in FUNCTIONS:
+        for event in resources()[f"{name}Function"]["Properties"].get("Events", {}).values():
+            if event["Type"] == "SQS":
+                found[event["Properties"]["Queue"].removesuffix(".Arn")] = event["Properties"]
+    return found
+
+
+def test_no_queue_takes_the_whole_account_s_concurrency():
+    assert set(sources()) == {"PublicationsQueue", "FanOutsQueue", "DeliveriesQueue", "RetriesQueue", "RenderingsQueue"}
+    for queue, source in sources().items():
+        assert source["ScalingConfig"]["MaximumConcurrency"], queue
+
+
+@pytest.mark.parametrize(
+    ("function", "parameter"), [("Queries", "QueriesConcurrency"), ("Results", "ResultsConcurrency")]
+)
+def test_concurrency_is_reserved_for_functions_that_wait_if_the_stack_says_so(function, parameter):
+    _, reserved, otherwise = resources()[f"{function}Function"]["Properties"]["ReservedConcurrentExecutions"]
+    assert (reserved, otherwise) == (parameter, "AWS::NoValue")
+    assert read_template()["Parameters"][parameter]["Default"] == 0
+
+
+def test_queues_and_buckets_refuse_what_is_not_encrypted_on_its_way(stack):
+    queued, stored = set(), set()
+    for it in resources().values():
+        statements = it.get("Properties", {}).get("PolicyDocument", {}).get("Statement", [])
+        denied = [s for s in statements if s["Effect"] == "Deny"]
+        for statement in denied:
+            assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            assert statement["Principal"] == "*"
+        if it["Type"] == "AWS::SQS::QueuePolicy" and denied:
+            queued |= set(it["Properties"]["Queues"])
+        if it["Type"] == "AWS::S3::BucketPolicy" and denied:
+            stored.add(it["Properties"]["Bucket"])
+    assert queued == set(queues())
+    assert stored == {"PayloadsBucket", "ResultsBucket"}
+
+
+def test_the_scheduler_is_the_only_one_to_get_the_role_of_retries():
+    [policy] = resources()["DeliverRole"]["Properties"]["Policies"]
+    [passing] = [it for it in policy["PolicyDocument"]["Statement"] if "iam:PassRole" in str(it)]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+
+
+def test_only_urls_can_be_subscribed(stack, client):
+    credentials = role_credentials(stack, "SubscribeRole")
+    sns = stack.aws("sns", credentials)
+    topic = sns.create_topic(Name=f"{stack.name}-{client.client_id}")["TopicArn"]
+    queue = stack.outputs["DeliveriesQueueUrl"].rsplit("/", 1)[1]
+    with pytest.raises(sns.exceptions.AuthorizationErrorException):
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:000000000000:{queue}")
+    assert sns.subscribe(TopicArn=topic, Protocol="https", Endpoint="https://example.com/")["SubscriptionArn"]
+
+
+@pytest.mark.parametrize(
+    "queue", ["PublicationsQueue", "FanOutsQueue", "DeliveriesQueue", "RetriesQueue", "RenderingsQueue"]
+)
+def test_an_alarm_watches_the_age_of_what_waits(queue):
+    alarms = [it["Properties"] for it in resources().values() if it["Type"] == "AWS::CloudWatch::Alarm"]
+    [alarm] = [
+        it
+        for it in alarms
+        if it["MetricName"] == "ApproximateAgeOfOldestMessage" and it["Dimensions"][0]["Value"] == f"{queue}.QueueName"
+    ]
+    assert alarm["Threshold"] >= 300
+
+
+def test_one_key_is_used_for_all_that_is_kept_if_the_stack_has_one():
+    for name, it in resources().items():
+        properties = it.get("Properties", {})
+        match it["Type"]:
+            case "AWS::SQS::Queue":
+                assert properties["KmsMasterKeyId"] == ["HasKmsKey", "KmsKeyArn", "AWS::NoValue"], name
+            case "AWS::Logs::LogGroup":
+                assert properties["KmsKeyId"] == ["HasKmsKey", "KmsKeyArn", "AWS::NoValue"], name
+            case "AWS::S3::Bucket":
+                [rule] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+                assert rule[0] == "HasKmsKey" and "KmsKeyArn" in str(rule[1]), name
+            case "AWS::IAM::Role" if name != "ApiGatewayAccountRole":
+                [policy] = properties["Policies"]
+                assert "kms:GenerateDataKey" in str(policy), name
+    assert read_template()["Parameters"]["KmsKeyArn"]["Default"] == ""

@@ -156,16 +156,15 @@ fn deliveries(subscriptions: &[Subscription], text: &str, count: usize) -> Vec<B
     let messages = (0..count)
         .zip(subscriptions.iter().cycle())
         .map(|(_, subscription)| {
-            let delivery = Delivery {
-                subscription_id: subscription.subscription_id.clone(),
-                client_id: subscription.client_id.clone(),
-                attempt: 0,
-                accepted_at: OffsetDateTime::now_utc(),
-                told: Told::Event {
+            let delivery = Delivery::new(
+                subscription.subscription_id.clone(),
+                subscription.client_id.clone(),
+                OffsetDateTime::now_utc(),
+                Told::Event {
                     event_id: random_id(),
                     payload: payload.clone(),
                 },
-            };
+            );
             Message {
                 body: serde_json::to_string(&delivery).unwrap_or_default(),
                 group: Some(delivery.client_id),

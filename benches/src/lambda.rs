@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -175,7 +175,6 @@ impl RuntimeApi {
                     "lambda-runtime-aws-request-id",
                     "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
                 ),
-                ("lambda-runtime-deadline-ms", "9999999999999"),
                 (
                     "lambda-runtime-invoked-function-arn",
                     "arn:aws:lambda:us-east-1:0:function:f",
@@ -184,6 +183,7 @@ impl RuntimeApi {
             ] {
                 headers.insert(name, http::HeaderValue::from_static(value));
             }
+            headers.insert("lambda-runtime-deadline-ms", deadline());
             *response.body_mut() = Full::new(event);
             return response;
         }
@@ -199,4 +199,12 @@ impl RuntimeApi {
         *response.status_mut() = StatusCode::ACCEPTED;
         response
     }
+}
+
+/// In a minute, in milliseconds since 1970.
+fn deadline() -> http::HeaderValue {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let deadline = since_1970.unwrap_or_default() + Duration::from_secs(60);
+    let millis = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+    http::HeaderValue::from(millis)
 }

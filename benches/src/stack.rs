@@ -82,6 +82,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("PAYLOADS_BUCKET", "payloads"),
     ("RESULTS_BUCKET", "results"),
     ("TOPIC_PREFIX", "arn:aws:sns:us-east-1:000000000000:bench-"),
+    ("TOPICS_KEY_ARN", ""),
     (
         "UNDELIVERED_QUEUE_ARN",
         "arn:aws:sqs:us-east-1:000000000000:undelivered",
@@ -113,7 +114,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("RETRY_SCHEDULE", "0s 5s 30s 2m 15m 1h 6h 24h"),
     ("DISABLED_AFTER_DAYS", "5"),
     ("EXCHANGE_SECONDS", "15"),
-    ("FUNCTION_SECONDS", "60"),
     ("RENDERING_SECONDS", "20"),
     ("WORKGROUP", "bench"),
     ("QUERY_DATABASE", "bench"),

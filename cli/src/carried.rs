@@ -2,6 +2,10 @@
 
 use bellwire_queues::{Delivery, FanOut, Publication, Told};
 use bellwire_results::Rendering;
+use bellwire_rules::entity;
+use bellwire_rules::timestamp::iso_serde;
+use serde::Deserialize;
+use time::OffsetDateTime;
 
 /// What a dead letter carries.
 pub enum Carried {
@@ -17,12 +21,38 @@ pub enum Carried {
     Unread,
 }
 
+/// An event of an entity as EventBridge has it. When EventBridge can't put one into its queue, it
+/// becomes a dead letter as it was, and not in the form that the rule makes of it.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
+#[derive(Deserialize)]
+struct EntityEvent {
+    source: String,
+    id: String,
+    #[serde(with = "iso_serde")]
+    time: OffsetDateTime,
+    detail: entity::EntityEvent,
+}
+
+impl EntityEvent {
+    /// What the rule would have made of it.
+    fn read(body: &str) -> Option<FanOut> {
+        let event: Self = serde_json::from_str(body).ok()?;
+        (event.source == "bellwire.entities").then_some(FanOut::Entity {
+            event_id: event.id,
+            accepted_at: event.time,
+            event: event.detail,
+        })
+    }
+}
+
 impl Carried {
     /// Reads the body of a message of this queue.
     pub fn of(queue: &str, body: &str) -> Self {
         let read = match queue {
             "deliveries" => serde_json::from_str(body).map(Self::Delivery),
-            "fan-outs" => serde_json::from_str(body).map(Self::FanOut),
+            "fan-outs" => serde_json::from_str(body)
+                .or_else(|error| EntityEvent::read(body).ok_or(error))
+                .map(Self::FanOut),
             "renderings" => serde_json::from_str(body).map(Self::Rendering),
             _ => serde_json::from_str(body).map(Self::Publication),
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
 use bellwire_queues::dead_letters::{DeadLetter, DeadLetters};
-use bellwire_queues::{Delivery, Message, Publication, Queue};
+use bellwire_queues::{Delivery, FanOut, Hops, Message, Publication, Queue, Replay};
 use bellwire_rules::timestamp::iso;
 use bellwire_runtime::aws::Lazy;
 use clap::{Args, Subcommand};
@@ -272,6 +272,7 @@ impl<'a> Found<'a> {
         Ok(match &self.carried {
             Carried::Delivery(delivery) => Message::delivery(&Delivery {
                 attempt: 0,
+                hops: Hops::default(),
                 ..delivery.clone()
             })?,
             // SQS would drop a message of the same id within five minutes.
@@ -283,7 +284,13 @@ impl<'a> Found<'a> {
                 publication.topic_id.clone(),
                 format!("redriven-{}", self.letter.id),
             ),
-            Carried::FanOut(_) | Carried::Rendering(_) | Carried::Unread => {
+            Carried::FanOut(FanOut::Replay(replay)) => Message::new(&FanOut::Replay(Replay {
+                hops: Hops::default(),
+                ..replay.clone()
+            }))?,
+            // In the form that the function reads, also when EventBridge left its own.
+            Carried::FanOut(fan_out) => Message::new(fan_out)?,
+            Carried::Rendering(_) | Carried::Unread => {
                 let message = Message::raw(self.letter.body.clone());
                 if self.queue.name == "publications" {
                     message.once("malformed".to_owned(), self.letter.id.clone())

@@ -36,7 +36,10 @@ impl From<Query> for Shown {
             execution_id: query.execution_id,
             status: Status {
                 state: query.state,
-                submission_date_time: query.registered_at,
+                // Athena tells only seconds of some ends, and an end may have come before the record.
+                submission_date_time: query
+                    .registered_at
+                    .map(|at| at.min(query.completed_at.unwrap_or(at))),
                 completion_date_time: query.completed_at,
                 state_change_reason: query.state_change_reason,
             },

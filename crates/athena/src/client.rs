@@ -48,7 +48,9 @@ where
             (Some("InvalidRequestException"), message) => {
                 Self::Refused(message.unwrap_or("refused by Athena").to_owned())
             }
-            (Some("TooManyRequestsException"), _) => Self::Busy,
+            // Athena's own limits, and those of the API's calls.
+            // https://docs.aws.amazon.com/athena/latest/APIReference/CommonErrors.html
+            (Some("TooManyRequestsException" | "ThrottlingException"), _) => Self::Busy,
             _ => Self::Failed(format!("{:#}", anyhow::Error::from(error))),
         }
     }

@@ -1,7 +1,8 @@
 //! From a handler to a Lambda function behind API Gateway.
 
+use bellwire_runtime::deadline;
 use http::{Response, StatusCode, header};
-use lambda_http::{Body, Error, Request, RequestExt, service_fn};
+use lambda_http::{Body, Context, Error, Request, RequestExt, service_fn};
 use serde::Serialize;
 use tracing::Instrument;
 
@@ -41,9 +42,14 @@ where
             topic = tracing::field::Empty,
             subscription = tracing::field::Empty,
         );
+        let deadline = request.lambda_context_ref().map(Context::deadline);
         let handled = handle(request);
         async move {
-            let response = handled.await.unwrap_or_else(|failure| {
+            let handled = match deadline {
+                Some(deadline) => deadline::until(deadline, handled).await,
+                None => handled.await,
+            };
+            let response = handled.unwrap_or_else(|failure| {
                 failure.log();
                 explain(failure, &request_id)
             });

@@ -85,11 +85,10 @@ impl Audience {
 }
 
 fn delivery(member: &Member, announcement: &Announcement) -> Delivery {
-    Delivery {
-        subscription_id: member.subscription_id.clone(),
-        client_id: member.client_id.clone(),
-        attempt: 0,
-        accepted_at: announcement.accepted_at,
-        told: announcement.told.clone(),
-    }
+    Delivery::new(
+        member.subscription_id.clone(),
+        member.client_id.clone(),
+        announcement.accepted_at,
+        announcement.told.clone(),
+    )
 }

@@ -27,6 +27,18 @@ impl FromStr for DeadLetterQueue {
     }
 }
 
+/// The ARN of the KMS key that topics are encrypted with; empty for none.
+#[derive(Clone, Debug)]
+pub struct TopicKey(Option<String>);
+
+impl FromStr for TopicKey {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self((!text.is_empty()).then(|| text.to_owned())))
+    }
+}
+
 /// A subscription, as SNS has it.
 #[derive(Clone, Debug)]
 pub struct Subscribed {
@@ -48,15 +60,23 @@ pub struct ClientTopics {
     sns: Sns,
     prefix: TopicPrefix,
     dead_letters: DeadLetterQueue,
+    key: TopicKey,
 }
 
 impl ClientTopics {
-    /// The topics under this prefix, and the queue for what can't be delivered.
-    pub fn new(sns: Sns, prefix: TopicPrefix, dead_letters: DeadLetterQueue) -> Self {
+    /// The topics under this prefix, encrypted with this key, and the queue for what can't be
+    /// delivered.
+    pub fn new(
+        sns: Sns,
+        prefix: TopicPrefix,
+        dead_letters: DeadLetterQueue,
+        key: TopicKey,
+    ) -> Self {
         Self {
             sns,
             prefix,
             dead_letters,
+            key,
         }
     }
 
@@ -108,12 +128,15 @@ impl ClientTopics {
     /// Makes the client's topic; making it again changes nothing. Envelopes are
     /// signed with SHA-256 (version 2), not SHA-1.
     async fn create_topic(&self, client_id: &ClientId) -> Result<(), SnsError> {
-        self.sns
+        let mut request = self
+            .sns
             .create_topic()
             .name(self.prefix.name(client_id))
-            .attributes("SignatureVersion", "2")
-            .send()
-            .await?;
+            .attributes("SignatureVersion", "2");
+        if let Some(key) = &self.key.0 {
+            request = request.attributes("KmsMasterKeyId", key);
+        }
+        request.send().await?;
         Ok(())
     }
 
@@ -240,19 +263,19 @@ impl ClientTopics {
     }
 }
 
-/// SNS's retries to an endpoint: three at once, sixteen ever slower, two more at
-/// the longest distance, about 56 minutes in all. SNS allows 60. After the last
-/// the notification goes to the dead-letter queue.
+/// SNS's retries to an endpoint: three at once, fifteen ever slower, two more at
+/// the longest distance, some 51 minutes in all. SNS allows 60, and adds jitter. After the
+/// last the notification goes to the dead-letter queue.
 ///
-/// <https://docs.aws.amazon.com/sns/latest/dg/creating-delivery-policy.html>
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
 fn delivery_policy() -> String {
     json!({
         "healthyRetryPolicy": {
-            "numRetries": 21,
+            "numRetries": 20,
             "numNoDelayRetries": 3,
             "numMaxDelayRetries": 2,
             "minDelayTarget": 5,
-            "maxDelayTarget": 600,
+            "maxDelayTarget": 560,
             "backoffFunction": "exponential"
         }
     })

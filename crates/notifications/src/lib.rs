@@ -8,7 +8,7 @@ mod publisher;
 mod registrations;
 mod topic_prefix;
 
-pub use client_topics::{ClientTopics, DeadLetterQueue};
+pub use client_topics::{ClientTopics, DeadLetterQueue, TopicKey};
 pub use completion::{Completions, NotifyError, Outcome};
 pub use error::SnsError;
 pub use publisher::Publisher;

@@ -5,11 +5,13 @@
 //! them again.
 
 pub mod batch;
+mod consume;
 pub mod dead_letters;
 pub mod messages;
 mod queue;
 
+pub use consume::{Sources, consume};
 pub use messages::{
-    Announcement, Delivery, EventType, FanOut, Protocol, Publication, Replay, Told, Work,
+    Announcement, Delivery, EventType, FanOut, Hops, Protocol, Publication, Replay, Told, Work,
 };
 pub use queue::{LONGEST_DELAY, Message, Queue, QueueError};

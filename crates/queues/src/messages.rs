@@ -100,6 +100,32 @@ pub struct Replay {
     /// Where an earlier step of the same replay ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// How many steps came before.
+    #[serde(default, skip_serializing_if = "Hops::is_none")]
+    pub hops: Hops,
+}
+
+/// How often functions have sent a message on to themselves.
+///
+/// Lambda ends such loops after some 16 times, unless a function's `RecursiveLoop` allows them, as
+/// the template does; what can't come to an end by itself is ended here instead.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hops(u32);
+
+impl Hops {
+    /// One more; the reason for a dead letter when there were `most` before.
+    pub fn next(self, most: u32) -> Result<Self, String> {
+        if self.0 >= most {
+            return Err(format!("sent on {most} times without coming to an end"));
+        }
+        Ok(Self(self.0 + 1))
+    }
+
+    /// Whether it was never sent on.
+    pub fn is_none(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// `Deliveries` and `Retries`: one thing to tell to one subscription.
@@ -112,11 +138,33 @@ pub struct Delivery {
     /// How many attempts have failed.
     #[serde(default)]
     pub attempt: usize,
+    /// How often it was left to another function since something arrived.
+    #[serde(default, skip_serializing_if = "Hops::is_none")]
+    pub hops: Hops,
     /// When the API took what is told.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
     /// What is told.
     pub told: Told,
+}
+
+impl Delivery {
+    /// One that nobody has attempted yet.
+    pub fn new(
+        subscription_id: String,
+        client_id: String,
+        accepted_at: OffsetDateTime,
+        told: Told,
+    ) -> Self {
+        Self {
+            subscription_id,
+            client_id,
+            attempt: 0,
+            hops: Hops::default(),
+            accepted_at,
+            told,
+        }
+    }
 }
 
 /// What a subscription is told.
@@ -236,6 +284,7 @@ mod tests {
             subscription_id: "s1".to_owned(),
             client_id: "c1".to_owned(),
             attempt: 2,
+            hops: Hops::default(),
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             told: Told::Event {
                 event_id: "e1".to_owned(),

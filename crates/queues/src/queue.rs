@@ -4,6 +4,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, SdkError};
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use bellwire_runtime::aws::Lazy;
+use bellwire_runtime::backoff::Backoff;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use std::error::Error;
 use std::fmt::Debug;
@@ -15,8 +16,6 @@ use crate::messages::{Delivery, Publication};
 const BATCH: usize = 10;
 /// How many batches are sent at once.
 const AT_ONCE: usize = 16;
-/// How often messages that a batch failed on are sent.
-const ATTEMPTS: usize = 4;
 /// The longest that SQS holds a message back.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
 
@@ -170,8 +169,8 @@ impl Queue {
         &self,
         mut entries: Vec<SendMessageBatchRequestEntry>,
     ) -> Result<(), QueueError> {
-        let mut refusal = String::new();
-        for _ in 0..ATTEMPTS {
+        let mut backoff = Backoff::new();
+        loop {
             let answer = self
                 .sqs
                 .send_message_batch()
@@ -182,14 +181,13 @@ impl Queue {
             let Some(failed) = answer.failed().first() else {
                 return Ok(());
             };
-            refusal = format!(
-                "{}: {}",
-                failed.code(),
-                failed.message().unwrap_or_default()
-            );
+            let refusal = failed.message().unwrap_or_default();
+            let refusal = QueueError::Sqs(format!("{}: {refusal}", failed.code()));
             entries.retain(|entry| answer.failed().iter().any(|it| it.id() == entry.id()));
+            if !backoff.pause().await {
+                return Err(refusal);
+            }
         }
-        Err(QueueError::Sqs(refusal))
     }
 
     /// Puts a message that nothing can be done with into this dead-letter queue, as it

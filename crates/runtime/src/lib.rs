@@ -1,6 +1,8 @@
-//! What every Bellwire process needs before it can work: its settings, its logs
-//! and a way to AWS.
+//! What every Bellwire process needs to work: its settings, its logs, a way to AWS, and pauses
+//! within the time that it has.
 
 pub mod aws;
+pub mod backoff;
+pub mod deadline;
 pub mod env;
 pub mod logs;

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use bellwire_runtime::backoff::Backoff;
 use futures_util::future::join_all;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::{Duration, OffsetDateTime};
@@ -18,8 +19,6 @@ use crate::{StoreError, Subscriptions};
 
 /// The most items of one BatchWriteItem.
 const BATCH: usize = 25;
-/// How often items that DynamoDB left out of a batch are asked for or written again.
-const ATTEMPTS: u32 = 5;
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]
@@ -87,10 +86,8 @@ impl Deliveries {
             ),
         ]);
         wanted.retain(|_, keys| !keys.keys.is_empty());
-        for _ in 0..ATTEMPTS {
-            if wanted.is_empty() {
-                return Ok(known);
-            }
+        let mut backoff = Backoff::new();
+        while !wanted.is_empty() {
             let answer = self
                 .db
                 .batch_get_item()
@@ -110,10 +107,12 @@ impl Deliveries {
                 }
             }
             wanted = answer.unprocessed_keys.unwrap_or_default();
+            if !wanted.is_empty() && !backoff.pause().await {
+                let cause = "throttled: keys were left out";
+                return Err(StoreError::DynamoDb(cause.to_owned()));
+            }
         }
-        Err(StoreError::DynamoDb(
-            "throttled: keys were left out".to_owned(),
-        ))
+        Ok(known)
     }
 
     /// Records attempts, and which deliveries have arrived.
@@ -164,7 +163,8 @@ impl Deliveries {
         &self,
         mut requests: HashMap<String, Vec<WriteRequest>>,
     ) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS {
+        let mut backoff = Backoff::new();
+        loop {
             let answer = self
                 .db
                 .batch_write_item()
@@ -175,10 +175,11 @@ impl Deliveries {
             if requests.is_empty() {
                 return Ok(());
             }
+            if !backoff.pause().await {
+                let cause = "throttled: items were left out";
+                return Err(StoreError::DynamoDb(cause.to_owned()));
+            }
         }
-        Err(StoreError::DynamoDb(
-            "throttled: items were left out".to_owned(),
-        ))
     }
 }
 

@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp;
+use bellwire_runtime::backoff::Backoff;
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value, to_item};
 use time::{Duration, OffsetDateTime};
@@ -29,8 +30,6 @@ use crate::topics::MAX_ID_LENGTH;
 const BY_CLIENT: &str = "by-client";
 /// No place in a list is written longer, in bytes.
 const MAX_PLACE_LENGTH: usize = 200;
-/// How often a transaction is tried that another one is in the way of.
-const ATTEMPTS: usize = 5;
 /// How long the subscription to a deleted topic stays: longer than a delivery is retried.
 const ENDED_KEPT: Duration = Duration::days(7);
 
@@ -332,17 +331,16 @@ impl Subscriptions {
     /// Writes all or nothing. Of two transactions on one item at the same time DynamoDB
     /// cancels one, and the SDK does not try it again.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), StoreError> {
-        let mut attempts = ATTEMPTS;
+        let mut backoff = Backoff::new();
         loop {
             let request = self.db.transact_write_items();
             let answer = request
                 .set_transact_items(Some(writes.clone()))
                 .send()
                 .await;
-            attempts -= 1;
             match answer {
                 Ok(_) => return Ok(()),
-                Err(error) if attempts > 0 && is_conflict(&error) => {}
+                Err(error) if is_conflict(&error) && backoff.pause().await => {}
                 Err(error) => return Err(error.into()),
             }
         }

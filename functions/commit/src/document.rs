@@ -4,15 +4,12 @@ use bellwire_payloads::{Kept, PayloadError};
 use bellwire_rules::document::Document;
 use bellwire_rules::patch::{self, Change};
 use bellwire_rules::payload::Payload;
+use bellwire_runtime::backoff::Backoff;
 use bellwire_store::events::{Committed, Version};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
 use crate::Function;
-
-/// How often a publication is tried that others get in the way of. None does, but for
-/// the same message delivered twice.
-const ATTEMPTS: usize = 5;
 
 /// A publication as a version of its topic's document.
 pub struct Versioned {
@@ -36,7 +33,8 @@ impl Function {
         redriven: bool,
     ) -> Result<Option<Versioned>, Error> {
         let new = self.read(&payload).await?;
-        for _ in 0..ATTEMPTS {
+        let mut backoff = Backoff::new();
+        loop {
             let now = OffsetDateTime::now_utc();
             let current = self.events.latest(topic_id).await?;
             let change = match &current {
@@ -88,10 +86,13 @@ impl Function {
                 Committed::Before(version) => {
                     return self.committed_before(topic_id, version, &payload).await;
                 }
-                Committed::Overtaken => {}
+                // By the same message, delivered twice, or by another transaction.
+                Committed::Overtaken if backoff.pause().await => {}
+                Committed::Overtaken => {
+                    return Err("other publications got in the way too often".into());
+                }
             }
         }
-        Err("other publications got in the way too often".into())
     }
 
     async fn committed_before(

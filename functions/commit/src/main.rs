@@ -13,13 +13,13 @@ use std::collections::HashMap;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_fanout::Audience;
 use bellwire_payloads::Payloads;
-use bellwire_queues::{Publication, Queue, batch};
+use bellwire_queues::{Publication, Queue, Sources, batch, consume};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
 use bellwire_runtime::logs;
 use bellwire_store::{Events, Members};
 use futures_util::future::join_all;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use tracing::Instrument;
 
 /// What the function keeps between batches.
@@ -28,16 +28,14 @@ struct Function {
     payloads: Payloads,
     audience: Audience,
     dead_letters: Queue,
+    sources: Sources,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
     let function = &Function::from_env()?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, Error>(function.handle(event.payload).await)
-    }))
-    .await
+    consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
 impl Function {
@@ -59,6 +57,7 @@ impl Function {
                 queue("DELIVERIES_QUEUE_URL")?,
             ),
             dead_letters: queue("DEAD_PUBLICATIONS_QUEUE_URL")?,
+            sources: Sources::new(sqs.clone(), vec![required("PUBLICATIONS_QUEUE_URL")?]),
         })
     }
 

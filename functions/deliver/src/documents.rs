@@ -5,7 +5,7 @@
 //! the endpoint may have something else than it acknowledged last, or is far behind, it
 //! gets the newest document whole.
 
-use bellwire_queues::{Delivery, EventType, Message, Protocol, Told};
+use bellwire_queues::{Delivery, EventType, Hops, Message, Protocol, Told};
 use bellwire_rules::ids::{delivery_id, version_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::verdict::Verdict;
@@ -23,6 +23,8 @@ use crate::{Batch, Function};
 
 /// How many versions an endpoint may be behind and still get each of them.
 const MAX_BACKLOG: u64 = 100;
+/// How often a message is left to another function while nothing arrives.
+const MOST_HOPS: u32 = 100;
 
 /// What is sent next.
 struct Step {
@@ -46,7 +48,7 @@ impl Function {
             message_id,
             failures: delivery.attempt,
             now,
-            until: now + millis(self.turns.length),
+            until: now + millis(self.time.turn()),
         };
         match self.subscriptions.take_turn(wish).await? {
             Answer::Yours(turn) => self.send_missing(delivery, &turn, message_id, batch).await,
@@ -91,10 +93,18 @@ impl Function {
             retry_at: None,
             arrived: None,
         };
+        let mut arrived = false;
         loop {
             while so_far.in_doubt || so_far.acknowledged < wanted {
-                if batch.started.elapsed() > self.turns.work {
-                    return self.leave_to_another(delivery, turn, so_far, wanted).await;
+                if !self.time.is_left() {
+                    let hops = if arrived {
+                        Ok(Hops::default())
+                    } else {
+                        delivery.hops.next(MOST_HOPS)
+                    };
+                    return self
+                        .leave_to_another(delivery, turn, so_far, wanted, hops, batch)
+                        .await;
                 }
                 let Some(step) = self.step(subscription, so_far, wanted).await? else {
                     tracing::warn!(wanted, "there is no document");
@@ -111,6 +121,7 @@ impl Function {
                     batch.note(sent, Protocol::Streams, so_far.failures, accepted_at, false);
                 match verdict {
                     Verdict::Delivered => {
+                        arrived = true;
                         so_far = Outcome {
                             acknowledged: step.version.version,
                             in_doubt: false,
@@ -231,6 +242,8 @@ impl Function {
         turn: &Turn,
         so_far: Outcome,
         wanted: u64,
+        hops: Result<Hops, String>,
+        batch: &Batch,
     ) -> Result<(), Error> {
         tracing::info!(wanted, "no time left");
         let now = OffsetDateTime::now_utc();
@@ -245,7 +258,13 @@ impl Function {
                 .await?;
         }
         let rest = again(delivery, wanted, 0);
-        Ok(self.first_attempts.send(Message::delivery(&rest)?).await?)
+        match hops {
+            Ok(hops) => {
+                let rest = Delivery { hops, ..rest };
+                Ok(self.first_attempts.send(Message::delivery(&rest)?).await?)
+            }
+            Err(reason) => self.bury(&rest, &reason, batch).await,
+        }
     }
 
     /// Gives the turn back after an attempt that failed, and sees to what has to follow.
@@ -319,6 +338,7 @@ fn more_is_wanted(progress: &Progress, so_far: Outcome, wanted: u64) -> bool {
 fn again(delivery: &Delivery, version: u64, failures: usize) -> Delivery {
     Delivery {
         attempt: failures,
+        hops: Hops::default(),
         told: Told::Document { version },
         ..delivery.clone()
     }

@@ -18,17 +18,16 @@ mod retries;
 mod settings;
 
 use std::collections::HashSet;
-use std::time::Instant;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use bellwire_queues::{Delivery, Protocol, Queue, Told, batch};
+use bellwire_queues::{Delivery, Protocol, Queue, Sources, Told, batch, consume};
 use bellwire_rules::ids::delivery_id;
 use bellwire_rules::verdict::Verdict;
 use bellwire_runtime::logs;
 use bellwire_store::deliveries::{Attempt, Known};
 use bellwire_store::{Deliveries, Subscriptions};
 use futures_util::future::join_all;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use time::OffsetDateTime;
 use tracing::Instrument;
 
@@ -38,7 +37,7 @@ use crate::metrics::Metrics;
 use crate::owner::Owners;
 use crate::recorder::Recorder;
 use crate::retries::Retries;
-use crate::settings::Turns;
+use crate::settings::Time;
 
 /// What the function keeps between batches.
 struct Function {
@@ -50,7 +49,8 @@ struct Function {
     owners: Owners,
     first_attempts: Queue,
     dead_letters: Queue,
-    turns: Turns,
+    sources: Sources,
+    time: Time,
     metrics_namespace: String,
 }
 
@@ -58,7 +58,6 @@ struct Function {
 struct Batch {
     recorder: Recorder,
     metrics: Metrics,
-    started: Instant,
 }
 
 impl Batch {
@@ -99,10 +98,7 @@ struct Received {
 async fn main() -> Result<(), Error> {
     logs::start();
     let function = &Function::from_env()?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, Error>(function.handle(event.payload).await)
-    }))
-    .await
+    consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
 impl Function {
@@ -112,7 +108,6 @@ impl Function {
         let batch = Batch {
             recorder,
             metrics: Metrics::default(),
-            started: Instant::now(),
         };
         let working = async {
             let known = self.look_up(&received).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bellwire_queues::Protocol;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 /// The most values of one metric in one line.
@@ -73,28 +73,34 @@ impl Metrics {
 }
 
 fn line(protocol: Protocol, counts: &Counts, namespace: &str, now: OffsetDateTime) -> Value {
-    let count = |name| json!({"Name": name, "Unit": "Count"});
-    json!({
-        "_aws": {
-            "Timestamp": now.unix_timestamp_nanos() / 1_000_000,
-            "CloudWatchMetrics": [{
-                "Namespace": namespace,
-                "Dimensions": [["Protocol"]],
-                "Metrics": [
-                    count("Deliveries"), count("Failures"), count("Retries"), count("Exhausted"),
-                    {"Name": "Latency", "Unit": "Milliseconds"},
-                    {"Name": "FailureRate", "Unit": "None"},
-                ],
-            }],
-        },
-        "Protocol": protocol.as_str(),
-        "Deliveries": counts.deliveries,
-        "Failures": counts.failures,
-        "Retries": counts.retries,
-        "Exhausted": counts.exhausted,
-        "Latency": counts.latencies,
-        "FailureRate": counts.failed,
-    })
+    // A metric has a number, or an array of one and more: one that has none is left out.
+    let values = [
+        ("Deliveries", "Count", json!(counts.deliveries)),
+        ("Failures", "Count", json!(counts.failures)),
+        ("Retries", "Count", json!(counts.retries)),
+        ("Exhausted", "Count", json!(counts.exhausted)),
+        ("Latency", "Milliseconds", json!(counts.latencies)),
+        ("FailureRate", "None", json!(counts.failed)),
+    ];
+    let values = values
+        .into_iter()
+        .filter(|(_, _, value)| *value != json!([]));
+    let (mut metrics, mut line) = (Vec::new(), Map::new());
+    for (name, unit, value) in values {
+        metrics.push(json!({"Name": name, "Unit": unit}));
+        line.insert(name.to_owned(), value);
+    }
+    line.insert("Protocol".to_owned(), protocol.as_str().into());
+    let definition = json!({
+        "Timestamp": now.unix_timestamp_nanos() / 1_000_000,
+        "CloudWatchMetrics": [{
+            "Namespace": namespace,
+            "Dimensions": [["Protocol"]],
+            "Metrics": metrics,
+        }],
+    });
+    line.insert("_aws".to_owned(), definition);
+    Value::Object(line)
 }
 
 #[cfg(test)]
@@ -133,5 +139,21 @@ mod tests {
         );
         assert_eq!(line["FailureRate"], json!([0, 1]));
         assert!(line["Latency"][0].as_i64().unwrap() >= 2000);
+    }
+
+    #[test]
+    fn a_metric_without_values_is_left_out() {
+        let metrics = Metrics::default();
+        metrics.attempt(Protocol::Streams, false, 0, OffsetDateTime::now_utc());
+        let counted = metrics.0.lock().unwrap();
+        let line = line(
+            Protocol::Streams,
+            &counted[&Protocol::Streams],
+            "bellwire",
+            OffsetDateTime::now_utc(),
+        );
+        assert_eq!(line.get("Latency"), None);
+        let named = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].to_string();
+        assert!(!named.contains("Latency") && named.contains("FailureRate"));
     }
 }

@@ -40,6 +40,16 @@ async fn record(deliveries: &Deliveries, mut from: UnboundedReceiver<Attempt>) {
         // The request was sent. To fail would be to send it again.
         if let Err(cause) = deliveries.record(&attempts, now).await {
             tracing::error!(%cause, attempts = attempts.len(), "exchanges not recorded");
+            for attempt in &attempts {
+                let exchange = &attempt.exchange;
+                tracing::error!(
+                    delivery = exchange.pipeline_id,
+                    subscription = exchange.subscription_id,
+                    arrived = attempt.arrived,
+                    code = exchange.response_code,
+                    "attempt not recorded"
+                );
+            }
         }
         attempts.clear();
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bellwire_outbound::{Limits, Sender};
-use bellwire_queues::Queue;
+use bellwire_queues::{Queue, Sources};
 use bellwire_rules::UrlPolicy;
 use bellwire_runtime::aws::{self, Lazy};
+use bellwire_runtime::deadline;
 use bellwire_runtime::env::{days, required};
 use bellwire_store::{Deliveries, Events, Exchanges, Subscriptions};
 use lambda_runtime::Error;
@@ -16,19 +17,32 @@ use crate::bodies::Bodies;
 use crate::owner::Owners;
 use crate::retries::Retries;
 
-/// How long a function has for documents.
+/// What an invocation has time for.
 #[derive(Clone, Copy, Debug)]
-pub struct Turns {
-    /// How long a turn lasts: longer than the function runs.
-    pub length: Duration,
-    /// After how long in a batch nothing more is begun that may take an exchange's time.
-    pub work: Duration,
+pub struct Time {
+    /// How long one step towards a document may take: nothing more is begun when less is left.
+    step: Duration,
 }
 
 /// How many exchanges one more step may take: one for an access token, one for the delivery.
 const EXCHANGES_PER_STEP: u32 = 2;
+/// By how much a turn outlasts the invocation.
+const BEYOND: Duration = Duration::from_secs(5);
 /// What a function needs at its end for its tables and queues.
 const RESERVE: Duration = Duration::from_secs(10);
+
+impl Time {
+    /// How long a turn lasts: longer than the invocation, since whoever finds one that is over
+    /// takes it for left behind.
+    pub fn turn(self) -> Duration {
+        deadline::remaining().unwrap_or(self.step) + BEYOND
+    }
+
+    /// Whether there is time for another step.
+    pub fn is_left(self) -> bool {
+        deadline::remaining().is_none_or(|remaining| remaining >= self.step)
+    }
+}
 
 impl Function {
     /// Everything as the template has it.
@@ -57,7 +71,6 @@ impl Function {
         );
         let seconds = |name| Ok::<_, Error>(Duration::from_secs(required(name)?));
         let exchange = seconds("EXCHANGE_SECONDS")?;
-        let function = seconds("FUNCTION_SECONDS")?;
         let limits = Limits {
             exchange,
             ..Limits::default()
@@ -90,12 +103,18 @@ impl Function {
             subscriptions,
             deliveries,
             retries,
+            sources: Sources::new(
+                sqs.clone(),
+                vec![
+                    required("DELIVERIES_QUEUE_URL")?,
+                    required("RETRIES_QUEUE_URL")?,
+                ],
+            ),
             first_attempts: queue("DELIVERIES_QUEUE_URL")?,
             dead_letters: queue("DEAD_DELIVERIES_QUEUE_URL")?,
             metrics_namespace: required("METRICS_NAMESPACE")?,
-            turns: Turns {
-                length: function + RESERVE / 2,
-                work: function.saturating_sub(exchange * EXCHANGES_PER_STEP + RESERVE),
+            time: Time {
+                step: exchange * EXCHANGES_PER_STEP + RESERVE,
             },
         })
     }

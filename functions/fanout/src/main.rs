@@ -6,13 +6,13 @@ mod replay;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_fanout::Audience;
-use bellwire_queues::{FanOut, Queue, batch};
+use bellwire_queues::{FanOut, Queue, Sources, batch, consume};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
 use bellwire_runtime::logs;
 use bellwire_store::{Events, Members};
 use futures_util::future::join_all;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 
 /// What the function keeps between batches.
 struct Function {
@@ -21,16 +21,14 @@ struct Function {
     fan_outs: Queue,
     deliveries: Queue,
     dead_letters: Queue,
+    sources: Sources,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
     let function = &Function::from_env()?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, Error>(function.handle(event.payload).await)
-    }))
-    .await
+    consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
 impl Function {
@@ -55,6 +53,7 @@ impl Function {
             fan_outs,
             deliveries,
             dead_letters: queue("DEAD_FAN_OUTS_QUEUE_URL")?,
+            sources: Sources::new(sqs.clone(), vec![required("FAN_OUTS_QUEUE_URL")?]),
         })
     }
 

@@ -8,6 +8,8 @@ use crate::Function;
 
 /// How many events one step replays, at most.
 const STEP: i32 = 500;
+/// How many steps a replay may take: fifty million events.
+const MOST_STEPS: u32 = 100_000;
 
 impl Function {
     /// Replays the next events, and leaves the rest to another step.
@@ -28,26 +30,36 @@ impl Function {
             .events
             .into_iter()
             .map(|event| {
-                Message::delivery(&Delivery {
-                    subscription_id: subscription_id.clone(),
-                    client_id: client_id.clone(),
-                    attempt: 0,
-                    accepted_at: event.accepted_at,
-                    told: Told::Event {
-                        event_id: event.event_id,
-                        payload: event.payload,
-                    },
-                })
+                let told = Told::Event {
+                    event_id: event.event_id,
+                    payload: event.payload,
+                };
+                Message::delivery(&Delivery::new(
+                    subscription_id.clone(),
+                    client_id.clone(),
+                    event.accepted_at,
+                    told,
+                ))
             })
             .collect::<Result<_, _>>()?;
         self.deliveries.send_all(messages).await?;
         tracing::info!(subscription = subscription_id, events = count, "replayed");
         if slice.more_after.is_some() {
+            let hops = replay.hops.next(MOST_STEPS);
             let rest = FanOut::Replay(Replay {
                 after: slice.more_after,
+                hops: hops.clone().unwrap_or_default(),
                 ..replay
             });
-            self.fan_outs.send(Message::new(&rest)?).await?;
+            match hops {
+                Ok(_) => self.fan_outs.send(Message::new(&rest)?).await?,
+                // Redriven, it goes on from there.
+                Err(reason) => {
+                    tracing::error!(reason, "dead letter");
+                    let body = serde_json::to_string(&rest)?;
+                    self.dead_letters.bury(&body, &reason, None, None).await?;
+                }
+            }
         }
         Ok(())
     }

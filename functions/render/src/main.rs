@@ -6,13 +6,13 @@ mod json_lines;
 mod upload;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use bellwire_queues::{Queue, batch};
+use bellwire_queues::{Queue, Sources, batch, consume};
 use bellwire_results::{Rendering, Results, csv_key, json_key};
 use bellwire_rules::ExecutionId;
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
 use bellwire_runtime::logs;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
 use tokio::sync::mpsc::channel;
 use tokio_util::io::SyncIoBridge;
 
@@ -23,16 +23,14 @@ const PART: usize = 8 * 1024 * 1024;
 struct Function {
     results: Results,
     dead_letters: Queue,
+    sources: Sources,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
     let function = &Function::from_env()?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, Error>(function.handle(event.payload).await)
-    }))
-    .await
+    consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
 impl Function {
@@ -41,7 +39,8 @@ impl Function {
         let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         Ok(Self {
             results: Results::new(&config, required("RESULTS_BUCKET")?),
-            dead_letters: Queue::new(sqs, required("DEAD_RENDERINGS_QUEUE_URL")?),
+            dead_letters: Queue::new(sqs.clone(), required("DEAD_RENDERINGS_QUEUE_URL")?),
+            sources: Sources::new(sqs, vec![required("RENDERINGS_QUEUE_URL")?]),
         })
     }
 

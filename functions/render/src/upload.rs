@@ -1,6 +1,6 @@
 //! An object in the bucket of results, in parts.
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bellwire_results::{Results, ResultsError};
 use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
@@ -41,6 +41,9 @@ async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
         .bucket(&results.bucket)
         .key(key)
         .content_type(MEDIA_TYPE)
+        // The SDK sends one with each part. S3 refuses it unless the upload says so.
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+        .checksum_algorithm(ChecksumAlgorithm::Crc32)
         .send()
         .await?;
     answer

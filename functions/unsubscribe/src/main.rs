@@ -52,6 +52,7 @@ impl Function {
                     sns,
                     required("TOPIC_PREFIX")?,
                     required("UNDELIVERED_QUEUE_ARN")?,
+                    required("TOPICS_KEY_ARN")?,
                 ),
             ),
         })

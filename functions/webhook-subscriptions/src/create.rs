@@ -65,15 +65,14 @@ impl Function {
         let Some(current) = self.events.latest(topic_id).await? else {
             return Ok(());
         };
-        let delivery = Delivery {
-            subscription_id: subscription.subscription_id.clone(),
-            client_id: subscription.client_id.clone(),
-            attempt: 0,
-            accepted_at: OffsetDateTime::now_utc(),
-            told: Told::Document {
+        let delivery = Delivery::new(
+            subscription.subscription_id.clone(),
+            subscription.client_id.clone(),
+            OffsetDateTime::now_utc(),
+            Told::Document {
                 version: current.version,
             },
-        };
+        );
         Ok(self.deliveries.send(Message::delivery(&delivery)?).await?)
     }
 }

@@ -1,7 +1,7 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/replay`.
 
 use bellwire_edge::{Failure, accepted, body};
-use bellwire_queues::{FanOut, Message, Replay};
+use bellwire_queues::{FanOut, Hops, Message, Replay};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_store::subscription::Subscription;
@@ -54,6 +54,7 @@ impl Function {
             start,
             end: end.max(start),
             after: None,
+            hops: Hops::default(),
         });
         self.fan_outs.send(Message::new(&replay)?).await?;
         accepted(&json!({ "start": timestamp::iso(start), "end": timestamp::iso(end.max(start)) }))

@@ -26,19 +26,18 @@ impl Function {
         }
         let event_id = random_id();
         let text = document.text().as_bytes();
-        let delivery = Delivery {
-            subscription_id: subscription.subscription_id.clone(),
-            client_id: subscription.client_id.clone(),
-            attempt: 0,
-            accepted_at: OffsetDateTime::now_utc(),
-            told: Told::Test {
+        let delivery = Delivery::new(
+            subscription.subscription_id.clone(),
+            subscription.client_id.clone(),
+            OffsetDateTime::now_utc(),
+            Told::Test {
                 payload: self
                     .payloads
                     .keep(&event_id, text, Kept::LikeEvents)
                     .await?,
                 event_id: event_id.clone(),
             },
-        };
+        );
         self.deliveries.send(Message::delivery(&delivery)?).await?;
         let pipeline_id = delivery_id(&event_id, &subscription.subscription_id);
         accepted(&json!({ "pipelineId": pipeline_id }))
