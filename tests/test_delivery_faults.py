@@ -7,7 +7,7 @@ import threading
 import uuid
 
 import pytest
-from conftest import at_once
+from conftest import at_once, dead_letters
 from messages import delivery, document, event, payload, publication
 from receiver import Answer, Receiver
 from runtime_api import Function, api_event, failures, sqs_event
@@ -54,21 +54,24 @@ class TestTwice:
         work = news if payload_type == "snapshot" else occurrence
         first, second = publication(topic, work(1)), publication(topic, work(2))
         commit, other = start("Commit"), start("Commit")
+        # Who has had nothing begins with whichever version asks first, and queues keep no order.
+        assert failures(publish_to(commit, topic, work(0))) == []
+        receiver.wait_for(is_streams)
         both = sqs_event(first, second, group=topic)
         for answer in at_once(lambda: commit.invoke(both), lambda: other.invoke(both)):
             assert failures(answer) == []
-        receiver.wait_for(is_streams, 2)
+        receiver.wait_for(is_streams, 3)
         # Repeated later, when the topic has moved on.
         assert failures(publish_to(commit, topic, work(3))) == []
-        receiver.wait_for(is_streams, 3)
+        receiver.wait_for(is_streams, 4)
         assert failures(commit.invoke(both)) == []
         assert failures(publish_to(commit, topic, work(4))) == []
         eventually(lambda: told(receiver), lambda it: 4 in it, "the last")
         if payload_type == "snapshot":
-            assert told(receiver) == [1, 2, 3, 4]
+            assert told(receiver) == [0, 1, 2, 3, 4]
         else:
-            assert sorted(set(told(receiver))) == [1, 2, 3, 4]
-            assert len({it.headers["webhook-id"] for it in receiver.arrivals}) == 4
+            assert sorted(set(told(receiver))) == [0, 1, 2, 3, 4]
+            assert len({it.headers["webhook-id"] for it in receiver.arrivals}) == 5
 
     def test_fanout(self, streams, receiver, start, client):
         topic = streams.topic()
@@ -169,6 +172,21 @@ class TestCommit:
         assert failures(publish_to(commit, topic, news(3))) == []
         receiver.wait_for(is_streams, 2)
         assert told(receiver) == [2, 3]
+
+    def test_a_redriven_publication_is_older_than_one_that_changed_nothing(self, streams, receiver, start):
+        topic = streams.topic("snapshot")
+        streams.subscribe(topic, receiver.url)
+        first, lost = publication(topic, news(1)), publication(topic, news(2))
+        commit = start("Commit")
+        assert failures(publish_to(commit, topic, first)) == []
+        receiver.wait_for(is_streams)
+        # What was lost is out of date: the publisher has gone back to the first since.
+        assert failures(publish_to(commit, topic, publication(topic, news(1)))) == []
+        for _ in range(2):
+            assert failures(publish_to(commit, topic, lost | {"redriven": True})) == []
+        assert failures(publish_to(commit, topic, news(3))) == []
+        receiver.wait_for(is_streams, 2)
+        assert told(receiver) == [1, 3]
 
     def test_a_document_that_the_bucket_has_lost_is_replaced_by_the_next(self, streams, receiver, start):
         topic = streams.topic("snapshot")
@@ -397,12 +415,15 @@ class TestMissing:
         third = receiver.wait_for(is_streams, 3)[2]
         assert (event_type(third), third.json()) == ("snapshot", {"n": 2})
 
-    def test_a_payload_is_known_to_be_missing(self, streams, receiver, start, client):
+    def test_a_payload_that_is_missing_is_a_dead_letter_at_once(self, streams, stack, receiver, start, client):
         subscription = streams.subscribe(streams.topic(), receiver.url)
         missing = {"event": {"event_id": str(uuid.uuid4()), "payload": {"stored": f"events/{uuid.uuid4()}"}}}
         deliver = start("Deliver")
-        deliver.invoke(sqs_event(delivery(subscription, missing, client.client_id)))
-        assert "S3 has no such object" in deliver.log()
+        message = sqs_event(delivery(subscription, missing, client.client_id))
+        assert failures(deliver.invoke(message)) == [], deliver.log()
+        [letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
+        reason = letter["MessageAttributes"]["reason"]["StringValue"]
+        assert reason == "the payload is not kept any more"
         assert receiver.arrivals == []
 
 

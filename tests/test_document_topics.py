@@ -2,18 +2,30 @@
 
 import json
 import random
+import re
 import threading
 import uuid
+from functools import cache
 from typing import Any
 
 import jsonpatch
 import pytest
 from conftest import at_once
 from receiver import Answer, Receiver
+from settings import ROOT
 from streams import bodies, event_type, eventually, is_streams
 from test_event_topics import MEGABYTE, uuid_text
 
 NEWS = [{"id": n, "title": f"news {n}", "text": "all the news that is fit to print"} for n in range(5)]
+
+
+@cache
+def documented_receive():
+    """The function of docs/streams.md."""
+    [program] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "streams.md").read_text(), re.DOTALL)
+    names: dict = {"json": json, "jsonpatch": jsonpatch}
+    exec(compile(program, "docs/streams.md", "exec"), names)
+    return names["receive"]
 
 
 class Follower:
@@ -22,8 +34,21 @@ class Follower:
     def __init__(self):
         self.document: Any = None
         self.types: list[str] = []
+        self.version = 0
+
+    def receive(self, arrival) -> int:
+        """As docs/streams.md advises: drops what is not newer than what it has, and refuses a patch of what it has not.
+        Returns the status of the answer."""
+        before = self.version
+        (self.version, self.document), status = documented_receive()(
+            arrival.headers, arrival.body, (self.version, self.document)
+        )
+        if self.version != before:
+            self.types.append(event_type(arrival))
+        return status
 
     def take(self, arrival) -> None:
+        self.version = int(arrival.headers["x-bellwire-version"])
         body = json.loads(arrival.body)
         self.types.append(event_type(arrival))
         if self.types[-1] == "patch":
@@ -236,13 +261,75 @@ def test_a_dead_endpoint_piles_up_nothing(streams, stack):
         assert streams.show(subscription)["status"] == "active"
 
 
-def test_what_comes_during_the_last_attempt_of_a_schedule_is_tried(streams):
+def test_each_delivery_says_its_version_and_a_patch_what_it_changes(streams, receiver):
+    topic = streams.topic("snapshot")
+    subscription = streams.subscribe(topic, receiver.url)
+    for n in range(3):
+        streams.publish(topic, {"n": n, "filler": NEWS})
+        receiver.wait_for(is_streams, n + 1)
+    versions = [
+        (event_type(it), it.headers["x-bellwire-version"], it.headers.get("x-bellwire-base-version"))
+        for it in receiver.arrivals
+    ]
+    assert versions == [("snapshot", "1", None), ("patch", "2", "1"), ("patch", "3", "2")]
+    sent = [it["requestHeaders"] for it in streams.wait_for_exchanges(subscription, 3)]
+    recorded = [(it["x-bellwire-version"], it.get("x-bellwire-base-version")) for it in sent]
+    assert sorted(recorded, key=str) == [("1", None), ("2", "1"), ("3", "2")]
+
+
+def test_a_request_that_takes_effect_after_its_time_out_changes_nothing_later(streams):
+    # The endpoint sits on the patch to version 2 until Bellwire has given up on it and version 3 has
+    # been acknowledged. Then it applies it after all.
+    follower, third = Follower(), threading.Event()
+    late: list = []
+
+    def answer(arrival) -> Answer:
+        if event_type(arrival) == "patch" and not late:
+            late.append(arrival)
+            return Answer(fault="stall")
+        status = follower.receive(arrival)
+        if follower.version == 3:
+            third.set()
+        return Answer(status)
+
+    with Receiver(answer=answer) as receiver:
+        topic = streams.topic("snapshot")
+        streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1, "filler": NEWS})
+        receiver.wait_for(is_streams)
+        streams.publish(topic, {"n": 2, "filler": NEWS})
+        eventually(lambda: late, bool, "patch")
+        streams.publish(topic, {"n": 3, "filler": NEWS})
+        assert third.wait(30)
+        assert follower.receive(late[0]) == 200
+        assert follower.document == {"n": 3, "filler": NEWS}
+        # And it goes on from there.
+        streams.publish(topic, {"n": 4, "filler": NEWS})
+        eventually(lambda: follower.document["n"], lambda it: it == 4, "document")
+        assert event_type(receiver.arrivals[-1]) == "patch"
+
+
+def test_a_receiver_that_has_lost_its_document_gets_a_snapshot(streams):
+    follower = Follower()
+    with Receiver(answer=lambda it: Answer(follower.receive(it))) as receiver:
+        topic = streams.topic("snapshot")
+        streams.subscribe(topic, receiver.url)
+        streams.publish(topic, {"n": 1, "filler": NEWS})
+        receiver.wait_for(is_streams)
+        follower.version, follower.document = 0, None
+        streams.publish(topic, {"n": 2, "filler": NEWS})
+        eventually(lambda: follower.document, lambda it: it == {"n": 2, "filler": NEWS}, "document")
+        assert follower.types == ["snapshot", "snapshot"]
+
+
+@pytest.mark.parametrize("during", [2, 4])
+def test_what_comes_during_a_schedule_has_one_of_its_own(streams, during):
     attempts = []
 
     def answer(arrival) -> Answer:
         attempts.append(arrival)
-        if len(attempts) == 4:
-            # The last attempt of the schedule, which knows nothing of this.
+        if len(attempts) == during:
+            # The last attempt of the schedule knows nothing of this, and the one before only the retries behind it.
             streams.publish(topic, {"n": 2})
             eventually(lambda: streams.in_state(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
         return Answer(500) if len(attempts) <= 4 else Answer()

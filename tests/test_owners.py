@@ -218,6 +218,20 @@ class TestReplay:
         assert answer.status_code == status
         assert word in answer.json()["message"]
 
+    def test_what_is_not_kept_any_more_is_left_out(self, streams, stack):
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        # As of a subscription that is years old.
+        stack.aws("dynamodb").update_item(
+            TableName=stack.outputs["SubscriptionsTable"],
+            Key={"subscription_id": {"S": subscription["id"]}},
+            UpdateExpression="SET created_at = :then",
+            ExpressionAttributeValues={":then": {"S": "2020-01-01T00:00:00.000000Z"}},
+        )
+        answer = streams.on(subscription, "replay", json={"start": "2021-01-01T00:00:00Z"})
+        assert answer.status_code == 202
+        # Events are kept for a week.
+        assert ago(days=7, seconds=60) < answer.json()["start"] <= ago(days=7)
+
     def test_a_document_is_not_replayed(self, streams):
         subscription = streams.subscribe(streams.topic("snapshot"), "http://127.0.0.1:9/")
         answer = streams.on(subscription, "replay", json={"start": "2026-01-01T00:00:00Z"})

@@ -50,12 +50,15 @@ def test_during_a_rotation_both_secrets_are_good(streams, receiver):
     for secret in (subscription["secret"], rotated["secret"]):
         assert verified(arrival, secret) == {"n": 1}
     assert len(arrival.headers["webhook-signature"].split(" ")) == 2
-    # Only one before the current one is good.
-    newest = streams.on(subscription, "secret/rotate").json()["secret"]
-    streams.publish(topic, {"n": 2})
-    arrival = receiver.wait_for(is_streams, 2)[1]
-    for secret in (rotated["secret"], newest):
-        assert verified(arrival, secret) == {"n": 2}
+    # Rotated again, each of them is good until its own time; of more than five the oldest is void.
+    secrets = [subscription["secret"], rotated["secret"]]
+    for n in range(2, 6):
+        secrets.append(streams.on(subscription, "secret/rotate").json()["secret"])
+        streams.publish(topic, {"n": n})
+        arrival = receiver.wait_for(is_streams, n)[-1]
+        for secret in secrets[-5:]:
+            assert verified(arrival, secret) == {"n": n}
+        assert len(arrival.headers["webhook-signature"].split(" ")) == min(len(secrets), 5)
     with pytest.raises(WebhookVerificationError):
         verified(arrival, subscription["secret"])
 

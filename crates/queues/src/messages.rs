@@ -296,4 +296,29 @@ mod tests {
         let read: Delivery = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }
+
+    #[test]
+    fn a_message_is_sent_on_so_often_and_no_more() {
+        let mut hops = Hops::default();
+        for _ in 0..3 {
+            hops = hops.next(3).unwrap();
+        }
+        assert_eq!(
+            hops.next(3),
+            Err("sent on 3 times without coming to an end".to_owned())
+        );
+        // One that was never sent on is written as it always was.
+        let text = r#"{"replay":{"subscription_id":"s","client_id":"c","topic_id":"t","start":"1970-01-01T00:00:00.000000Z","end":"1970-01-01T00:00:00.000000Z"}}"#;
+        let mut read: FanOut = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        if let FanOut::Replay(replay) = &mut read {
+            replay.hops = hops;
+        }
+        let sent_on = serde_json::to_string(&read).unwrap();
+        assert!(sent_on.contains(r#""hops":3"#));
+        let FanOut::Replay(replay) = serde_json::from_str(&sent_on).unwrap() else {
+            panic!("a replay");
+        };
+        assert_eq!(replay.hops, hops);
+    }
 }

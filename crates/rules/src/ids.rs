@@ -53,6 +53,11 @@ pub fn random_id() -> String {
     Uuid::new_v4().to_string()
 }
 
+/// A number by which one attempt at something is known from another: 60 of its bits are random.
+pub fn nonce() -> u64 {
+    Uuid::new_v4().as_u64_pair().0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

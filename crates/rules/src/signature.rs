@@ -22,8 +22,10 @@ pub fn generate_secret() -> Result<Secret, getrandom::Error> {
     Ok(Secret::new(format!("{PREFIX}{}", BASE64.encode(&bytes))))
 }
 
-/// How long the secret before the current one stays valid.
+/// How long a secret stays valid that was replaced.
 pub const ROTATION: Duration = Duration::hours(24);
+/// How many secrets a subscription has at once, at most: each is another signature of every delivery.
+const MOST: usize = 5;
 
 /// The signing secrets of a subscription, as they are stored. They don't print.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub struct SigningSecrets {
     current: Secret,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousSecret>,
+    /// Those before the previous one, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<PreviousSecret>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +53,17 @@ impl SigningSecrets {
         Self {
             current: secret,
             previous: None,
+            earlier: Vec::new(),
         }
     }
 
-    /// The same with a new secret; the one that was current stays valid for [`ROTATION`],
-    /// and one before it is void.
+    /// The same with a new secret; the one that was current stays valid for [`ROTATION`], and
+    /// each one before it until its own time. Of more than five the oldest is void.
     pub fn rotated(self, secret: Secret, now: OffsetDateTime) -> Self {
+        let replaced = self.previous.into_iter().chain(self.earlier);
+        let valid = replaced.filter(|it| it.valid_until > now);
         Self {
+            earlier: valid.take(MOST - 2).collect(),
             current: secret,
             previous: Some(PreviousSecret {
                 secret: self.current,
@@ -71,9 +80,10 @@ impl SigningSecrets {
         sent_at: OffsetDateTime,
         body: &[u8],
     ) -> Result<String, BadSigningSecret> {
-        let previous = self.previous.iter().filter(|it| it.valid_until > sent_at);
+        let replaced = self.previous.iter().chain(&self.earlier);
+        let valid = replaced.filter(|it| it.valid_until > sent_at);
         let signatures: Vec<String> = std::iter::once(&self.current)
-            .chain(previous.map(|it| &it.secret))
+            .chain(valid.map(|it| &it.secret))
             .map(|secret| sign_with(secret, id, sent_at, body))
             .collect::<Result<_, _>>()?;
         Ok(signatures.join(" "))
@@ -153,11 +163,37 @@ mod tests {
         );
         let later = start + ROTATION;
         assert_eq!(sign(&rotated, later), alone(&b, later));
+        // Rotated again meanwhile, each is good until its own time.
         let again = rotated.rotated(c.clone(), soon);
-        assert_eq!(
-            sign(&again, soon),
-            format!("{} {}", alone(&c, soon), alone(&b, soon))
-        );
+        let three = [&c, &b, &a].map(|secret| alone(secret, soon));
+        assert_eq!(sign(&again, soon), three.join(" "));
+        let two = [&c, &b].map(|secret| alone(secret, later));
+        assert_eq!(sign(&again, later), two.join(" "));
+        let last = soon + ROTATION;
+        assert_eq!(sign(&again, last), alone(&c, last));
+    }
+
+    #[test]
+    fn there_are_five_secrets_at_most_and_none_that_is_over() {
+        let start = OffsetDateTime::UNIX_EPOCH;
+        let mut secrets = SigningSecrets::new(generate_secret().unwrap());
+        for minute in 0..9 {
+            let now = start + Duration::minutes(minute);
+            secrets = secrets.rotated(generate_secret().unwrap(), now);
+        }
+        let count = |at| secrets.sign("m", at, b"{}").unwrap().split(' ').count();
+        assert_eq!(count(start + Duration::minutes(10)), 5);
+        assert_eq!(count(start + ROTATION + Duration::minutes(10)), 1);
+        let much_later = start + Duration::days(9);
+        let rotated = secrets.rotated(generate_secret().unwrap(), much_later);
+        assert!(rotated.earlier.is_empty());
+    }
+
+    #[test]
+    fn secrets_that_were_stored_before_there_were_earlier_ones_are_read() {
+        let text = r#"{"current":"whsec_YQ==","previous":{"secret":"whsec_Yg==","valid_until":"1970-01-02T00:00:00.000000Z"}}"#;
+        let read: SigningSecrets = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }
 
     #[test]

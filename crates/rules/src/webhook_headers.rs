@@ -27,7 +27,9 @@ const RESERVED: &[&str] = &[
     "transfer-encoding",
     "upgrade",
 ];
-const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-axway-streams-", "x-bellwire-"];
+/// Ours, and those by which a receiver knows SNS: nobody is to be told by us that SNS calls.
+/// <https://docs.aws.amazon.com/sns/latest/dg/http-header.html>
+const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-amz-sns-", "x-axway-streams-", "x-bellwire-"];
 
 /// Checked headers. Their values may be secrets, so they don't print.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +147,7 @@ mod tests {
             "webhook-id",
             "Webhook-Signature",
             "X-Axway-Streams-Topic-Id",
+            "X-Amz-Sns-Message-Type",
         ] {
             assert_eq!(
                 check(&[(name, "x")]),

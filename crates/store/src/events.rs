@@ -37,6 +37,20 @@ pub struct Version {
     /// would be longer than the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Payload>,
+    /// When a publication was last accepted that was the same document.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub confirmed_at: Option<OffsetDateTime>,
+}
+
+impl Version {
+    /// When the API last took a publication of this document.
+    pub fn last_accepted_at(&self) -> OffsetDateTime {
+        self.confirmed_at.unwrap_or(self.accepted_at)
+    }
 }
 
 /// An event.
@@ -91,8 +105,8 @@ struct Mark {
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Events {
-    db: DynamoDb,
-    table: String,
+    pub(crate) db: DynamoDb,
+    pub(crate) table: String,
     kept: Duration,
 }
 
@@ -100,6 +114,12 @@ impl Events {
     /// The table of this name, whose items are kept so long.
     pub fn new(db: DynamoDb, table: String, kept: Duration) -> Self {
         Self { db, table, kept }
+    }
+
+    /// Since when events and versions that are not current are kept. DynamoDB may remove what is
+    /// older days later.
+    pub fn kept_since(&self, now: OffsetDateTime) -> OffsetDateTime {
+        now - self.kept
     }
 
     /// The current version of a topic's document.
@@ -389,7 +409,7 @@ impl Events {
 
 const VERSION: &str = "version#";
 
-fn version_key(version: u64) -> String {
+pub(crate) fn version_key(version: u64) -> String {
     format!("{VERSION}{version:020}")
 }
 
@@ -401,7 +421,7 @@ fn publication_key(id: &str) -> String {
     format!("publication#{id}")
 }
 
-fn key(topic_id: &str, key: String) -> HashMap<String, AttributeValue> {
+pub(crate) fn key(topic_id: &str, key: String) -> HashMap<String, AttributeValue> {
     HashMap::from([
         ("source".to_owned(), AttributeValue::S(topic_id.to_owned())),
         ("key".to_owned(), AttributeValue::S(key)),

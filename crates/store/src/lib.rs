@@ -5,6 +5,7 @@
 
 pub mod callbacks;
 pub mod clients;
+mod confirmations;
 pub mod deliveries;
 mod error;
 pub mod events;

@@ -136,6 +136,9 @@ pub struct Progress {
     /// The message whose turn it is to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<String>,
+    /// Which of the attempts to take it, since a message may come twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_nonce: Option<u64>,
     /// Until when, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn_until: Option<u64>,

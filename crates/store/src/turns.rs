@@ -32,6 +32,8 @@ pub struct Wish<'a> {
     pub version: u64,
     /// The id of the message that says so.
     pub message_id: &'a str,
+    /// A random number: a message that comes twice is not itself.
+    pub nonce: u64,
     /// How many attempts had failed when the message was sent: 0 but for a retry.
     pub failures: usize,
     /// Now, in milliseconds since 1970.
@@ -66,6 +68,7 @@ pub struct Turn {
     /// Whether the endpoint may have something else than it acknowledged last.
     pub in_doubt: bool,
     message_id: String,
+    nonce: u64,
 }
 
 /// How a turn ends.
@@ -131,6 +134,7 @@ impl Subscriptions {
                         subscription,
                         in_doubt,
                         message_id: wish.message_id.to_owned(),
+                        nonce: wish.nonce,
                     })));
                 }
                 Err(Some(found)) => found,
@@ -144,6 +148,7 @@ impl Subscriptions {
                         subscription: refused,
                         in_doubt: true,
                         message_id: wish.message_id.to_owned(),
+                        nonce: wish.nonce,
                     })));
                 }
                 Judgement::MayTake => {}
@@ -174,11 +179,12 @@ impl Subscriptions {
     ) -> Result<GivenBack, StoreError> {
         let mut set =
             "SET acknowledged = :acknowledged, in_doubt = :doubt, failures = :failures".to_owned();
-        let mut remove = " REMOVE turn, turn_until".to_owned();
-        let mut condition = "turn = :me".to_owned();
+        let mut remove = " REMOVE turn, turn_nonce, turn_until".to_owned();
+        let mut condition = "turn = :me AND turn_nonce = :nonce".to_owned();
         let mut update = self
             .update(&turn.subscription.subscription_id)
             .expression_attribute_values(":me", text(&turn.message_id))
+            .expression_attribute_values(":nonce", number(turn.nonce))
             .expression_attribute_values(":acknowledged", number(outcome.acknowledged))
             .expression_attribute_values(":doubt", AttributeValue::Bool(outcome.in_doubt))
             .expression_attribute_values(
@@ -213,7 +219,7 @@ impl Subscriptions {
             .condition_expression(condition);
         Ok(match attempt(update).await? {
             Ok(subscription) => GivenBack::Done(Box::new(subscription)),
-            Err(Some(found)) if found.progress.turn.as_ref() == Some(&turn.message_id) => {
+            Err(Some(found)) if found.progress.turn_nonce == Some(turn.nonce) => {
                 GivenBack::MoreWanted(Box::new(found.progress))
             }
             Err(_) => GivenBack::Lost,
@@ -223,13 +229,14 @@ impl Subscriptions {
     /// Takes the turn if nobody has it, nobody wants as much, and no retry is pending.
     fn take_blindly(&self, wish: Wish<'_>) -> UpdateItemFluentBuilder {
         self.update(wish.subscription_id)
-            .update_expression("SET wanted = :version, turn = :me, turn_until = :until REMOVE retry_at, retry_by")
+            .update_expression("SET wanted = :version, turn = :me, turn_nonce = :nonce, turn_until = :until REMOVE retry_at, retry_by")
             .condition_expression(
                 "wanted < :version AND attribute_not_exists(turn) AND attribute_not_exists(disabled) \
                  AND (attribute_not_exists(retry_at) OR retry_at <= :now)",
             )
             .expression_attribute_values(":version", number(wish.version))
             .expression_attribute_values(":me", text(wish.message_id))
+            .expression_attribute_values(":nonce", number(wish.nonce))
             .expression_attribute_values(":until", number(wish.until))
             .expression_attribute_values(":now", number(wish.now))
     }
@@ -239,10 +246,11 @@ impl Subscriptions {
         let update = self
             .update(wish.subscription_id)
             .update_expression(
-                "SET wanted = :version, turn = :me, turn_until = :until REMOVE retry_at, retry_by",
+                "SET wanted = :version, turn = :me, turn_nonce = :nonce, turn_until = :until REMOVE retry_at, retry_by",
             )
             .expression_attribute_values(":version", number(wish.version.max(seen.wanted)))
             .expression_attribute_values(":me", text(wish.message_id))
+            .expression_attribute_values(":nonce", number(wish.nonce))
             .expression_attribute_values(":until", number(wish.until));
         if_still_so(update, seen)
     }
@@ -275,7 +283,7 @@ fn judge(found: &Subscription, wish: Wish<'_>) -> Judgement {
     if progress.turn_until.is_some_and(|until| until > wish.now) {
         return match progress.turn.as_deref() {
             Some(holder) if holder == wish.message_id => {
-                if progress.turn_until == Some(wish.until) {
+                if progress.turn_nonce == Some(wish.nonce) {
                     Judgement::HasIt
                 } else {
                     Judgement::Answer(Answer::Later)

@@ -26,6 +26,7 @@ fn version(number: u64) -> Version {
         accepted_at: NOW,
         snapshot: Payload::Stored(format!("documents/{number}")),
         patch: None,
+        confirmed_at: None,
     }
 }
 
@@ -155,4 +156,27 @@ async fn an_event_that_may_be_repeated_is_recorded_once() {
     let end = NOW + Duration::hours(1);
     let slice = events.between("t1", NOW, end, None, 10).await.unwrap();
     assert_eq!(slice.events.len(), 1);
+}
+
+#[tokio::test]
+async fn a_document_is_confirmed_by_the_latest_publication_of_it() {
+    let (_, events) = events().await;
+    commit(&events, "p1", 1).await;
+    let at = async || {
+        events
+            .latest("t1")
+            .await
+            .unwrap()
+            .unwrap()
+            .last_accepted_at()
+    };
+    assert_eq!(at().await, NOW);
+    let (later, latest) = (NOW + Duration::microseconds(1), NOW + Duration::hours(1));
+    for accepted_at in [later, latest, later, NOW] {
+        events.confirm("t1", 1, accepted_at).await.unwrap();
+    }
+    assert_eq!(at().await, latest);
+    // Of a version that is not there nothing is noted.
+    events.confirm("t1", 2, latest).await.unwrap();
+    assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 1);
 }

@@ -50,6 +50,7 @@ fn wish(id: &str, version: u64, second: u64) -> Wish<'_> {
         subscription_id: "s1",
         version,
         message_id: id,
+        nonce: second,
         failures: 0,
         now: second * 1000,
         until: (second + 10) * 1000,
@@ -349,4 +350,28 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
             .unwrap()
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn a_message_that_comes_twice_in_the_same_millisecond_has_one_turn() {
+    let subscriptions = subscribed().await;
+    let first = wish("m1", 1, 10);
+    let turn = take(&subscriptions, first).await;
+    // The same message, for another function, at the very same time.
+    let second = Wish { nonce: 77, ..first };
+    assert_answer!(subscriptions, second, Answer::Later);
+    // The first one, whose answer got lost, has it still.
+    assert_answer!(subscriptions, first, Answer::Yours(_));
+    // Once it is over, the second one takes it, and the first can't give it back any more.
+    let later = Wish {
+        now: 60_000,
+        until: 70_000,
+        ..second
+    };
+    let taken = take(&subscriptions, later).await;
+    assert!(taken.in_doubt);
+    let given = subscriptions.give_back(&turn, acknowledged(1), Some(1), NOW);
+    assert!(matches!(given.await.unwrap(), GivenBack::Lost));
+    let given = subscriptions.give_back(&taken, acknowledged(1), Some(1), NOW);
+    assert!(matches!(given.await.unwrap(), GivenBack::Done(_)));
 }

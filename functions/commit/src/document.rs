@@ -38,7 +38,9 @@ impl Function {
             let now = OffsetDateTime::now_utc();
             let current = self.events.latest(topic_id).await?;
             let change = match &current {
-                Some(current) if redriven && current.accepted_at > accepted_at => Change::None,
+                Some(current) if redriven && current.last_accepted_at() >= accepted_at => {
+                    Change::None
+                }
                 Some(current) => self.change(&current.snapshot, &new).await?,
                 None => Change::Snapshot,
             };
@@ -46,6 +48,12 @@ impl Function {
             let version = previous.unwrap_or(0) + 1;
             let patch = match change {
                 Change::None => {
+                    // Before the mark, at which a repetition ends.
+                    if let Some(current) = &current {
+                        self.events
+                            .confirm(topic_id, current.version, accepted_at)
+                            .await?;
+                    }
                     let noted = self
                         .events
                         .note_unchanged(topic_id, publication_id, now)
@@ -71,6 +79,7 @@ impl Function {
                 accepted_at,
                 snapshot: payload.clone(),
                 patch,
+                confirmed_at: None,
             };
             let committed = self
                 .events

@@ -32,10 +32,22 @@ pub struct Letter<'a> {
     pub event_id: String,
     /// What it is called.
     pub event_type: &'static str,
+    /// The versions that a document's delivery names.
+    pub versions: Option<Versions>,
     /// The body.
     pub body: Bytes,
     /// How many attempts have failed before.
     pub attempt: usize,
+}
+
+/// By which a receiver knows what is older than what it has, and what it can't apply: a request may
+/// take effect after its time-out, when a later one has been acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub struct Versions {
+    /// The version that the body is, or brings about.
+    pub version: u64,
+    /// The version that a patch changes.
+    pub base: Option<u64>,
 }
 
 /// What came of an attempt.
@@ -188,6 +200,12 @@ fn own_headers(letter: &Letter<'_>, sent_at: OffsetDateTime) -> Result<HeaderMap
         add("x-axway-streams-topic-id", topic_id)?;
         add("x-axway-streams-event-id", &letter.event_id)?;
         add("x-axway-streams-event-type", letter.event_type)?;
+    }
+    if let Some(Versions { version, base }) = letter.versions {
+        add("x-bellwire-version", &version.to_string())?;
+        if let Some(base) = base {
+            add("x-bellwire-base-version", &base.to_string())?;
+        }
     }
     Ok(headers)
 }

@@ -6,7 +6,7 @@
 //! gets the newest document whole.
 
 use bellwire_queues::{Delivery, EventType, Hops, Message, Protocol, Told};
-use bellwire_rules::ids::{delivery_id, version_id};
+use bellwire_rules::ids::{delivery_id, nonce, version_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::verdict::Verdict;
 use bellwire_store::events::Version;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-use crate::attempt::Letter;
+use crate::attempt::{Letter, Versions};
 use crate::retries::Next;
 use crate::{Batch, Function};
 
@@ -46,6 +46,7 @@ impl Function {
             subscription_id: &delivery.subscription_id,
             version,
             message_id,
+            nonce: nonce(),
             failures: delivery.attempt,
             now,
             until: now + millis(self.time.turn()),
@@ -67,7 +68,7 @@ impl Function {
             Answer::ArrangeRetry(subscription) => {
                 let progress = &subscription.progress;
                 let pause = progress.retry_at.unwrap_or(now).saturating_sub(now);
-                let next = again(delivery, progress.wanted, progress.failures);
+                let next = again(delivery, version, progress.failures);
                 let pause = Duration::from_millis(pause);
                 self.retries.arrange(&next, pause, message_id).await
             }
@@ -229,6 +230,11 @@ impl Function {
             delivery_id: delivery_id(&event_id, &subscription.subscription_id),
             event_id,
             event_type: step.event_type.as_str(),
+            versions: Some(Versions {
+                version: version.version,
+                // A patch is kept with the version that it leads to, from the one before.
+                base: (step.event_type == EventType::Patch).then_some(version.version - 1),
+            }),
             body: self.bodies.read(payload).await?,
             attempt,
         })
@@ -276,6 +282,7 @@ impl Function {
         batch: &Batch,
     ) -> Result<(), Error> {
         let Failed { so_far, wanted, .. } = failed;
+        let began_with = began_with(delivery, so_far.failures, wanted);
         let now = OffsetDateTime::now_utc();
         let next = self.retries.next(so_far.failures, failed.leave_alone);
         let outcome = match next {
@@ -299,12 +306,12 @@ impl Function {
         };
         match next {
             Next::In(pause) => {
-                let next = again(delivery, wanted, outcome.failures);
+                let next = again(delivery, began_with, outcome.failures);
                 self.retries.arrange(&next, pause, failed.message_id).await
             }
             Next::Never if self.owners.give_up(&subscription, now).await? => Ok(()),
-            // Whatever was wanted during the last attempt has had none: it gets a schedule of its own.
-            Next::Never if more_is_wanted(&subscription.progress, so_far, wanted) => {
+            // What was wanted since has not had all attempts: it gets a schedule of its own.
+            Next::Never if more_is_wanted(&subscription.progress, so_far, began_with) => {
                 let rest = again(delivery, subscription.progress.wanted, 0);
                 Ok(self.first_attempts.send(Message::delivery(&rest)?).await?)
             }
@@ -329,9 +336,18 @@ struct Failed<'a> {
     message_id: &'a str,
 }
 
-/// Whether a later version than `wanted`, or a snapshot, was asked for since `so_far` was looked at.
-fn more_is_wanted(progress: &Progress, so_far: Outcome, wanted: u64) -> bool {
-    progress.wanted > wanted || progress.snapshots_asked != so_far.snapshots_asked
+/// The newest version that was wanted when a schedule began: at its first failure what was sent, and
+/// later what the message of a retry says.
+fn began_with(delivery: &Delivery, failures: usize, wanted: u64) -> u64 {
+    match delivery.told {
+        Told::Document { version } if failures > 0 => version,
+        _ => wanted,
+    }
+}
+
+/// Whether a later version than a schedule began with, or a snapshot, was asked for since.
+fn more_is_wanted(progress: &Progress, so_far: Outcome, began_with: u64) -> bool {
+    progress.wanted > began_with || progress.snapshots_asked != so_far.snapshots_asked
 }
 
 /// The delivery again, of this version, after so many failures.

@@ -1,6 +1,7 @@
 //! What stands for itself: events of topics and entities, tests, and the end of a topic. Each delivery is sent in
 //! parallel with the others and retried by itself, in no order.
 
+use bellwire_payloads::PayloadError;
 use bellwire_queues::{Delivery, EventType, Told};
 use bellwire_rules::entity::Callback;
 use bellwire_rules::error_event::ErrorEvent;
@@ -35,7 +36,15 @@ impl Function {
             tracing::info!("the endpoint is disabled");
             return self.end(delivery, subscription).await;
         }
-        let letter = self.letter(delivery, subscription).await?;
+        let letter = match self.letter(delivery, subscription).await {
+            Err(error) if matches!(error.downcast_ref(), Some(PayloadError::Missing)) => {
+                // It won't come back: to try again would be to fail again.
+                let reason = "the payload is not kept any more";
+                self.bury(delivery, reason, batch).await?;
+                return self.end(delivery, subscription).await;
+            }
+            letter => letter?,
+        };
         tracing::Span::current().record("delivery", &letter.delivery_id);
         if known.arrived.contains(&letter.delivery_id) {
             tracing::info!("it has arrived before");
@@ -162,6 +171,7 @@ impl Function {
             delivery_id: delivery_id(event_id, id),
             event_id: event_id.clone(),
             event_type,
+            versions: None,
             body,
             attempt: delivery.attempt,
         })

@@ -4,11 +4,14 @@
 use bellwire_queues::{Announcement, Told};
 use bellwire_rules::entity::EntityEvent;
 use bellwire_rules::ids::entity_audience_id;
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
 use crate::Function;
+
+/// How many clients are told at once: each may take a dozen connections to SQS.
+const CLIENTS_AT_ONCE: usize = 8;
 
 impl Function {
     /// Tells the clients that an event names, and nobody else.
@@ -33,10 +36,11 @@ impl Function {
                 callback_event: event.callback_event,
             },
         };
-        let told = audiences
-            .iter()
-            .map(|audience| self.audience.tell_segment(audience, 0, &announcement));
-        try_join_all(told).await?;
+        stream::iter(&audiences)
+            .map(|audience| self.audience.tell_segment(audience, 0, &announcement))
+            .buffer_unordered(CLIENTS_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         Ok(())
     }
 }

@@ -25,14 +25,16 @@ struct Stretch {
 
 impl Function {
     /// Has the events sent again that were accepted from `start` to `end` (or now), and have
-    /// not arrived. Events from before the subscription are not its own.
+    /// not arrived. Events from before the subscription are not its own, and those that are not kept
+    /// any more are left out; the answer says from when on events are sent.
     pub async fn replay(
         &self,
         subscription: &Subscription,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
         let stretch: Stretch = body::json(request)?;
-        let end = stretch.end.unwrap_or_else(OffsetDateTime::now_utc);
+        let now = OffsetDateTime::now_utc();
+        let end = stretch.end.unwrap_or(now);
         if stretch.start > end {
             return Err(Failure::field("start", "must not be after end"));
         }
@@ -46,7 +48,9 @@ impl Function {
                 "the subscription is disabled: enable it first",
             ));
         }
-        let start = stretch.start.max(subscription.created_at);
+        // The payload of an older event may be gone before its item is.
+        let kept_since = self.events.kept_since(now);
+        let start = stretch.start.max(subscription.created_at).max(kept_since);
         let replay = FanOut::Replay(Replay {
             subscription_id: subscription.subscription_id.clone(),
             client_id: subscription.client_id.clone(),
