@@ -46,6 +46,7 @@ class Stack:
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
         self.clients: list[str] = []
         self.topics: list[str] = []
+        self.subscriptions_made: list[tuple[Client, str]] = []
 
     def aws(self, service: str, credentials: dict[str, str] | None = None) -> Any:
         """A service, as the account's root user or as whoever has these credentials sees it."""
@@ -71,6 +72,13 @@ class Stack:
             dead_letters(self, queue, *self.clients, *self.topics, remove=True)
         cleaner = self.new_client(publisher=True)
         sns = self.aws("sns")
+        # Before the topics, whose end would be told to receivers that are gone.
+        at_once(
+            *(
+                partial(self.call, "DELETE", f"/subscribers/webhook/subscriptions/{subscription}", client)
+                for client, subscription in self.subscriptions_made
+            )
+        )
         at_once(
             *(partial(self.call, "DELETE", f"/topics/{topic}", cleaner) for topic in self.topics),
             *(
@@ -172,7 +180,7 @@ def confirmation_token(receiver: Receiver, path: str = "/callback", count: int =
 
 def at_once(*calls):
     """The answers to calls that are made at the same time."""
-    with ThreadPoolExecutor(min(len(calls), 16)) as pool:
+    with ThreadPoolExecutor(max(1, min(len(calls), 16))) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
@@ -189,12 +197,20 @@ def dead_letters(stack, queue: str, *texts: str, remove: bool = False) -> list[d
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30, MessageAttributeNames=["All"]
         ).get("Messages"):
             found |= {it["MessageId"]: it for it in letters}
-        for letter in found.values():
-            if remove and wanted(letter):
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
-            else:
-                sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0)
+        handles = [it["ReceiptHandle"] for it in found.values() if remove and wanted(it)]
+        for batch in batches(handles):
+            sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "ReceiptHandle": h} for n, h in batch])
+        handles = [it["ReceiptHandle"] for it in found.values() if not (remove and wanted(it))]
+        for batch in batches(handles):
+            entries = [{"Id": str(n), "ReceiptHandle": h, "VisibilityTimeout": 0} for n, h in batch]
+            sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
     return [it for it in found.values() if wanted(it)]
+
+
+def batches(handles: list[str]) -> list[list[tuple[int, str]]]:
+    """What one call of SQS takes, numbered."""
+    numbered = list(enumerate(handles))
+    return [numbered[start : start + 10] for start in range(0, len(numbered), 10)]
 
 
 def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
@@ -265,6 +281,22 @@ def aws(stack):
 
     with FaultProxy(stack.env["AWS_ENDPOINT_URL"]) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def start(stack, aws):
+    """Starts functions whose way to AWS is the proxy."""
+    from runtime_api import Function
+
+    started = []
+
+    def start(name: str, **variables: str):
+        started.append(Function(stack, f"{name}Function", aws.endpoint, None, **variables))
+        return started[-1]
+
+    yield start
+    for function in started:
+        function.__exit__()
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ class Streams:
     def subscribe(self, topic: str, url: str, client: Client | None = None, **wish) -> dict:
         answer = self.ask_to_subscribe(topic, client, webhookUrl=url, **wish)
         assert answer.status_code == 201, answer.text
+        self.stack.subscriptions_made.append((client or self.subscriber, answer.json()["id"]))
         return answer.json()
 
     def publish(self, topic: str, document, **headers: str) -> str:

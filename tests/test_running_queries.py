@@ -201,6 +201,20 @@ class TestLooking:
             assert function.invoke(event).status == 200
         assert len(receiver.matching(is_notification)) == 1
 
+    def test_whoever_asks_for_the_result_first_has_it_and_the_owner_is_told(self, running, stack, receiver):
+        stack.confirmed(running.client, receiver)
+        query = running.start(MISSED)
+        athena = stack.aws("athena")
+        eventually(
+            lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"],
+            lambda state: state == "SUCCEEDED",
+            "end",
+        )
+        answer = running.post("results", {"QueryExecutionId": query})
+        assert answer.status_code == 200 and answer.json()["csv"], answer.text
+        [notification] = receiver.wait_for(is_notification)
+        assert notification.json()["QueryExecutionId"] == query
+
     def test_the_list_brings_up_to_date_too(self, running):
         queries = [running.start(MISSED) for _ in range(3)]
         states = eventually(

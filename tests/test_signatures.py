@@ -1,11 +1,12 @@
 """Standard Webhooks: every delivery is signed, verified here with the official library."""
 
 import json
+import time
 
 import pytest
 from receiver import Answer, Receiver
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-from streams import is_streams
+from streams import eventually, is_streams
 
 
 def verified(arrival, secret: str):
@@ -82,16 +83,23 @@ def test_after_a_day_the_old_secret_is_void(streams, stack, receiver):
 
 
 def test_secrets_are_in_no_log(streams, stack, receiver):
-    topic = streams.topic()
+    began, topic = int(time.time() * 1000), streams.topic()
     subscription = streams.subscribe(topic, receiver.url, webhookHeaders={"X-Key": "a-header-value-of-this-test"})
     rotated = streams.on(subscription, "secret/rotate").json()
     streams.publish(topic, {"body": "a-payload-of-this-test"})
     receiver.wait_for(is_streams)
     streams.wait_for_exchanges(subscription, 1)
-    logs, found = stack.aws("logs"), ""
-    for name in ("publish", "commit", "deliver", "webhook-subscriptions"):
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{stack.name}-{name}")
-        found += "".join(json.dumps(event["message"]) for page in pages for event in page["events"])
-    assert subscription["id"] in found
+    logs = stack.aws("logs")
+
+    def read() -> str:
+        found = ""
+        for name in ("publish", "commit", "deliver", "webhook-subscriptions"):
+            group = f"/aws/lambda/{stack.name}-{name}"
+            pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=began)
+            found += "".join(json.dumps(event["message"]) for page in pages for event in page["events"])
+        return found
+
+    # A function's lines are there when its invocation has ended.
+    found = eventually(read, lambda it: subscription["id"] in it, "log of the subscription")
     for secret in (subscription["secret"], rotated["secret"], "a-header-value-of-this-test", "a-payload-of-this-test"):
         assert secret not in found
