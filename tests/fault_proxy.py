@@ -35,7 +35,9 @@ INVALID = {
 }
 # What AWS says to a Subscribe whose endpoint is subscribed with other attributes.
 DIFFERENT = "Invalid parameter: Attributes Reason: Subscription already exists with different attributes"
-ERRORS = {"throttle": THROTTLED, "refuse": REFUSED, "invalid": INVALID, "different": INVALID}
+# What the APIs of AWS say beside a service's own limits.
+BUSY = {"athena": (400, "ThrottlingException")}
+ERRORS = {"busy": BUSY, "throttle": THROTTLED, "refuse": REFUSED, "invalid": INVALID, "different": INVALID}
 
 
 class FaultProxy:

@@ -18,17 +18,12 @@ class TestRunning:
         """Run, be told, read."""
         stack.confirmed(running.client, receiver)
         query = running.start(ORDERS)
-        athena = stack.aws("athena")
-        eventually(
-            lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"],
-            lambda state: state == "SUCCEEDED",
-            "end",
-        )
-        # Athena's part: the emulator sends no event.
-        stack.complete(query)
+        # Nobody looks: Athena's events come by themselves.
         [notification] = receiver.wait_for(is_notification)
         assert (notification.json()["status"], notification.json()["QueryExecutionId"]) == ("SUCCEEDED", query)
-        assert running.status(query)["State"] == "SUCCEEDED"
+        status = running.status(query)
+        assert status["State"] == "SUCCEEDED"
+        assert status["SubmissionDateTime"] <= status["CompletionDateTime"]
         assert running.rows(query) == [
             {"id": "2", "customer": "Grace"},
             {"id": "4", "customer": None},
@@ -346,6 +341,14 @@ class TestFaults:
             assert again.status == 200
         [listed] = running.listed()["query_executions"]
         assert listed["QueryExecutionId"] == again.body["QueryExecutionId"]
+
+    @pytest.mark.parametrize("fault", ["throttle", "busy"])
+    def test_athena_that_has_too_much_to_do_is_said_so(self, running, stack, client, aws, fault):
+        event = api_event("POST", "/v1/queries", client, {"QueryString": ORDERS})
+        with Function(stack, "QueriesFunction", aws.endpoint) as function:
+            aws.set("StartQueryExecution", fault)
+            answer = function.invoke(event)
+        assert (answer.status, answer.body["message"]) == (503, "too many queries; please try again")
 
     def test_no_sql_is_logged(self, running, stack, client, aws):
         with Function(stack, "QueriesFunction", aws.endpoint) as function:
