@@ -1,6 +1,7 @@
 """Running queries: what a customer does before the notification."""
 
 import json
+import time
 
 import pytest
 from conftest import at_once, completion, is_notification, role_credentials
@@ -70,6 +71,23 @@ class TestTokens:
         assert len(running.listed()["query_executions"]) == 1
         started = stack.aws("athena").list_query_executions(WorkGroup=stack.outputs["Workgroup"])
         assert len(ids & set(started["QueryExecutionIds"])) == 1
+
+    def test_a_request_that_is_repeated_while_its_owner_is_being_told_has_its_answer(self, running, stack):
+        query = running.start(MISSED, ClientRequestToken="t")
+        # As of the moment in which another function publishes its end.
+        in_half_a_minute = str(int(time.time()) + 30)
+        stack.aws("dynamodb").update_item(
+            TableName=stack.outputs["QueriesTable"],
+            Key={"execution_id": {"S": query}},
+            UpdateExpression="SET #state = :state, completed_at = :at, turn_until = :turn",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={
+                ":state": {"S": "SUCCEEDED"},
+                ":at": {"S": "2026-11-24T08:00:00.000000Z"},
+                ":turn": {"N": in_half_a_minute},
+            },
+        )
+        assert running.start(MISSED, ClientRequestToken="t") == query
 
     def test_a_token_is_for_one_statement(self, running):
         running.start(ORDERS, ClientRequestToken="t")

@@ -79,17 +79,20 @@ impl Function {
     }
 
     /// Puts an execution on record for its owner.
+    ///
+    /// While its owner is being told of its end, a query is on record already: that is enough for one
+    /// of `ours`, whose owner is told by the event's repetition or the next look should the function
+    /// that does it die. The provider repeats its request for another.
     pub async fn own(&self, id: &ExecutionId, owner: &ClientId, ours: bool) -> Result<(), Failure> {
-        let outcome = self
-            .completions
-            .record_owner(id, owner, ours)
-            .await
-            .map_err(|error| match error {
-                NotifyError::TurnTaken => Failure::try_again(
+        let outcome = match self.completions.record_owner(id, owner, ours).await {
+            Err(NotifyError::TurnTaken) if ours => Outcome::Recorded,
+            Err(NotifyError::TurnTaken) => {
+                return Err(Failure::try_again(
                     "this query is being announced right now; please try again in a few seconds",
-                ),
-                other => Failure::internal(other),
-            })?;
+                ));
+            }
+            other => other.map_err(Failure::internal)?,
+        };
         let owner = owner.as_str();
         tracing::info!(query = id.as_str(), owner, ?outcome, "query put on record");
         match outcome {
