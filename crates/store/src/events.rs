@@ -49,7 +49,8 @@ pub struct Version {
 impl Version {
     /// When the API last took a publication of this document.
     pub fn last_accepted_at(&self) -> OffsetDateTime {
-        self.confirmed_at.unwrap_or(self.accepted_at)
+        self.confirmed_at
+            .map_or(self.accepted_at, |at| at.max(self.accepted_at))
     }
 }
 

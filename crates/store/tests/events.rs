@@ -171,6 +171,10 @@ async fn a_document_is_confirmed_by_the_latest_publication_of_it() {
             .last_accepted_at()
     };
     assert_eq!(at().await, NOW);
+    // What was accepted before the version, and comes back later, makes it no older.
+    let before = NOW - Duration::hours(1);
+    events.confirm("t1", 1, before).await.unwrap();
+    assert_eq!(at().await, NOW);
     let (later, latest) = (NOW + Duration::microseconds(1), NOW + Duration::hours(1));
     for accepted_at in [later, latest, later, NOW] {
         events.confirm("t1", 1, accepted_at).await.unwrap();
