@@ -87,6 +87,12 @@ class FaultProxy:
                     unprocessed = {"Responses": {}, "UnprocessedKeys": json.loads(body)["RequestItems"]}
                     self.answer(200, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(unprocessed).encode())
                     return
+                if fault == "wrong":
+                    refusal = {"Code": "InvalidMessageContents", "SenderFault": True, "Message": "no"}
+                    failed = [refusal | {"Id": it["Id"]} for it in json.loads(body)["Entries"]]
+                    content = json.dumps({"Successful": [], "Failed": failed}).encode()
+                    self.answer(200, {"Content-Type": "application/x-amz-json-1.0"}, content)
+                    return
                 if fault == "partial":
                     body, left_out = leave_out(operation, body)
                     sent = signed(service, endpoint + self.path, self.headers, body)
@@ -133,7 +139,8 @@ class FaultProxy:
     def set(self, operation: str, fault: str, times: int = 1_000_000, after: int = 0) -> None:
         """From its `after`-th call on the operation ends, so many times, in one of ERRORS, in
         `break off` (it is carried out, and nobody hears of it), in `hang`, or in `partial`: of a batch only
-        the first is carried out, and the answer says so; in `nothing`, of a BatchGetItem, not even that."""
+        the first is carried out, and the answer says so; in `nothing`, of a BatchGetItem, not even that; in
+        `wrong`, of a SendMessageBatch, every message is refused for good."""
         with self._lock:
             self._faults[operation] = (fault, times, after)
 

@@ -59,6 +59,18 @@ def as_lambda_hands_them(messages: dict[str, dict], queue: str) -> dict:
     return handed
 
 
+def test_an_attempt_is_not_begun_that_might_be_cut_off(streams, stack, receiver, aws, client):
+    # Six seconds for an exchange and its access token, and ten for the end, are sixteen.
+    subscription = streams.subscribe(streams.topic(), receiver.url)
+    message = sqs_event(delivery(subscription, event({"n": 1}), client.client_id))
+    with Function(stack, "DeliverFunction", aws.endpoint, seconds=12) as deliver:
+        assert len(failures(deliver.invoke(message))) == 1
+        assert receiver.arrivals == [] and "no time is left" in deliver.log()
+    with Function(stack, "DeliverFunction", aws.endpoint) as deliver:
+        assert failures(deliver.invoke(message)) == []
+        assert len(receiver.arrivals) == 1
+
+
 class TestMissing:
     """What is gone when deliver looks for it."""
 

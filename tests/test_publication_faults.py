@@ -248,6 +248,16 @@ class TestPartly:
         receiver.wait_for(is_streams, 9)
         assert aws.calls["SendMessageBatch"] == 6
 
+    def test_messages_that_sqs_refuses_for_good_are_not_sent_again(self, streams, receiver, aws, start):
+        topic = streams.topic()
+        streams.subscribe(topic, receiver.url)
+        announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
+        aws.set("SendMessageBatch", "wrong")
+        fanout = start("Fanout")
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
+        assert len(failures(fanout.invoke(message))) == 1
+        assert aws.calls["SendMessageBatch"] == 1 and "InvalidMessageContents" in fanout.log()
+
     def test_a_batch_of_deliveries(self, streams, receiver, aws, start, client):
         topic = streams.topic()
         subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(5)]
@@ -272,7 +282,7 @@ class TestPartly:
         subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(2)]
         message = sqs_event(*(delivery(it, event({"n": 1}), client.client_id) for it in subscriptions))
         aws.set("BatchGetItem", "nothing")
-        with Function(stack, "DeliverFunction", aws.endpoint, seconds=6) as deliver:
+        with Function(stack, "DeliverFunction", aws.endpoint, seconds=13) as deliver:
             assert len(failures(deliver.invoke(message))) == 2
             assert "keys were left out" in deliver.log()
         assert aws.calls["BatchGetItem"] > 3 and receiver.arrivals == []

@@ -3,6 +3,7 @@
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import requests
 from conftest import at_once, confirmation_token, is_confirmation, is_notification, new_query
@@ -154,6 +155,26 @@ def test_opening_the_subscribe_url_confirms_too(stack, client, receiver):
     [listed] = stack.subscriptions(client)
     assert listed["status"] == "CONFIRMED"
     assert TIMESTAMP.fullmatch(listed["confirmed_at"])
+
+
+def test_a_confirmation_counts_whichever_arn_is_on_record(stack, client, receiver):
+    # A repeated Subscribe of what is pending may give another ARN: SNS's documentation doesn't say.
+    url = f"{receiver.url}/callback"
+    stack.subscribe(client, url)
+    [confirmation] = receiver.wait_for(is_confirmation)
+    dynamodb, table = stack.aws("dynamodb"), stack.outputs["CallbacksTable"]
+    [item] = dynamodb.query(
+        TableName=table,
+        KeyConditionExpression="client_id = :client",
+        ExpressionAttributeValues={":client": {"S": client.client_id}},
+    )["Items"]
+    another = f"{confirmation.json()['TopicArn']}:{uuid4()}"
+    dynamodb.put_item(TableName=table, Item=item | {"subscription_arn": {"S": another}})
+    assert requests.get(confirmation.json()["SubscribeURL"], timeout=10).status_code == 200
+    [listed] = stack.subscriptions(client)
+    assert listed["status"] == "CONFIRMED"
+    assert stack.unsubscribe(client, url).status_code == 200
+    assert sns_attributes(stack, client) == []
 
 
 def test_sns_gets_the_attributes_of_the_protocol(stack, client, receiver):

@@ -4,7 +4,7 @@
 //! The topic itself is made when it is first needed: by the first `Subscribe`
 //! that finds none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::str::FromStr;
 
@@ -195,11 +195,14 @@ impl ClientTopics {
         }))
     }
 
-    /// The ARNs of the subscriptions that SNS has on the client's topic.
+    /// The ARNs of the confirmed subscriptions that SNS has on the client's topic, by their URLs.
     ///
     /// SNS tells `PendingConfirmation` instead of an ARN while it waits for a token.
     /// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>
-    pub async fn list(&self, client_id: &ClientId) -> Result<HashSet<String>, SnsError> {
+    pub async fn confirmed(
+        &self,
+        client_id: &ClientId,
+    ) -> Result<HashMap<String, String>, SnsError> {
         let mut subscriptions = self
             .sns
             .list_subscriptions_by_topic()
@@ -207,10 +210,14 @@ impl ClientTopics {
             .into_paginator()
             .items()
             .send();
-        let mut arns = HashSet::new();
+        let mut arns = HashMap::new();
         while let Some(subscription) = subscriptions.next().await {
             match subscription.map_err(SnsError::from) {
-                Ok(subscription) => arns.extend(subscription.subscription_arn),
+                Ok(subscription) => {
+                    let arn = subscription.subscription_arn;
+                    let arn = arn.filter(|arn| arn.starts_with("arn:"));
+                    arns.extend(subscription.endpoint.zip(arn));
+                }
                 Err(refused) if refused.is_not_found() => break,
                 Err(error) => return Err(error),
             }

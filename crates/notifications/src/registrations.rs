@@ -46,21 +46,27 @@ impl Registrations {
     /// All of the client's registrations, oldest first, as SNS has them.
     pub async fn list(&self, client_id: &ClientId) -> Result<Vec<Callback>, RegistrationError> {
         let recorded = self.callbacks.list(client_id).await?;
-        let in_sns = self.topics.list(client_id).await?;
+        let in_sns = self.topics.confirmed(client_id).await?;
         let dropped_if_pending = OffsetDateTime::now_utc() - PENDING_FOR;
         let mut callbacks = Vec::with_capacity(recorded.len());
         for callback in recorded {
-            // SNS lists a subscription by its ARN from its confirmation on.
-            let listed = in_sns.contains(&callback.subscription_arn);
-            let as_recorded = if callback.is_confirmed() {
-                listed
-            } else {
-                !listed && callback.created_at > dropped_if_pending
-            };
-            if as_recorded {
-                callbacks.push(callback);
-            } else {
-                callbacks.extend(self.refresh(client_id, callback).await?);
+            match in_sns.get(&callback.callback_url) {
+                Some(arn) if callback.is_confirmed() && callback.subscription_arn == *arn => {
+                    callbacks.push(callback);
+                }
+                // By whichever ARN: that a repeated Subscribe of what is pending gives the same one
+                // again is nowhere promised, and a token may be that of an earlier one.
+                // https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+                Some(arn) => callbacks.push(match self.topics.describe(arn).await? {
+                    Some(actual) if actual.confirmed => {
+                        self.record_confirmed(client_id, actual, None).await?
+                    }
+                    _ => callback,
+                }),
+                None if !callback.is_confirmed() && callback.created_at > dropped_if_pending => {
+                    callbacks.push(callback);
+                }
+                None => callbacks.extend(self.refresh(client_id, callback).await?),
             }
         }
         Ok(callbacks)

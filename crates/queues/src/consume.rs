@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use bellwire_runtime::aws::Lazy;
 use bellwire_runtime::deadline;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use tokio::time::timeout;
 
 use crate::QueueError;
 
@@ -17,6 +18,9 @@ use crate::QueueError;
 const FIRST: Duration = Duration::from_secs(5);
 /// And at most after so long.
 const LONGEST: Duration = Duration::from_secs(300);
+
+/// How long a function waits for SQS to take that: its answer, which says what is done, matters more.
+const BRIEF: Duration = Duration::from_secs(2);
 
 /// The queues that a function gets its messages from, by their URLs.
 #[derive(Clone, Debug)]
@@ -89,8 +93,10 @@ impl Sources {
         }
         for (url, messages) in by_queue {
             // A batch of Lambda's has at most ten messages, as one of SQS has.
-            if let Err(cause) = self.set_visibility(url, &messages).await {
-                tracing::warn!(%cause, "messages come again late");
+            match timeout(BRIEF, self.set_visibility(url, &messages)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(cause)) => tracing::warn!(%cause, "messages come again late"),
+                Err(cause) => tracing::warn!(%cause, "messages come again late"),
             }
         }
     }

@@ -183,8 +183,10 @@ impl Queue {
             };
             let refusal = failed.message().unwrap_or_default();
             let refusal = QueueError::Sqs(format!("{}: {refusal}", failed.code()));
+            // A message that SQS says is wrong stays wrong.
+            let hopeless = answer.failed().iter().any(|it| it.sender_fault());
             entries.retain(|entry| answer.failed().iter().any(|it| it.id() == entry.id()));
-            if !backoff.pause().await {
+            if hopeless || !backoff.pause().await {
                 return Err(refusal);
             }
         }

@@ -11,8 +11,9 @@ use crate::deadline;
 /// Before jitter, which adds up to as much again.
 const FIRST: Duration = Duration::from_millis(25);
 const LONGEST: Duration = Duration::from_secs(2);
-/// What an invocation keeps for its end: to say what became of its messages.
-const RESERVE: Duration = Duration::from_secs(3);
+/// What an invocation keeps for its end: one more call of AWS with all that the SDK makes of it
+/// (see `aws`), and to say what became of its messages.
+const RESERVE: Duration = Duration::from_secs(10);
 /// How many pauses there are where no invocation's end is known.
 const OUTSIDE: usize = 8;
 

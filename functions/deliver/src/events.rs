@@ -50,6 +50,10 @@ impl Function {
             tracing::info!("it has arrived before");
             return self.end(delivery, subscription).await;
         }
+        if !self.time.is_left() {
+            // An attempt that is cut off leaves no record.
+            return Err("no time is left for an attempt".into());
+        }
         let mut sent = self.post.send(letter).await?;
         let next = match sent.verdict {
             Verdict::Failed { leave_alone } => self.retries.next(delivery.attempt, leave_alone),
