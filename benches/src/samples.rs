@@ -2,10 +2,11 @@
 
 use anyhow::{Context, Result};
 use bellwire_rules::ids::random_id;
+use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::{PayloadType, SubscriptionMode};
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
-use bellwire_store::subscription::{Progress, Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 

@@ -14,6 +14,7 @@ pub mod entity;
 pub mod error_event;
 pub mod execution_id;
 pub mod ids;
+pub mod lease;
 pub mod modes;
 pub mod network;
 pub mod notification;

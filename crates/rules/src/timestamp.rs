@@ -48,6 +48,11 @@ pub fn millis(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
 }
 
+/// Milliseconds since 1970, 0 for what was before.
+pub fn unix_millis(at: OffsetDateTime) -> u64 {
+    u64::try_from(millis(at)).unwrap_or(0)
+}
+
 /// Reads a date and time with a zone, in RFC 3339.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;

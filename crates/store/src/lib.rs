@@ -10,12 +10,12 @@ pub mod deliveries;
 mod error;
 pub mod events;
 pub mod exchanges;
+pub mod leases;
 pub mod members;
 pub mod queries;
 pub mod subscription;
 pub mod subscriptions;
 pub mod topics;
-pub mod turns;
 
 pub use callbacks::{Callback, CallbackStatus, Callbacks};
 pub use clients::{Client, Clients};

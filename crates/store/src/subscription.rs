@@ -3,6 +3,7 @@
 use bellwire_rules::authorization::Authorization;
 use bellwire_rules::entity::EntityKey;
 use bellwire_rules::ids::entity_audience_id;
+use bellwire_rules::lease::{Disabled, EndpointState, Progress};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp::{self, iso_serde};
@@ -78,6 +79,16 @@ pub enum Source {
 }
 
 impl Subscription {
+    /// What attempts change of it.
+    pub fn state(&self) -> EndpointState {
+        EndpointState {
+            progress: self.progress.clone(),
+            disabled: self.disabled.clone(),
+            unannounced: self.unannounced,
+            failing_since: self.failing_since,
+        }
+    }
+
     /// The topic that it is to, and in which form; `None` for one to an entity.
     pub fn topic(&self) -> Option<(&str, SubscriptionMode)> {
         match &self.source {
@@ -116,61 +127,4 @@ impl Subscription {
             }
         }
     }
-}
-
-/// How far a subscription to a document has come.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// The newest version that is known to be wanted; 0 before the first.
-    #[serde(default)]
-    pub wanted: u64,
-    /// The version that the endpoint acknowledged last; 0 before the first.
-    #[serde(default)]
-    pub acknowledged: u64,
-    /// Whether the endpoint may have something else than the acknowledged version.
-    #[serde(default)]
-    pub in_doubt: bool,
-    /// How often a snapshot was asked for, whatever the endpoint has.
-    #[serde(default)]
-    pub snapshots_asked: u64,
-    /// The message whose turn it is to send.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<String>,
-    /// Which of the attempts to take it, since a message may come twice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn_nonce: Option<u64>,
-    /// Until when, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn_until: Option<u64>,
-    /// How many attempts have failed in a row.
-    #[serde(default)]
-    pub failures: usize,
-    /// When it is to be tried again, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_at: Option<u64>,
-    /// The message that failed, and arranged for the retry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_by: Option<String>,
-}
-
-/// That nothing is sent to an endpoint, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disabled {
-    /// Why.
-    pub reason: DisabledReason,
-    /// Since when.
-    #[serde(with = "iso_serde")]
-    pub at: OffsetDateTime,
-}
-
-/// Why nothing is sent to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DisabledReason {
-    /// Its owner wanted it so.
-    Requested,
-    /// Every attempt failed for days.
-    Failing,
-    /// It answered 410 Gone.
-    Gone,
 }

@@ -3,8 +3,7 @@
 //! Key `subscription_id`; index `by-client` on `client_id` and `listed` (the topic, or
 //! `entity`, then the time), for the lists of the API. A subscription and its membership in a segment
 //! ([`crate::members`]) are written in one transaction. How far a subscription to a
-//! document has come is in the same item; [`crate::turns`] writes that, and here only
-//! [`Subscriptions::enable`] puts it in doubt.
+//! document has come is in the same item; [`crate::leases`] writes that.
 
 use std::collections::HashMap;
 
@@ -15,6 +14,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
+use bellwire_rules::lease;
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp;
 use bellwire_runtime::backoff::Backoff;
@@ -24,7 +24,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 use crate::members::{Member, segment_key};
-use crate::subscription::{Disabled, DisabledReason, ENTITIES, Subscription};
+use crate::subscription::{ENTITIES, Subscription};
 use crate::topics::MAX_ID_LENGTH;
 
 const BY_CLIENT: &str = "by-client";
@@ -243,26 +243,41 @@ impl Subscriptions {
         Ok(found.filter(|found| found.secrets == *secrets))
     }
 
-    /// Sends no more to an endpoint. One that is disabled already stays as it is: `None`,
-    /// as when it is gone.
+    /// Sends no more to an endpoint, as its owner wants. `None` when it is disabled already, which it
+    /// stays as it is, and when it is gone.
     pub async fn disable(
         &self,
         id: &str,
-        disabled: &Disabled,
+        now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
-        let by_owner = disabled.reason == DisabledReason::Requested;
-        let update = self
-            .update(id)
-            .update_expression(
-                "SET disabled = :disabled, unannounced = :unannounced, updated_at = :now",
-            )
-            .condition_expression(
-                "attribute_exists(subscription_id) AND attribute_not_exists(disabled)",
-            )
-            .expression_attribute_values(":disabled", to_attribute_value(disabled)?)
-            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(disabled.at)))
-            .expression_attribute_values(":unannounced", AttributeValue::Bool(!by_owner));
-        changed(update).await
+        self.change_state(id, now, |state| lease::disable(state, now))
+            .await
+    }
+
+    /// Sends no more to an endpoint that answered 410 to a request when it was as in `before`. `None`
+    /// when it is disabled already, was enabled since, or is gone.
+    pub async fn disable_gone(
+        &self,
+        before: &Subscription,
+        now: OffsetDateTime,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let then = before.state();
+        self.change_state(&before.subscription_id, now, |state| {
+            lease::gone(state, &then, now)
+        })
+        .await
+    }
+
+    /// Sends no more to an endpoint that every attempt has failed at for as long as `patience`. `None`
+    /// when there is another one, when it is disabled already, and when it is gone.
+    pub async fn give_up(
+        &self,
+        id: &str,
+        now: OffsetDateTime,
+        patience: Duration,
+    ) -> Result<Option<Subscription>, StoreError> {
+        self.change_state(id, now, |state| lease::give_up(state, now, patience))
+            .await
     }
 
     /// Notes that the owner was told that the endpoint was disabled.
@@ -275,25 +290,13 @@ impl Subscriptions {
     }
 
     /// Sends to an endpoint again, as if nothing had ever failed; `None` when it is gone.
-    /// What it has is in doubt, so a document goes on with a snapshot.
     pub async fn enable(
         &self,
         id: &str,
         now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
-        let update = self
-            .update(id)
-            .update_expression(
-                "SET in_doubt = :true, failures = :none, updated_at = :now \
-                 REMOVE disabled, unannounced, failing_since, retry_at, retry_by \
-                 ADD snapshots_asked :one",
-            )
-            .condition_expression("attribute_exists(subscription_id)")
-            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":none", AttributeValue::N("0".to_owned()))
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        changed(update).await
+        self.change_state(id, now, |state| Some(lease::enable(state)))
+            .await
     }
 
     /// Notes that an attempt failed. Returns the subscription, with the time since when

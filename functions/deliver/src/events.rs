@@ -8,7 +8,7 @@ use bellwire_rules::error_event::ErrorEvent;
 use bellwire_rules::ids::delivery_id;
 use bellwire_rules::verdict::Verdict;
 use bellwire_store::deliveries::Known;
-use bellwire_store::subscription::{DisabledReason, Subscription};
+use bellwire_store::subscription::Subscription;
 use bytes::Bytes;
 use lambda_runtime::Error;
 use time::OffsetDateTime;
@@ -83,10 +83,11 @@ impl Function {
                 self.end(delivery, subscription).await
             }
             Verdict::Gone => {
-                self.owners
-                    .disable(subscription, DisabledReason::Gone)
-                    .await?;
+                // Before it is disabled: the repetition of a message finds that, and goes no further.
                 self.bury(delivery, &reason, batch).await?;
+                self.owners
+                    .gone(subscription, OffsetDateTime::now_utc())
+                    .await?;
                 self.end(delivery, subscription).await
             }
             Verdict::Failed { .. } => {
@@ -104,8 +105,8 @@ impl Function {
                         self.retries.arrange(&next, pause, message_id).await
                     }
                     Next::Never => {
-                        self.owners.give_up(&subscription, now).await?;
                         self.bury(delivery, &reason, batch).await?;
+                        self.owners.give_up(id, now).await?;
                         self.end(delivery, &subscription).await
                     }
                 }

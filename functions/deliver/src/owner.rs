@@ -7,10 +7,11 @@
 use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use bellwire_rules::entity::EntityKey;
+use bellwire_rules::lease::DisabledReason;
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::Subscriptions;
-use bellwire_store::subscription::{Disabled, DisabledReason, Subscription};
+use bellwire_store::subscription::Subscription;
 use lambda_runtime::Error;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
@@ -21,7 +22,8 @@ pub struct Owners {
     subscriptions: Subscriptions,
     bus: Lazy<EventBridge>,
     bus_name: String,
-    patience: Duration,
+    /// For how long every attempt fails at an endpoint that is given up.
+    pub patience: Duration,
 }
 
 /// What an owner is told.
@@ -55,37 +57,25 @@ impl Owners {
         }
     }
 
-    /// Gives an endpoint up if every attempt has failed for too long. Returns whether it is.
-    pub async fn give_up(
-        &self,
-        subscription: &Subscription,
-        now: OffsetDateTime,
-    ) -> Result<bool, Error> {
-        let hopeless = subscription
-            .failing_since
-            .is_some_and(|since| now - since >= self.patience);
-        if hopeless {
-            self.disable(subscription, DisabledReason::Failing).await?;
-        }
-        Ok(hopeless)
+    /// Sends no more to an endpoint that every attempt has failed at for too long, at the end of a
+    /// schedule, and tells its owner.
+    pub async fn give_up(&self, id: &str, now: OffsetDateTime) -> Result<(), Error> {
+        let disabled = self.subscriptions.give_up(id, now, self.patience).await?;
+        self.announce_new(disabled).await
     }
 
-    /// Sends no more to an endpoint, and tells its owner.
-    pub async fn disable(
-        &self,
-        subscription: &Subscription,
-        reason: DisabledReason,
-    ) -> Result<(), Error> {
-        let disabled = Disabled {
-            reason,
-            at: OffsetDateTime::now_utc(),
-        };
-        let id = &subscription.subscription_id;
-        if let Some(subscription) = self.subscriptions.disable(id, &disabled).await? {
-            tracing::warn!(?reason, "endpoint disabled");
-            self.announce(&subscription).await?;
+    /// Sends no more to an endpoint that answered 410 to a request when it was as in `before`, and
+    /// tells its owner.
+    pub async fn gone(&self, before: &Subscription, now: OffsetDateTime) -> Result<(), Error> {
+        let disabled = self.subscriptions.disable_gone(before, now).await?;
+        self.announce_new(disabled).await
+    }
+
+    async fn announce_new(&self, disabled: Option<Subscription>) -> Result<(), Error> {
+        match disabled {
+            Some(subscription) => self.announce(&subscription).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Tells the owner of a disabled endpoint, if that is still to be done.
@@ -93,6 +83,7 @@ impl Owners {
         let (Some(disabled), true) = (&subscription.disabled, subscription.unannounced) else {
             return Ok(());
         };
+        tracing::warn!(reason = ?disabled.reason, "endpoint disabled");
         let detail = SubscriptionDisabled {
             subscription_id: &subscription.subscription_id,
             client_id: &subscription.client_id,

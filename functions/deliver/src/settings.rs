@@ -26,15 +26,15 @@ pub struct Time {
 
 /// How many exchanges one more step may take: one for an access token, one for the delivery.
 const EXCHANGES_PER_STEP: u32 = 2;
-/// By how much a turn outlasts the invocation.
+/// By how much a lease outlasts the invocation.
 const BEYOND: Duration = Duration::from_secs(5);
 /// What a function needs at its end for its tables and queues.
 const RESERVE: Duration = Duration::from_secs(10);
 
 impl Time {
-    /// How long a turn lasts: longer than the invocation, since whoever finds one that is over
+    /// How long a lease lasts: longer than the invocation, since whoever finds one that is over
     /// takes it for left behind.
-    pub fn turn(self) -> Duration {
+    pub fn lease(self) -> Duration {
         deadline::remaining().unwrap_or(self.step) + BEYOND
     }
 

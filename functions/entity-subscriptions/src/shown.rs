@@ -2,8 +2,9 @@
 
 use bellwire_rules::Secret;
 use bellwire_rules::entity::EntityKey;
+use bellwire_rules::lease::DisabledReason;
 use bellwire_rules::timestamp::millis;
-use bellwire_store::subscription::{DisabledReason, Subscription};
+use bellwire_store::subscription::Subscription;
 use serde::Serialize;
 
 /// A subscription. Dates are in milliseconds since 1970.

@@ -2,10 +2,11 @@
 
 use bellwire_edge::Failure;
 use bellwire_rules::ids::{entity_audience_id, entity_subscription_id};
+use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::webhook_headers::WebhookHeaders;
 use bellwire_store::Client;
-use bellwire_store::subscription::{Progress, Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription};
 use lambda_http::Body;
 use lambda_http::http::Response;
 use time::OffsetDateTime;

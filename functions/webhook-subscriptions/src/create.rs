@@ -3,10 +3,11 @@
 use bellwire_edge::{Failure, created};
 use bellwire_queues::{Delivery, Message, Told};
 use bellwire_rules::ids::random_id;
+use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
 use bellwire_store::Client;
-use bellwire_store::subscription::{Progress, Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription};
 use lambda_http::Body;
 use lambda_http::http::Response;
 use time::OffsetDateTime;

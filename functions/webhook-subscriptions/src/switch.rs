@@ -1,7 +1,7 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/enable` and `…/disable`.
 
 use bellwire_edge::Failure;
-use bellwire_store::subscription::{Disabled, DisabledReason, Subscription};
+use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
 
 use crate::Function;
@@ -22,11 +22,8 @@ impl Function {
     /// as it is.
     pub async fn disable(&self, subscription: &Subscription) -> Result<Subscription, Failure> {
         let id = &subscription.subscription_id;
-        let disabled = Disabled {
-            reason: DisabledReason::Requested,
-            at: OffsetDateTime::now_utc(),
-        };
-        match self.subscriptions.disable(id, &disabled).await? {
+        let now = OffsetDateTime::now_utc();
+        match self.subscriptions.disable(id, now).await? {
             Some(disabled) => Ok(disabled),
             None => self.subscriptions.get(id).await?.ok_or_else(gone),
         }

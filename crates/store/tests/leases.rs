@@ -1,0 +1,389 @@
+//! The lease of a subscription to a document, as the table has it. What is decided is tested in
+//! `bellwire-rules`; here, that it is written, and decided anew when others were quicker.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use bellwire_rules::lease::{Acquire, Ending, Progress, Session, Then};
+use bellwire_rules::modes::SubscriptionMode;
+use bellwire_rules::signature::{SigningSecrets, generate_secret};
+use bellwire_store::Subscriptions;
+use bellwire_store::leases::{Acquisition, Held, Released};
+use bellwire_store::subscription::{Source, Subscription};
+use support::TABLE;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+/// A subscription that has had nothing yet.
+async fn subscribed() -> Subscriptions {
+    let db = support::table(&["subscription_id"], None).await;
+    support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
+    let subscriptions = Subscriptions::new(db, TABLE.to_owned(), "members".to_owned());
+    subscriptions.create(&subscription()).await.unwrap();
+    subscriptions
+}
+
+fn subscription() -> Subscription {
+    Subscription {
+        subscription_id: "s1".to_owned(),
+        client_id: "c1".to_owned(),
+        source: Source::Topic {
+            topic_id: "t1".to_owned(),
+            mode: SubscriptionMode::SnapshotPatch,
+        },
+        segment: 0,
+        webhook_url: "https://example.com/".to_owned(),
+        webhook_headers: Default::default(),
+        authorization: None,
+        secrets: SigningSecrets::new(generate_secret().unwrap()),
+        created_at: NOW,
+        updated_at: NOW,
+        disabled: None,
+        unannounced: false,
+        failing_since: None,
+        progress: Progress::default(),
+    }
+}
+
+/// Message `id` wants a version, at a second; a lease lasts ten.
+fn request(id: &str, version: u64, second: u64) -> Acquire<'_> {
+    Acquire {
+        version,
+        message_id: id,
+        nonce: second,
+        failures: 0,
+        now: second * 1000,
+        until: (second + 10) * 1000,
+    }
+}
+
+async fn acquire(subscriptions: &Subscriptions, request: Acquire<'_>) -> Box<Held> {
+    match subscriptions.acquire_lease("s1", request).await.unwrap() {
+        Acquisition::Held(held) => held,
+        other => panic!("{request:?} came to {other:?}"),
+    }
+}
+
+fn session(held: &Held) -> Session {
+    Session::begin(&held.subscription.progress)
+}
+
+async fn release(
+    subscriptions: &Subscriptions,
+    held: &mut Held,
+    session: Session,
+    ending: Ending,
+) -> Released {
+    subscriptions
+        .release_lease(held, session, ending, NOW, Duration::days(5))
+        .await
+        .unwrap()
+}
+
+/// Has an attempt of the held lease fail; the retry comes at a second, if at all.
+async fn fail(
+    subscriptions: &Subscriptions,
+    mut held: Box<Held>,
+    retry_second: Option<u64>,
+) -> (Subscription, Then) {
+    let retry_at = retry_second.map(|second| second * 1000);
+    let failed = session(&held).failed();
+    let ending = Ending::Failed { retry_at };
+    match release(subscriptions, &mut held, failed, ending).await {
+        Released::Done(subscription, then) => (*subscription, then),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Has the endpoint acknowledge a version.
+async fn succeed(subscriptions: &Subscriptions, mut held: Box<Held>, version: u64) -> Subscription {
+    let session = session(&held).acknowledged(version);
+    match release(subscriptions, &mut held, session, Ending::UpToDate).await {
+        Released::Done(subscription, Then::Done) => *subscription,
+        other => panic!("{other:?}"),
+    }
+}
+
+macro_rules! assert_acquisition {
+    ($subscriptions:expr, $request:expr, $expected:pat) => {
+        let found = $subscriptions.acquire_lease("s1", $request).await.unwrap();
+        assert!(matches!(found, $expected), "{found:?}");
+    };
+}
+
+#[tokio::test]
+async fn one_message_has_the_lease_and_goes_on_while_more_is_wanted() {
+    let subscriptions = subscribed().await;
+    let mut held = acquire(&subscriptions, request("m1", 1, 0)).await;
+    assert_eq!(held.subscription.progress.wanted, 1);
+
+    assert_acquisition!(subscriptions, request("m2", 2, 1), Acquisition::Nothing);
+    assert_acquisition!(subscriptions, request("m3", 3, 1), Acquisition::Nothing);
+    assert_acquisition!(subscriptions, request("m1b", 1, 1), Acquisition::Nothing);
+
+    let sent = session(&held).acknowledged(1);
+    let Released::GoOn(more) = release(&subscriptions, &mut held, sent, Ending::UpToDate).await
+    else {
+        panic!("more is wanted");
+    };
+    assert_eq!((more.wanted, more.in_doubt), (3, false));
+    let done = more.acknowledged(2).acknowledged(3);
+    let Released::Done(found, Then::Done) =
+        release(&subscriptions, &mut held, done, Ending::UpToDate).await
+    else {
+        panic!("nothing more is wanted");
+    };
+    assert_eq!(
+        (found.progress.acknowledged, found.progress.lease),
+        (3, None)
+    );
+
+    assert_acquisition!(subscriptions, request("m3", 3, 2), Acquisition::Nothing);
+    let held = acquire(&subscriptions, request("m4", 4, 2)).await;
+    assert_eq!(held.subscription.progress.acknowledged, 3);
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_has_the_lease() {
+    let subscriptions = subscribed().await;
+    let requests = (0..20).map(|n| {
+        let subscriptions = subscriptions.clone();
+        tokio::spawn(async move {
+            let id = format!("m{n}");
+            let request = request(&id, n % 5 + 1, 0);
+            let found = subscriptions.acquire_lease("s1", request).await.unwrap();
+            matches!(found, Acquisition::Held(_))
+        })
+    });
+    let mut held = 0;
+    for acquired in requests.collect::<Vec<_>>() {
+        held += usize::from(acquired.await.unwrap());
+    }
+    assert_eq!(held, 1);
+    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    assert_eq!(found.progress.wanted, 5);
+}
+
+#[tokio::test]
+async fn a_lease_that_was_not_released_leaves_a_doubt() {
+    let subscriptions = subscribed().await;
+    let mut first = acquire(&subscriptions, request("m1", 1, 0)).await;
+    // The same message again, before the lease has ended: it may still be at work.
+    assert_acquisition!(subscriptions, request("m1", 1, 9), Acquisition::Busy);
+    let held = acquire(&subscriptions, request("m1", 1, 10)).await;
+    assert!(held.subscription.progress.in_doubt);
+    // Somebody else's, the same. Whoever had it before can't release it.
+    let held = acquire(&subscriptions, request("m2", 2, 30)).await;
+    assert!(held.subscription.progress.in_doubt);
+    first.subscription = held.subscription.clone();
+    let sent = session(&first).acknowledged(1);
+    let released = release(&subscriptions, &mut first, sent, Ending::UpToDate).await;
+    assert!(matches!(released, Released::Lost), "{released:?}");
+    succeed(&subscriptions, held, 2).await;
+    let held = acquire(&subscriptions, request("m3", 3, 31)).await;
+    assert!(!held.subscription.progress.in_doubt);
+}
+
+#[tokio::test]
+async fn after_a_failure_only_the_retry_has_the_lease_before_its_time() {
+    let subscriptions = subscribed().await;
+    let held = acquire(&subscriptions, request("m1", 1, 0)).await;
+    let (found, then) = fail(&subscriptions, held, Some(60)).await;
+    let (version, failures) = (1, 1);
+    assert_eq!(then, Then::Retry { version, failures });
+    assert_eq!(found.failing_since, Some(NOW));
+
+    assert_acquisition!(subscriptions, request("m2", 2, 1), Acquisition::Nothing);
+    assert_acquisition!(subscriptions, request("m2", 2, 2), Acquisition::Nothing);
+    // The one that failed, again: it can't know whether its retry was sent.
+    assert_acquisition!(
+        subscriptions,
+        request("m1", 1, 2),
+        Acquisition::ArrangeRetry(..)
+    );
+
+    let retry = |failures| Acquire {
+        failures,
+        ..request("r1", 1, 50)
+    };
+    assert_acquisition!(subscriptions, retry(2), Acquisition::Nothing);
+    let held = acquire(&subscriptions, retry(1)).await;
+    assert!(held.subscription.progress.in_doubt);
+    assert_eq!(held.subscription.progress.wanted, 2);
+    let twice = Acquire {
+        message_id: "r1-twice",
+        ..retry(1)
+    };
+    assert_acquisition!(subscriptions, twice, Acquisition::Nothing);
+    let found = succeed(&subscriptions, held, 2).await;
+    assert_eq!(found.failing_since, None);
+    assert_eq!(found.progress.schedule, None);
+    assert_acquisition!(subscriptions, retry(1), Acquisition::Nothing);
+}
+
+#[tokio::test]
+async fn what_was_wanted_during_a_schedule_gets_one_of_its_own() {
+    let subscriptions = subscribed().await;
+    let held = acquire(&subscriptions, request("m1", 1, 0)).await;
+    fail(&subscriptions, held, Some(60)).await;
+    // Whoever comes first after the pause has the lease; the retry that comes late is one of many.
+    let held = acquire(&subscriptions, request("m2", 2, 60)).await;
+    assert_eq!(held.subscription.progress.failures, 1);
+    fail(&subscriptions, held, Some(120)).await;
+    let late = Acquire {
+        failures: 1,
+        ..request("r1", 1, 70)
+    };
+    assert_acquisition!(subscriptions, late, Acquisition::Nothing);
+    let retry = Acquire {
+        failures: 2,
+        ..request("r2", 2, 120)
+    };
+    let held = acquire(&subscriptions, retry).await;
+    let (found, then) = fail(&subscriptions, held, None).await;
+    assert_eq!(then, Then::NewSchedule { version: 2 });
+    assert_eq!(
+        (found.progress.failures, found.progress.schedule),
+        (0, None)
+    );
+    let held = acquire(&subscriptions, request("m3", 2, 121)).await;
+    let (_, then) = fail(&subscriptions, held, None).await;
+    let (version, failures) = (2, 0);
+    assert_eq!(then, Then::DeadLetter { version, failures });
+}
+
+#[tokio::test]
+async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
+    let subscriptions = subscribed().await;
+    let held = acquire(&subscriptions, request("m1", 1, 0)).await;
+    let before = succeed(&subscriptions, held, 1).await;
+
+    let found = subscriptions.disable_gone(&before, NOW).await.unwrap();
+    assert!(found.unwrap().unannounced);
+    assert!(
+        subscriptions
+            .disable_gone(&before, NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(subscriptions.disable("s1", NOW).await.unwrap().is_none());
+    assert_acquisition!(subscriptions, request("m2", 2, 1), Acquisition::Disabled(_));
+    subscriptions.note_announced("s1").await.unwrap();
+
+    let enabled = subscriptions.enable("s1", NOW).await.unwrap().unwrap();
+    assert_eq!((enabled.disabled, enabled.unannounced), (None, false));
+    // A 410 to what was sent before does not undo it.
+    assert!(
+        subscriptions
+            .disable_gone(&before, NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    // Even the version that it had: nobody knows what it has now.
+    let mut held = acquire(&subscriptions, request("m3", 1, 2)).await;
+    assert!(held.subscription.progress.in_doubt);
+
+    subscriptions.delete(&subscription()).await.unwrap();
+    subscriptions.delete(&subscription()).await.unwrap();
+    let sent = session(&held).acknowledged(1);
+    let released = release(&subscriptions, &mut held, sent, Ending::UpToDate).await;
+    assert!(matches!(released, Released::Lost), "{released:?}");
+    assert_acquisition!(subscriptions, request("m4", 2, 3), Acquisition::Gone);
+    assert!(subscriptions.enable("s1", NOW).await.unwrap().is_none());
+    assert!(subscriptions.get("s1").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_has_failed_for_days_is_given_up_unless_it_has_succeeded_since() {
+    let subscriptions = subscribed().await;
+    let days = Duration::days;
+    subscriptions.note_failure("s1", NOW).await.unwrap();
+    let give_up = async |after| {
+        let given_up = subscriptions.give_up("s1", NOW + after, days(5)).await;
+        given_up.unwrap().is_some()
+    };
+    assert!(!give_up(days(4)).await);
+    subscriptions.note_success("s1").await.unwrap();
+    assert!(!give_up(days(5)).await);
+    subscriptions.note_failure("s1", NOW).await.unwrap();
+    assert!(give_up(days(5)).await);
+    assert!(!give_up(days(6)).await);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_asked_for_during_a_lease_is_not_forgotten() {
+    let subscriptions = subscribed().await;
+    let mut held = acquire(&subscriptions, request("m1", 1, 0)).await;
+    subscriptions.enable("s1", NOW).await.unwrap();
+    assert_acquisition!(subscriptions, request("m2", 1, 1), Acquisition::Nothing);
+    let sent = session(&held).acknowledged(1);
+    let Released::GoOn(more) = release(&subscriptions, &mut held, sent, Ending::UpToDate).await
+    else {
+        panic!("a snapshot is wanted");
+    };
+    assert!(more.in_doubt);
+    // Once it is sent, nothing more is wanted.
+    let sent = more.acknowledged(1);
+    let released = release(&subscriptions, &mut held, sent, Ending::UpToDate).await;
+    assert!(matches!(released, Released::Done(_, Then::Done)));
+    let held = acquire(&subscriptions, request("m3", 2, 2)).await;
+    assert!(!held.subscription.progress.in_doubt);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_got_lost_is_known_again() {
+    let subscriptions = subscribed().await;
+    acquire(&subscriptions, request("m1", 1, 0)).await;
+    // As the SDK does, in the same invocation.
+    let held = acquire(&subscriptions, request("m1", 1, 0)).await;
+    assert!(!held.subscription.progress.in_doubt);
+    // The same message, for another function, at the very same time.
+    let second = Acquire {
+        nonce: 77,
+        ..request("m1", 1, 0)
+    };
+    assert_acquisition!(subscriptions, second, Acquisition::Busy);
+    let again = held.clone();
+    let (_, then) = fail(&subscriptions, held, Some(60)).await;
+    assert_eq!(fail(&subscriptions, again, Some(60)).await.1, then);
+}
+
+#[tokio::test]
+async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
+    let subscriptions = subscribed().await;
+    let known = subscription();
+    subscriptions.expire(&known, NOW).await.unwrap();
+    subscriptions.expire(&known, NOW).await.unwrap();
+    assert!(subscriptions.get("s1").await.unwrap().is_some());
+    subscriptions.delete(&known).await.unwrap();
+    subscriptions.expire(&known, NOW).await.unwrap();
+    assert!(subscriptions.get("s1").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn rotating_with_a_lost_answer_is_no_conflict() {
+    let subscriptions = subscribed().await;
+    let known = subscriptions.get("s1").await.unwrap().unwrap();
+    let secrets = known
+        .secrets
+        .clone()
+        .rotated(generate_secret().unwrap(), NOW);
+    for _ in 0..2 {
+        let rotated = subscriptions.rotate(&known, &secrets, NOW).await.unwrap();
+        assert_eq!(rotated.unwrap().secrets, secrets);
+    }
+    let others = known
+        .secrets
+        .clone()
+        .rotated(generate_secret().unwrap(), NOW);
+    assert!(
+        subscriptions
+            .rotate(&known, &others, NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
