@@ -13,7 +13,7 @@ import aws_iam
 import aws_s3
 from ministack import app
 from ministack.core import iam_actions
-from ministack.services import apigateway_v1, lambda_svc, sns
+from ministack.services import apigateway_v1, eventbridge, lambda_svc, sns, sqs
 
 
 def subscription_of(params: dict) -> dict | None:
@@ -130,7 +130,25 @@ def correct_resources_of_schedules() -> None:
     iam_actions.extract_resource_arn = extract_resource_arn
 
 
+def correct_universal_targets() -> None:
+    """Schedules that call an API of AWS, of which SQS's SendMessage alone.
+
+    MiniStack knows no such targets. Scheduler calls the API with the schedule's input as parameters.
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+    """
+    original = eventbridge._invoke_target
+
+    def invoke_target(target: dict, *arguments) -> None:
+        if target["Arn"] != "arn:aws:scheduler:::aws-sdk:sqs:sendMessage":
+            return original(target, *arguments)
+        call = json.loads(target["Input"])
+        sqs._act_send_message(call, call["QueueUrl"])
+
+    eventbridge._invoke_target = invoke_target
+
+
 if __name__ == "__main__":
+    correct_universal_targets()
     correct_resources_of_schedules()
     correct_actions_of_batches()
     correct_concurrency_of_queues()

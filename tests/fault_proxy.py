@@ -25,6 +25,7 @@ REFUSED = {
     "sns": (403, "AuthorizationError"),
     "sqs": (403, "com.amazonaws.sqs#AccessDenied"),
     "athena": (400, "AccessDeniedException"),
+    "events": (400, "AccessDeniedException"),
     "s3": (403, "AccessDenied"),
 }
 
@@ -170,7 +171,7 @@ class FaultProxy:
 
 
 def service_of(path: str, headers) -> str:
-    services = {"DynamoDB": "dynamodb", "AmazonSQS": "sqs", "AmazonAthena": "athena"}
+    services = {"DynamoDB": "dynamodb", "AmazonSQS": "sqs", "AmazonAthena": "athena", "AWSEvents": "events"}
     for target, service in services.items():
         if headers.get("X-Amz-Target", "").startswith(target):
             return service
@@ -242,7 +243,7 @@ def with_left_out(operation: str, content: bytes, left_out: list) -> bytes:
 def error_body(service: str, code: str, message: str) -> bytes:
     if service == "s3":
         return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-    if service in ("dynamodb", "sqs", "athena"):
+    if service in ("dynamodb", "sqs", "athena", "events"):
         return json.dumps({"__type": code, "message": message}).encode()
     return (
         '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'

@@ -11,6 +11,7 @@ import pytest
 from build import CLI
 from conftest import alone_with_dead_letters, dead_letters
 from entities import entity_event, new_key
+from messages import delivery, event
 from receiver import Answer, Receiver
 from settings import environment
 from streams import bodies, eventually, is_streams
@@ -209,6 +210,8 @@ def test_a_late_retry_is_left_to_the_scheduler(streams, stack, payload):
         at = datetime.fromisoformat(schedule["ScheduleExpression"].removeprefix("at(").removesuffix(")") + "+00:00")
         assert timedelta(minutes=119) < at - before < timedelta(minutes=121)
         assert schedule["ActionAfterCompletion"] == "DELETE"
+        # By which SQS is fair between clients.
+        assert json.loads(schedule["Target"]["Input"])["MessageGroupId"] == streams.subscriber.client_id
         # Two hours later.
         scheduler.update_schedule(
             GroupName=group,
@@ -221,6 +224,26 @@ def test_a_late_retry_is_left_to_the_scheduler(streams, stack, payload):
         second = receiver.wait_for(is_streams, 2, seconds=60)[1]
         assert (second.json(), second.headers["x-bellwire-attempt"]) == ({"n": 1}, "2")
         eventually(scheduled, lambda it: not it, "removal")
+
+
+def test_a_retry_that_scheduler_could_not_send_is_redriven(streams, stack, receiver):
+    # As Scheduler puts it among the dead letters: the call that it would have made.
+    subscription = streams.subscribe(streams.topic(), receiver.url)
+    retry = delivery(subscription, event({"n": 1}), streams.subscriber.client_id)
+    call = {
+        "QueueUrl": stack.outputs["DeliveriesQueueUrl"].replace("Deliveries", "Retries"),
+        "MessageBody": json.dumps(retry),
+        "MessageGroupId": streams.subscriber.client_id,
+    }
+    stack.aws("sqs").send_message(QueueUrl=stack.outputs["DeadDeliveriesQueueUrl"], MessageBody=json.dumps(call))
+    [letter] = eventually(
+        lambda: dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"]), bool, "dead letter"
+    )
+    [shown] = [it for it in listed(stack) if it["id"] == letter["MessageId"]]
+    assert shown["subscription"] == subscription["id"]
+    assert json.loads(stack.cli("dead-letters", "redrive", letter["MessageId"], "--json").stdout) == {"redriven": 1}
+    [arrival] = receiver.wait_for(is_streams)
+    assert arrival.json() == {"n": 1}
 
 
 def test_an_event_that_eventbridge_could_not_hand_over_is_redriven_as_the_rule_would_have_it(stack, entities, receiver):

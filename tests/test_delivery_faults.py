@@ -2,7 +2,6 @@
 what was accepted arrives, in order where that is promised, or is a dead letter.
 """
 
-import json
 import uuid
 
 import pytest
@@ -13,50 +12,6 @@ from receiver import Answer, Receiver
 from runtime_api import Function, api_event, failures, sqs_event
 from streams import bodies, event_type, eventually, is_streams
 from test_dead_letters import of
-
-
-class TestAgain:
-    """What fails for a reason of ours comes again long before its visibility timeout is over."""
-
-    @pytest.fixture
-    def queue(self, stack):
-        sqs = stack.aws("sqs")
-        url = sqs.create_queue(QueueName=f"test-{uuid.uuid4()}", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
-        yield url
-        sqs.delete_queue(QueueUrl=url)
-
-    def test_a_message_comes_again_soon_and_the_others_of_its_batch_are_left_alone(
-        self, streams, receiver, stack, aws, client, queue
-    ):
-        sqs, subscription = stack.aws("sqs"), streams.subscribe(streams.topic(), receiver.url)
-        good = delivery(subscription, event({"n": 1}), client.client_id)
-        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(good))
-        sqs.send_message(QueueUrl=queue, MessageBody="malformed, which is worked off")
-        received = eventually(lambda: take(sqs, queue), lambda it: len(it) == 2, "messages")
-        # Its role knows nothing of this queue.
-        own = {"RETRIES_QUEUE_URL": queue} | {name: value for name, value in stack.env.items() if "ACCESS_KEY" in name}
-        with Function(stack, "DeliverFunction", aws.endpoint, None, **own, AWS_SESSION_TOKEN="") as deliver:
-            aws.set("BatchGetItem", "refuse")
-            failed = failures(deliver.invoke(as_lambda_hands_them(received, queue)))
-        assert failed == [it["MessageId"] for it in received.values() if it["Body"].startswith("{")]
-        again = eventually(lambda: take(sqs, queue), bool, "message again", 30)
-        assert list(again) == failed
-
-
-def take(sqs, queue: str) -> dict[str, dict]:
-    """The messages of a queue that are visible, by their ids."""
-    answer = sqs.receive_message(
-        QueueUrl=queue, MaxNumberOfMessages=10, MessageSystemAttributeNames=["ApproximateReceiveCount"]
-    )
-    return {it["MessageId"]: it for it in answer.get("Messages", [])}
-
-
-def as_lambda_hands_them(messages: dict[str, dict], queue: str) -> dict:
-    handed = sqs_event(*(it["Body"] for it in messages.values()), ids=list(messages))
-    for record, message in zip(handed["Records"], messages.values(), strict=True):
-        record["receiptHandle"] = message["ReceiptHandle"]
-        record["eventSourceARN"] = f"arn:aws:sqs:us-east-1:000000000000:{queue.rsplit('/', 1)[1]}"
-    return handed
 
 
 def test_an_attempt_is_not_begun_that_might_be_cut_off(streams, stack, receiver, aws, client):
@@ -212,16 +167,6 @@ class TestDeliver:
             eventually(lambda: told(receiver)[-1], lambda it: it == 2, "the newest")
             eventually(lambda: streams.in_state(subscription), lambda it: it["acknowledged"] == {"N": "2"}, "end")
             assert streams.in_state(subscription)["failures"] == {"N": "0"}
-
-    def test_copies_in_one_batch_are_sent_once_and_spoil_no_record(self, streams, receiver, start, client):
-        subscription = streams.subscribe(streams.topic(), receiver.url)
-        same, other = (delivery(subscription, event({"n": n}), client.client_id) for n in (1, 2))
-        deliver = start("Deliver")
-        assert failures(deliver.invoke(sqs_event(same, same, other, same))) == []
-        assert sorted(told(receiver)) == [1, 2]
-        assert len(streams.exchanges(subscription)) == 2
-        assert failures(deliver.invoke(sqs_event(same, other))) == []
-        assert len(receiver.arrivals) == 2
 
     @pytest.mark.parametrize("payload_type", ["event", "snapshot"])
     def test_a_function_that_is_killed_in_the_middle_of_a_batch(self, streams, stack, start, client, payload_type):

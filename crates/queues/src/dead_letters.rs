@@ -8,6 +8,7 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName as Attribute,
 };
 use bellwire_runtime::aws::Lazy;
+use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::QueueError;
@@ -110,6 +111,20 @@ impl DeadLetters {
     }
 }
 
+/// What a message carries that EventBridge Scheduler could not send: it leaves the parameters of its call.
+fn sent_by_scheduler(body: String) -> String {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    struct Call {
+        #[serde(rename = "QueueUrl")]
+        _queue_url: String,
+        message_body: String,
+        #[serde(rename = "MessageGroupId")]
+        _group: Option<String>,
+    }
+    serde_json::from_str::<Call>(&body).map_or(body, |call| call.message_body)
+}
+
 impl From<Message> for DeadLetter {
     fn from(message: Message) -> Self {
         let attribute = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
@@ -120,7 +135,7 @@ impl From<Message> for DeadLetter {
             .and_then(|attributes| attributes.get("reason")?.string_value.clone());
         Self {
             id: message.message_id.unwrap_or_default(),
-            body: message.body.unwrap_or_default(),
+            body: sent_by_scheduler(message.body.unwrap_or_default()),
             reason,
             sent_at: OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(millis),
             handle: message.receipt_handle.unwrap_or_default(),

@@ -141,6 +141,15 @@ impl Queue {
         Ok(())
     }
 
+    /// The parameters of the call `SendMessage` by which somebody else sends a message.
+    pub fn call(&self, message: Message) -> serde_json::Value {
+        serde_json::json!({
+            "QueueUrl": self.url,
+            "MessageBody": message.body,
+            "MessageGroupId": message.group,
+        })
+    }
+
     /// Sends many messages, in batches, several at once and in no order. After an error
     /// some of them may have been sent.
     pub async fn send_all(&self, messages: Vec<Message>) -> Result<(), QueueError> {

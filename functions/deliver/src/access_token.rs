@@ -23,6 +23,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const UNTOLD: Duration = Duration::from_secs(300);
 /// How long before its end a token is not used any more, at most.
 const MARGIN: Duration = Duration::from_secs(30);
+/// What is left after a request that ends by its own limit, to say so.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How many tokens are remembered.
 const REMEMBERED: usize = 1000;
 
@@ -47,21 +49,33 @@ type Slot = Arc<Mutex<Option<Asked>>>;
 #[derive(Debug)]
 pub struct AccessTokens {
     sender: Sender,
+    limit: Duration,
     slots: Mutex<HashMap<Authorization, Slot>>,
 }
 
 impl AccessTokens {
-    /// Tokens that are asked for by this sender.
-    pub fn new(sender: Sender) -> Self {
+    /// Tokens that are asked for by this sender, and had within this time or not at all.
+    pub fn new(sender: Sender, limit: Duration) -> Self {
         Self {
             sender,
+            limit,
             slots: Mutex::default(),
         }
     }
 
     /// The header `Authorization` with a token that is valid. Whoever wants the same one
-    /// meanwhile waits for it, and shares what comes of it.
+    /// meanwhile waits for it, and shares what comes of it. To wait for another's and to ask then take
+    /// no longer than to ask: the function's time is measured by that.
     pub async fn get(&self, authorization: &Authorization) -> Result<HeaderValue, TokenRefused> {
+        let limit = self.limit + MOMENT;
+        let got = tokio::time::timeout(limit, self.wait_or_ask(authorization)).await;
+        got.unwrap_or_else(|_| Err(TokenRefused("there was none in time".to_owned())))
+    }
+
+    async fn wait_or_ask(
+        &self,
+        authorization: &Authorization,
+    ) -> Result<HeaderValue, TokenRefused> {
         let wanted_at = SystemTime::now();
         let slot = self.slot(authorization).await;
         let mut slot = slot.lock().await;
@@ -85,9 +99,16 @@ impl AccessTokens {
         }
     }
 
-    /// Forgets a token that an endpoint didn't take.
-    pub async fn forget(&self, authorization: &Authorization) {
-        *self.slot(authorization).await.lock().await = None;
+    /// Forgets a token that an endpoint didn't take, unless there is another one already, or it is
+    /// being asked for.
+    pub async fn forget(&self, authorization: &Authorization, refused: &HeaderValue) {
+        let slot = self.slot(authorization).await;
+        let Ok(mut slot) = slot.try_lock() else {
+            return;
+        };
+        if matches!(&*slot, Some(Asked::Granted(header, _)) if header == refused) {
+            *slot = None;
+        }
     }
 
     async fn slot(&self, authorization: &Authorization) -> Slot {

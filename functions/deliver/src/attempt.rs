@@ -82,10 +82,10 @@ pub enum Unsendable {
 }
 
 impl Post {
-    /// By this sender, where a delivery has so many retries.
-    pub fn new(sender: Sender, retries: usize) -> Self {
+    /// By this sender, which gives an exchange so much time, where a delivery has so many retries.
+    pub fn new(sender: Sender, exchange: Duration, retries: usize) -> Self {
         Self {
-            access_tokens: AccessTokens::new(sender.clone()),
+            access_tokens: AccessTokens::new(sender.clone(), exchange),
             sender,
             retries,
         }
@@ -101,10 +101,12 @@ impl Post {
             headers.insert(HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
         }
         let mut record = self.record(&letter, &own, sent_at);
+        let mut token = None;
         if let Some(authorization) = &subscription.authorization {
             match self.access_tokens.get(authorization).await {
                 Ok(header) => {
-                    headers.insert(AUTHORIZATION, header);
+                    headers.insert(AUTHORIZATION, header.clone());
+                    token = Some((authorization, header));
                 }
                 Err(TokenRefused(reason)) => {
                     record.error_message = Some(format!("no access token: {reason}"));
@@ -115,13 +117,13 @@ impl Post {
         }
         let url = &subscription.webhook_url;
         let exchange = self.sender.post(url, headers, letter.body).await;
-        if let (Ok(answer), Some(authorization)) = (&exchange.outcome, &subscription.authorization)
+        if let (Ok(answer), Some((authorization, header))) = (&exchange.outcome, &token)
             && matches!(
                 answer.status,
                 http::StatusCode::UNAUTHORIZED | http::StatusCode::FORBIDDEN
             )
         {
-            self.access_tokens.forget(authorization).await;
+            self.access_tokens.forget(authorization, header).await;
         }
         Ok(Sent {
             verdict: judge(&exchange),

@@ -17,7 +17,7 @@ mod recorder;
 mod retries;
 mod settings;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_queues::{Delivery, Protocol, Queue, Sources, Told, batch, consume};
@@ -86,12 +86,12 @@ impl Batch {
     }
 }
 
-/// A message of a batch.
+/// What a message of a batch asks for.
 struct Received {
-    message: SqsMessage,
+    /// The message, and the batch's others for the same delivery: it is sent once, and all of them
+    /// share what becomes of it. The first is the one after the most attempts.
+    messages: Vec<SqsMessage>,
     delivery: Result<Delivery, String>,
-    /// Whether another message of the batch is for the same delivery.
-    repeated: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -136,17 +136,17 @@ impl Function {
         Ok(self.deliveries.look_up(subscriptions, deliveries).await?)
     }
 
-    /// Works off a message. Returns its id if it is to come again.
+    /// Works off messages for the same delivery. Returns their ids if they are to come again.
     async fn work_off(
         &self,
         received: &Received,
         known: &Result<&Known, String>,
         batch: &Batch,
-    ) -> Option<String> {
-        let message_id = batch::id(&received.message);
+    ) -> Vec<String> {
+        let ids: Vec<String> = received.messages.iter().map(batch::id).collect();
+        let message_id = ids.first().map_or("", String::as_str);
         let done = match (&received.delivery, known) {
-            (Err(reason), _) => self.bury_unread(&received.message, reason).await,
-            _ if received.repeated => Ok(()),
+            (Err(reason), _) => self.bury_unread(&received.messages, reason).await,
             (Ok(delivery), known) => {
                 let span = tracing::info_span!(
                     "delivery",
@@ -158,43 +158,66 @@ impl Function {
                 let sending = async {
                     match (&delivery.told, known) {
                         (Told::Document { version }, _) => {
-                            self.serve(delivery, *version, &message_id, batch).await
+                            self.serve(delivery, *version, message_id, batch).await
                         }
-                        (_, Ok(known)) => self.tell(delivery, known, &message_id, batch).await,
+                        (_, Ok(known)) => self.tell(delivery, known, message_id, batch).await,
                         (_, Err(cause)) => Err(cause.clone().into()),
                     }
                 };
                 sending.instrument(span).await
             }
         };
-        let cause = done.err()?;
+        let Err(cause) = done else {
+            return Vec::new();
+        };
         tracing::error!(%cause, message_id, "delivery failed");
-        Some(message_id)
+        ids
     }
 
     /// Puts a message that is no delivery among the dead letters.
-    async fn bury_unread(&self, message: &SqsMessage, reason: &str) -> Result<(), Error> {
-        tracing::error!(reason, message_id = message.message_id, "dead letter");
-        let body = message.body.as_deref().unwrap_or_default();
-        Ok(self.dead_letters.bury(body, reason, None, None).await?)
+    async fn bury_unread(&self, messages: &[SqsMessage], reason: &str) -> Result<(), Error> {
+        for message in messages {
+            tracing::error!(reason, message_id = message.message_id, "dead letter");
+            let body = message.body.as_deref().unwrap_or_default();
+            self.dead_letters.bury(body, reason, None, None).await?;
+        }
+        Ok(())
     }
 }
 
-/// The messages of a batch. Of those for the same delivery, which would be sent at the same
-/// time, all but one are repeated.
+/// What the messages of a batch ask for.
 fn receive(event: SqsEvent) -> Vec<Received> {
-    let mut seen = HashSet::new();
-    let receive = |message| {
+    let mut received: Vec<Received> = Vec::with_capacity(event.records.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for message in event.records {
         let delivery = batch::read::<Delivery>(&message);
         let id = delivery.as_ref().ok().and_then(|delivery| {
             let event_id = delivery.told.event_id()?;
             Some(delivery_id(event_id, &delivery.subscription_id))
         });
-        Received {
-            repeated: id.is_some_and(|id| !seen.insert(id)),
-            delivery,
-            message,
+        let place = id.map(|id| *places.entry(id).or_insert(received.len()));
+        match place.and_then(|place| received.get_mut(place)) {
+            Some(same) => same.add(message, delivery),
+            None => received.push(Received {
+                messages: vec![message],
+                delivery,
+            }),
         }
-    };
-    event.records.into_iter().map(receive).collect()
+    }
+    received
+}
+
+impl Received {
+    /// Adds a message for the same delivery.
+    fn add(&mut self, message: SqsMessage, delivery: Result<Delivery, String>) {
+        let attempts = |delivery: &Result<Delivery, String>| {
+            delivery.as_ref().map_or(0, |delivery| delivery.attempt)
+        };
+        if attempts(&delivery) > attempts(&self.delivery) {
+            self.messages.insert(0, message);
+            self.delivery = delivery;
+        } else {
+            self.messages.push(message);
+        }
+    }
 }

@@ -31,20 +31,18 @@ pub struct Retries {
     queue: Queue,
     scheduler: Lazy<Scheduler>,
     group: String,
-    queue_arn: String,
     role_arn: String,
     dead_letters_arn: String,
 }
 
 impl Retries {
-    /// By this schedule; the queue of this URL and ARN; and schedules in this group, which
-    /// send to it by this role, or to the dead letters.
+    /// By this schedule; this queue; and schedules in this group, which send to it by this role, or to
+    /// the dead letters.
     pub fn new(
         schedule: RetrySchedule,
         queue: Queue,
         scheduler: Lazy<Scheduler>,
         group: String,
-        queue_arn: String,
         role_arn: String,
         dead_letters_arn: String,
     ) -> Self {
@@ -53,7 +51,6 @@ impl Retries {
             queue,
             scheduler,
             group,
-            queue_arn,
             role_arn,
             dead_letters_arn,
         }
@@ -87,10 +84,17 @@ impl Retries {
             return Ok(self.queue.send(message).await?);
         }
         let at = OffsetDateTime::now_utc() + pause;
+        // A target that is a queue would send without a group, by which SQS is fair between clients:
+        // Scheduler has one for FIFO queues alone. This calls SendMessage as we would.
+        // https://docs.aws.amazon.com/scheduler/latest/APIReference/API_SqsParameters.html
+        // https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+        let partition = self.dead_letters_arn.split(':').nth(1).unwrap_or("aws");
+        let send_message = format!("arn:{partition}:scheduler:::aws-sdk:sqs:sendMessage");
+        let call = self.queue.call(Message::delivery(delivery)?);
         let target = Target::builder()
-            .arn(&self.queue_arn)
+            .arn(send_message)
             .role_arn(&self.role_arn)
-            .input(serde_json::to_string(delivery)?)
+            .input(call.to_string())
             .dead_letter_config(
                 DeadLetterConfig::builder()
                     .arn(&self.dead_letters_arn)

@@ -24,7 +24,8 @@ pub struct Time {
     step: Duration,
 }
 
-/// How many exchanges one more step may take: one for an access token, one for the delivery.
+/// How many exchanges one more step may take: one for an access token, whoever asks for it, and one for
+/// the delivery.
 const EXCHANGES_PER_STEP: u32 = 2;
 /// By how much a lease outlasts the invocation.
 const BEYOND: Duration = Duration::from_secs(5);
@@ -84,7 +85,6 @@ impl Function {
             queue("RETRIES_QUEUE_URL")?,
             Lazy::new(&config, aws_sdk_scheduler::Client::new),
             required("SCHEDULE_GROUP")?,
-            required("RETRIES_QUEUE_ARN")?,
             required("SCHEDULER_ROLE_ARN")?,
             required("DEAD_DELIVERIES_QUEUE_ARN")?,
         );
@@ -93,7 +93,7 @@ impl Function {
                 Events::new(db, required("EVENTS_TABLE")?, kept),
                 bellwire_payloads::Payloads::new(&config, required("PAYLOADS_BUCKET")?),
             ),
-            post: Post::new(Sender::new(policy, limits)?, retries.count()),
+            post: Post::new(Sender::new(policy, limits)?, exchange, retries.count()),
             owners: Owners::new(
                 subscriptions.clone(),
                 Lazy::new(&config, aws_sdk_eventbridge::Client::new),
