@@ -47,6 +47,7 @@ class FaultProxy:
     def __init__(self, endpoint: str):
         self.calls: Counter[str] = Counter()
         self.last: dict[str, bytes] = {}  # the body of the last call, by operation
+        self.paths: dict[str, str] = {}  # and its path
         self._faults: dict[str, tuple[str | None, int, int]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -70,7 +71,7 @@ class FaultProxy:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 operation = operation_of(self.command, self.path, self.headers, body)
-                proxy.last[operation] = body
+                proxy.last[operation], proxy.paths[operation] = body, self.path
                 fault = proxy._fault(operation)
                 service = service_of(self.path, self.headers)
                 if fault == "hang":

@@ -53,16 +53,34 @@ class TestMissing:
         key = {"source": {"S": topic}, "key": {"S": f"version#{1:020}"}}
         dynamodb.delete_item(TableName=stack.outputs["EventsTable"], Key=key)
         # As one that has had nothing yet.
-        dynamodb.update_item(
-            TableName=stack.outputs["SubscriptionsTable"],
-            Key={"subscription_id": {"S": subscription["id"]}},
-            UpdateExpression="SET acknowledged = :none, wanted = :none",
-            ExpressionAttributeValues={":none": {"N": "0"}},
-        )
+        set_progress(stack, subscription, 0)
         deliver = start("Deliver")
         assert failures(deliver.invoke(sqs_event(delivery(subscription, document(1), client.client_id)))) == []
         third = receiver.wait_for(is_streams, 3)[2]
         assert (event_type(third), third.json()) == ("snapshot", {"n": 2})
+
+    def test_a_version_whose_payload_is_gone_is_replaced_by_the_current_one(
+        self, streams, stack, receiver, start, client
+    ):
+        topic = streams.topic("snapshot")
+        subscription = streams.subscribe(topic, receiver.url, subscriptionMode="snapshot-only")
+        for n in (1, 2, 3):
+            streams.publish(topic, {"n": n})
+            receiver.wait_for(is_streams, n)
+        lose_payload(stack, topic, 2)
+        set_progress(stack, subscription, 1)
+        deliver = start("Deliver")
+        assert failures(deliver.invoke(sqs_event(delivery(subscription, document(3), client.client_id)))) == []
+        assert bodies(receiver, 4)[3] == {"n": 3}
+        # Without that one there is nothing to send.
+        lose_payload(stack, topic, 3)
+        set_progress(stack, subscription, 2)
+        # Another instance, which remembers nothing.
+        deliver = start("Deliver")
+        assert failures(deliver.invoke(sqs_event(delivery(subscription, document(3), client.client_id)))) == []
+        [letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
+        assert letter["MessageAttributes"]["reason"]["StringValue"] == "the payload is not kept any more"
+        assert len(receiver.arrivals) == 4
 
     def test_a_payload_that_is_missing_is_a_dead_letter_at_once(self, streams, stack, receiver, start, client):
         subscription = streams.subscribe(streams.topic(), receiver.url)
@@ -254,6 +272,26 @@ def wait_for_version(stack, topic: str, version: int) -> None:
             lambda it: set(it.values()) == {"0"},
             "empty queue",
         )
+
+
+def set_progress(stack, subscription: dict, version: int) -> None:
+    """Makes a subscription one that has come as far as this."""
+    stack.aws("dynamodb").update_item(
+        TableName=stack.outputs["SubscriptionsTable"],
+        Key={"subscription_id": {"S": subscription["id"]}},
+        UpdateExpression="SET acknowledged = :version, wanted = :version",
+        ExpressionAttributeValues={":version": {"N": str(version)}},
+    )
+
+
+def lose_payload(stack, topic: str, version: int) -> None:
+    stack.aws("dynamodb").update_item(
+        TableName=stack.outputs["EventsTable"],
+        Key={"source": {"S": topic}, "key": {"S": f"version#{version:020}"}},
+        UpdateExpression="SET #snapshot = :none",
+        ExpressionAttributeNames={"#snapshot": "snapshot"},
+        ExpressionAttributeValues={":none": {"M": {"stored": {"S": f"documents/{uuid.uuid4()}"}}}},
+    )
 
 
 def set_enabled(stack, subscription: dict) -> None:

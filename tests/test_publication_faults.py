@@ -5,10 +5,10 @@ import threading
 import uuid
 
 import pytest
-from conftest import at_once
+from conftest import at_once, dead_letters
 from messages import delivery, document, event, publication
 from publications import FAULTS, FILLER, news, occurrence, publish_to, told
-from runtime_api import Function, failures, sqs_event
+from runtime_api import Function, api_event, failures, sqs_event
 from streams import bodies, eventually, is_streams
 
 
@@ -157,12 +157,52 @@ class TestCommit:
         streams.publish(topic, {"n": 2})
         assert bodies(receiver, 2)[1] == {"n": 2}
 
+    def test_a_publication_whose_payload_is_missing_is_a_dead_letter_and_holds_nobody_up(
+        self, streams, stack, receiver, start
+    ):
+        topic = streams.topic("snapshot")
+        streams.subscribe(topic, receiver.url)
+        missing = {"document": {"payload": {"stored": f"events-45/{uuid.uuid4()}"}}}
+        assert failures(publish_to(start("Commit"), topic, missing, news(1))) == []
+        assert bodies(receiver, 1) == [{"n": 1, "filler": FILLER}]
+        [letter] = dead_letters(stack, "DeadPublicationsQueueUrl", topic)
+        assert letter["MessageAttributes"]["reason"]["StringValue"] == "the payload is not kept any more"
+
+    def test_what_is_published_while_its_topic_is_deleted_leaves_nothing_behind(self, streams, stack, start):
+        topic = streams.topic("snapshot")
+        streams.publish(topic, {"n": 0})
+        assert stack.call("DELETE", f"/topics/{topic}", streams.publisher).status_code == 204
+        names = eventually(lambda: kept(stack, topic), lambda it: "version#~" in it, "end of the document")
+        commit, late = start("Commit"), publication(topic, news(1))
+        assert failures(publish_to(commit, topic, late)) == []
+        assert "the topic is deleted" in commit.log()
+        assert kept(stack, topic) == names
+        # Nor does the end itself, once more.
+        assert failures(publish_to(commit, topic, "topic_deleted")) == []
+        found = kept(stack, topic)
+        assert found == names and all(found.values()), "everything expires"
+
+    def test_a_publication_that_is_never_committed_leaves_nothing_behind(self, streams, stack, aws, publisher):
+        # SQS leaves out a repetition within five minutes: nobody hears of its payload.
+        topic = streams.topic("snapshot")
+        large = {"text": [uuid.uuid4().hex for _ in range(10_000)]}
+        request = api_event("POST", f"/publishers/http-post/topics/{topic}", publisher, large, topicId=topic)
+        with Function(stack, "PublishFunction", aws.endpoint) as publish:
+            assert publish.invoke(request).status == 202
+        bucket = stack.outputs["PayloadsBucket"]
+        assert aws.paths["PutObject"].startswith(f"/{bucket}/events-45/")
+        # Once committed it stays as long as it is current.
+        key = {"source": {"S": topic}, "key": {"S": f"version#{1:020}"}}
+        table, dynamodb = stack.outputs["EventsTable"], stack.aws("dynamodb")
+        found = eventually(lambda: dynamodb.get_item(TableName=table, Key=key).get("Item"), bool, "version")
+        assert found["snapshot"]["M"]["stored"]["S"].startswith("documents/")
+
     def test_one_topics_failure_is_not_anothers(self, streams, receiver, aws, start):
         broken, well = streams.topic("snapshot"), streams.topic("snapshot")
         for name, topic in [("broken", broken), ("well", well)]:
             streams.subscribe(topic, f"{receiver.url}/{name}")
-        missing = {"document": {"payload": {"stored": f"documents/{uuid.uuid4()}"}}}
-        batch = sqs_event(publication(broken, missing), group=broken)
+        damaged = {"document": {"payload": {"inline": "bm8gZ3ppcA=="}}}
+        batch = sqs_event(publication(broken, damaged), group=broken)
         batch["Records"] += sqs_event(publication(well, news(1)), group=well)["Records"]
         failed = failures(start("Commit").invoke(batch))
         assert failed == [batch["Records"][0]["messageId"]]
@@ -297,3 +337,14 @@ class TestPartly:
             [line] = [it for it in deliver.log_lines() if it.get("message") == "attempt not recorded"]
         assert (line["delivery"], line["subscription"]) == (arrival.headers["webhook-id"], subscription["id"])
         assert (line["arrived"], line["code"]) == (True, 200)
+
+
+def kept(stack, topic: str) -> dict[str, str | None]:
+    """When what is kept of a topic expires, by its keys."""
+    found = stack.aws("dynamodb").query(
+        TableName=stack.outputs["EventsTable"],
+        KeyConditionExpression="#source = :topic",
+        ExpressionAttributeNames={"#source": "source"},
+        ExpressionAttributeValues={":topic": {"S": topic}},
+    )
+    return {it["key"]["S"]: it.get("expires_at", {}).get("N") for it in found["Items"]}

@@ -68,8 +68,8 @@ def tables() -> dict[str, dict]:
     return {name: it["Properties"] for name, it in found if it["Type"] == "AWS::DynamoDB::Table"}
 
 
-# What can be lost: a few days' history, and marks without which events are sent once more.
-UNRECOVERABLE = {"ExchangesTable", "DeliveriesTable"}
+# What can be lost: a few days' history, and marks without which events are sent, or something made, once more.
+UNRECOVERABLE = {"ExchangesTable", "DeliveriesTable", "AnswersTable"}
 
 
 @pytest.mark.parametrize("table", tables())
@@ -85,7 +85,16 @@ def test_tables_are_on_demand_encrypted_and_recoverable(table):
 
 
 @pytest.mark.parametrize(
-    "table", ["QueriesTable", "TopicsTable", "SubscriptionsTable", "EventsTable", "ExchangesTable", "DeliveriesTable"]
+    "table",
+    [
+        "AnswersTable",
+        "QueriesTable",
+        "TopicsTable",
+        "SubscriptionsTable",
+        "EventsTable",
+        "ExchangesTable",
+        "DeliveriesTable",
+    ],
 )
 def test_what_expires_has_a_time_to_live(table):
     expected = {"AttributeName": "expires_at", "Enabled": True}
@@ -198,8 +207,12 @@ def test_the_bucket_is_private_encrypted_and_forgets():
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     rules = {rule["Prefix"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
-    assert set(rules) == {"events/", "documents/"}
-    assert "TagFilters" not in rules["events/"]
+    days = {f"events-{days}/": days for days in (45, 90, 180, 400)}
+    assert set(rules) == {"events/", "documents/", *days}
+    assert {prefix: rules[prefix]["ExpirationInDays"] for prefix in days} == days
+    assert not any("TagFilters" in rules[prefix] for prefix in ("events/", *days))
+    # What the functions choose from (crates/payloads) is enough for the longest that is allowed.
+    assert read_template()["Parameters"]["EventsKeptDays"]["MaxValue"] + 30 <= max(days.values())
     assert rules["documents/"]["TagFilters"] == [{"Key": "retired", "Value": "true"}]
 
 

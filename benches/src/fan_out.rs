@@ -156,7 +156,7 @@ async fn publish(
 async fn subscribe(db: &Client, sink: &Sink, size: Size) -> Result<String> {
     let topic = samples::topic(size.kind)?;
     Topics::new(db.clone(), "topics".to_owned())
-        .create(&topic)
+        .create(&topic, None)
         .await?;
     let members = &Members::new(db.clone(), "members".to_owned());
     let table = &Subscriptions::new(db.clone(), "subscriptions".to_owned(), "members".to_owned());
@@ -171,7 +171,7 @@ async fn subscribe(db: &Client, sink: &Sink, size: Size) -> Result<String> {
             let segment = members.next_segment(id).await?;
             let url = format!("http://{address}/{number}");
             table
-                .create(&samples::subscription(id, mode, segment, url)?)
+                .create(&samples::subscription(id, mode, segment, url)?, Vec::new())
                 .await?;
             anyhow::Ok(())
         })

@@ -154,7 +154,7 @@ async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<S
     for _ in 0..scenario.topics {
         let topic = samples::topic(PayloadType::Snapshot)?;
         let topics = Topics::new(db.clone(), "topics".to_owned());
-        topics.create(&topic).await?;
+        topics.create(&topic, None).await?;
         ids.push(topic.id);
     }
     let members = Members::new(db.clone(), "members".to_owned());
@@ -164,7 +164,7 @@ async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<S
         let segment = members.next_segment(id).await?;
         let mode = SubscriptionMode::SnapshotOnly;
         table
-            .create(&samples::subscription(id, mode, segment, url)?)
+            .create(&samples::subscription(id, mode, segment, url)?, Vec::new())
             .await?;
     }
     Ok(ids)

@@ -12,7 +12,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::carried::Carried;
-use crate::held::{DeadQueue, Held, MOST, interrupted};
+use crate::held::{DeadQueue, Held, interrupted};
 use crate::print::Output;
 use crate::stack;
 
@@ -89,7 +89,12 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
     };
     held.release().await;
     // Printed afterwards: whoever reads may take as long as they like.
-    done?.print(output)
+    let (done, may_be_more) = done?;
+    done.print(output)?;
+    if may_be_more {
+        output.remark("There may be more: at most 1000 of a queue are looked at.")?;
+    }
+    Ok(())
 }
 
 /// What a command came to.
@@ -100,14 +105,24 @@ enum Done<'a> {
     Dropped(usize),
 }
 
-async fn carry_out<'a>(command: Command, held: &Held<'a>) -> anyhow::Result<Done<'a>> {
+/// Carries a command out. Says too whether there may be dead letters that it has not seen.
+async fn carry_out<'a>(command: Command, held: &Held<'a>) -> anyhow::Result<(Done<'a>, bool)> {
     let mut found: Vec<_> = held
         .take()
         .await?
         .into_iter()
         .map(|(queue, letter)| Found::new(queue, letter))
         .collect();
+    let may_be_more = held.may_be_more();
     found.sort_by_key(|found| found.letter.sent_at);
+    Ok((act(command, held, found).await?, may_be_more))
+}
+
+async fn act<'a>(
+    command: Command,
+    held: &Held<'a>,
+    mut found: Vec<Found<'a>>,
+) -> anyhow::Result<Done<'a>> {
     match command {
         Command::List(which) => {
             found.retain(|it| which.is_empty() || which.means(it));
@@ -157,9 +172,6 @@ fn print_list(found: &[Found<'_>], output: Output) -> anyhow::Result<()> {
         &["id", "queue", "for", "what", "at", "reason"],
         shown.iter().map(Shown::row),
     )?;
-    if found.len() >= MOST {
-        output.remark("There may be more: at most 1000 of a queue are looked at.")?;
-    }
     Ok(())
 }
 

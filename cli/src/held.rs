@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How many dead letters of a queue are looked at.
-pub const MOST: usize = 1000;
+const MOST: usize = 1000;
 /// How often the letters are hidden anew: two calls may fail before one is visible too early.
 const HIDDEN_EVERY: Duration = Duration::from_secs(HIDDEN_SECONDS as u64 / 3);
 
@@ -49,6 +49,13 @@ impl<'a> Held<'a> {
         Ok(all.collect())
     }
 
+    /// Whether a queue may have more than were taken.
+    pub fn may_be_more(&self) -> bool {
+        self.queues
+            .iter()
+            .any(|(_, held)| held.borrow().len() >= MOST)
+    }
+
     /// Removes a dead letter for good.
     pub async fn remove(&self, queue: &DeadQueue, letter: &DeadLetter) -> Result<(), QueueError> {
         queue.dead.remove(letter).await?;
@@ -82,14 +89,19 @@ impl<'a> Held<'a> {
 /// What is received is held at once: a failure further on doesn't leave it hidden.
 async fn take(queue: &DeadQueue, held: &RefCell<Vec<DeadLetter>>) -> Result<(), QueueError> {
     while held.borrow().len() < MOST {
-        let mut received = queue.dead.receive().await?;
+        let received = queue.dead.receive().await?;
         let mut held = held.borrow_mut();
-        // SQS may hand out a message that is hidden: once is enough.
-        received.retain(|it| held.iter().all(|other| other.id != it.id));
-        if received.is_empty() {
+        let before = held.len();
+        for letter in received {
+            // SQS may hand out a message that is hidden: from then on its last receipt counts.
+            match held.iter_mut().find(|it| it.id == letter.id) {
+                Some(known) => *known = letter,
+                None => held.push(letter),
+            }
+        }
+        if held.len() == before {
             break;
         }
-        held.append(&mut received);
     }
     Ok(())
 }

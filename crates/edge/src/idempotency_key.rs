@@ -1,5 +1,6 @@
-//! The header `Idempotency-Key`: requests of one publisher that carry the same key, for
-//! the same topic or entity, are one event. The first one counts.
+//! The header `Idempotency-Key`. Publications of one publisher that carry the same key, for the same
+//! topic or entity, are one event: the first one counts. For requests that create something see
+//! [`crate::idempotency`].
 
 use lambda_http::Request;
 

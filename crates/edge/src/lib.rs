@@ -5,6 +5,7 @@ mod auth;
 pub mod body;
 pub mod envelope;
 mod failure;
+pub mod idempotency;
 pub mod idempotency_key;
 pub mod list;
 mod serve;

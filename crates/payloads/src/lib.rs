@@ -1,8 +1,8 @@
 //! Payloads that are too large for a message or an item: they lie in a bucket.
 //!
-//! Two rules of the bucket remove them: what lies under `events/` goes when events do,
-//! and what lies under `documents/` once it is [`Payloads::retire`]d, since a topic's
-//! current document stays as long as the topic.
+//! Rules of the bucket remove them: what lies under `events-` and a number of days after so many, and
+//! what lies under `documents/` once it is [`Payloads::retire`]d, since a topic's current document
+//! stays as long as the topic. (Earlier versions put events under `events/`.)
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -13,7 +13,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Tag, Tagging};
 use aws_types::SdkConfig;
 use bellwire_rules::payload::{self, Damaged, MAX_INLINE, Payload};
+use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_runtime::aws::Lazy;
+use time::Duration;
 
 /// The tag by which the bucket knows a document that is not current any more.
 const RETIRED: &str = "retired";
@@ -21,7 +23,7 @@ const RETIRED: &str = "retired";
 /// How long a payload is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// As long as events are kept.
+    /// As long as events are kept, and any delivery of theirs may be on its way or a dead letter.
     LikeEvents,
     /// Until it is retired.
     UntilRetired,
@@ -60,7 +62,13 @@ where
 pub struct Payloads {
     s3: Lazy<Client>,
     bucket: String,
+    events: String,
 }
+
+/// After how many days the rules of the bucket remove what lies under `events-` and the number.
+const KEPT_DAYS: [u16; 4] = [45, 90, 180, 400];
+/// Where documents lie.
+const DOCUMENTS: &str = "documents/";
 
 fn client(config: &SdkConfig) -> Client {
     // At an endpoint of its own, which is an emulator's, S3 has no host name for each bucket.
@@ -71,11 +79,12 @@ fn client(config: &SdkConfig) -> Client {
 }
 
 impl Payloads {
-    /// The bucket of this name.
-    pub fn new(config: &SdkConfig, bucket: String) -> Self {
+    /// The bucket of this name, where events are kept so long.
+    pub fn new(config: &SdkConfig, bucket: String, events_kept: Duration) -> Self {
         Self {
             s3: Lazy::new(config, client),
             bucket,
+            events: events_prefix(events_kept),
         }
     }
 
@@ -87,8 +96,8 @@ impl Payloads {
             return Ok(Payload::inline(&gzip));
         }
         let key = match kept {
-            Kept::LikeEvents => format!("events/{id}"),
-            Kept::UntilRetired => format!("documents/{id}"),
+            Kept::LikeEvents => format!("{}{id}", self.events),
+            Kept::UntilRetired => format!("{DOCUMENTS}{id}"),
         };
         self.s3
             .put_object()
@@ -126,11 +135,27 @@ impl Payloads {
         }
     }
 
-    /// Lets the bucket remove a document that is not current any more.
+    /// Keeps a payload, whose bytes these are, until it is retired: publications lie where events do
+    /// until they are committed, so that one that never is leaves nothing behind.
+    pub async fn settle(&self, payload: &Payload, bytes: &[u8]) -> Result<Payload, PayloadError> {
+        match payload {
+            Payload::Stored(key) if !key.starts_with(DOCUMENTS) => {
+                let id = key.rsplit('/').next().unwrap_or(key);
+                self.keep(id, bytes, Kept::UntilRetired).await
+            }
+            settled => Ok(settled.clone()),
+        }
+    }
+
+    /// Lets the bucket remove a document that is not current any more. What lies with the events goes
+    /// by itself.
     pub async fn retire(&self, payload: &Payload) -> Result<(), PayloadError> {
         let Payload::Stored(key) = payload else {
             return Ok(());
         };
+        if !key.starts_with(DOCUMENTS) {
+            return Ok(());
+        }
         let tag = Tag::builder().key(RETIRED).value("true").build()?;
         let answer = self
             .s3
@@ -146,5 +171,32 @@ impl Payloads {
             Err(error) if error.code() == Some("NoSuchKey") => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Where payloads lie that are wanted as long as events are kept, and then as long as a delivery may be
+/// on its way.
+fn events_prefix(events_kept: Duration) -> String {
+    let wanted = events_kept + Duration::days(i64::from(ON_ITS_WAY_DAYS));
+    let days = KEPT_DAYS
+        .into_iter()
+        .find(|days| Duration::days(i64::from(*days)) >= wanted)
+        .unwrap_or(400);
+    format!("events-{days}/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_outlast_what_may_need_them() {
+        let prefix = |days| events_prefix(Duration::days(days));
+        assert_eq!(prefix(1), "events-45/");
+        assert_eq!(prefix(15), "events-45/");
+        assert_eq!(prefix(16), "events-90/");
+        assert_eq!(prefix(150), "events-180/");
+        // The most that the template allows.
+        assert_eq!(prefix(365), "events-400/");
     }
 }

@@ -7,6 +7,11 @@ use std::time::Duration;
 /// that failed together are not called together again.
 const JITTER: f64 = 0.2;
 
+/// How long a delivery may need what belongs to it, in days: the pauses of the default schedule, or the
+/// day that an endpoint may ask for instead of each ([`crate::retry_after`]), and then the two weeks
+/// that a dead letter is kept.
+pub const ON_ITS_WAY_DAYS: u16 = 30;
+
 /// The pauses before each attempt: the first before the first retry, and so on.
 /// Written as `0s 5s 30s 2m 15m 1h 6h 24h`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +85,15 @@ mod tests {
         for text in ["5", "5s 10", "-5s", "five", "5s,10s"] {
             assert!(text.parse::<RetrySchedule>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_belongs_to_a_delivery_outlasts_its_schedule_and_its_dead_letter() {
+        let schedule: RetrySchedule = "0s 5s 30s 2m 15m 1h 6h 24h".parse().unwrap();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let pauses = (1..=schedule.retries()).filter_map(|n| schedule.pause(n, 1.0));
+        let longest: Duration = pauses.map(|pause| pause.max(day)).sum();
+        assert!(longest + day * 14 < day * u32::from(ON_ITS_WAY_DAYS));
     }
 
     proptest! {

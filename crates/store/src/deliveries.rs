@@ -1,13 +1,14 @@
 //! The Deliveries table: which deliveries of events have arrived.
 //!
-//! Key `delivery_id`. A mark is written with the exchange that succeeded, and kept as
-//! long as events are, so that a message that comes twice, a redriven one and a replay
-//! send only what has not arrived.
+//! Key `delivery_id`. A mark is written with the exchange that succeeded, and kept longer
+//! than a delivery of the event may be on its way, or a dead letter: a message that comes twice, a
+//! redriven one and a replay send only what has not arrived.
 
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_runtime::backoff::Backoff;
 use futures_util::future::join_all;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
@@ -98,7 +99,7 @@ impl Deliveries {
                 for item in items {
                     if table == self.table {
                         known.arrived.extend(text(&item, "delivery_id"));
-                    } else {
+                    } else if Subscriptions::is_there(&item, OffsetDateTime::now_utc()) {
                         let subscription: Subscription = from_item(item)?;
                         known
                             .subscriptions
@@ -121,7 +122,8 @@ impl Deliveries {
         attempts: &[Attempt],
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let expires_at = (now + self.kept).unix_timestamp().to_string();
+        let on_its_way = Duration::days(i64::from(ON_ITS_WAY_DAYS));
+        let expires_at = (now + self.kept + on_its_way).unix_timestamp().to_string();
         let mut writes = Vec::new();
         for attempt in attempts {
             let exchange = self.exchanges.item(&attempt.exchange)?;

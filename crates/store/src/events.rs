@@ -1,58 +1,23 @@
 //! The Events table: what topics have been told to tell.
 //!
 //! Key `source` (a topic's id), `key`. A document topic has an item for each version of
-//! its document, `version#` and its number; an event topic one for each event, `event#`,
-//! the time of its acceptance and its id. Beside them, `publication#` and an id marks a
+//! its document, `version#` and its number ([`crate::versions`]); an event topic one for each event,
+//! `event#`, the time of its acceptance and its id. Beside them, `publication#` and an id marks a
 //! publication that has been committed, so that its repetition is recognised. All of them
 //! expire, but for a document's current version.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnRefusal, TransactWriteItem,
-    Update,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_rules::payload::Payload;
+use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_rules::timestamp::{self, iso_serde};
 use serde::{Deserialize, Serialize};
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_item};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_items, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
-
-/// A version of a topic's document.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Version {
-    /// Its number, from 1.
-    pub version: u64,
-    /// When the API took it.
-    #[serde(with = "iso_serde")]
-    pub accepted_at: OffsetDateTime,
-    /// The document.
-    pub snapshot: Payload,
-    /// The change from the version before; missing in the first version, and where it
-    /// would be longer than the document.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patch: Option<Payload>,
-    /// When a publication was last accepted that was the same document.
-    #[serde(
-        default,
-        with = "iso_serde::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub confirmed_at: Option<OffsetDateTime>,
-}
-
-impl Version {
-    /// When the API last took a publication of this document.
-    pub fn last_accepted_at(&self) -> OffsetDateTime {
-        self.confirmed_at
-            .map_or(self.accepted_at, |at| at.max(self.accepted_at))
-    }
-}
 
 /// An event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,18 +29,6 @@ pub struct Event {
     pub accepted_at: OffsetDateTime,
     /// The event.
     pub payload: Payload,
-}
-
-/// What committing came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Committed {
-    /// It is written.
-    Done,
-    /// The publication has been committed before: as this version, or as none because it
-    /// changed nothing.
-    Before(Option<u64>),
-    /// Another publication got the version meanwhile. Nothing was written.
-    Overtaken,
 }
 
 /// Events of an event topic, oldest first, and where to go on.
@@ -97,18 +50,12 @@ struct Item<'a, T> {
     expires_at: Option<i64>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Mark {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    committed_as: Option<u64>,
-}
-
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Events {
     pub(crate) db: DynamoDb,
     pub(crate) table: String,
-    kept: Duration,
+    pub(crate) kept: Duration,
 }
 
 impl Events {
@@ -123,125 +70,6 @@ impl Events {
         now - self.kept
     }
 
-    /// The current version of a topic's document.
-    pub async fn latest(&self, topic_id: &str) -> Result<Option<Version>, StoreError> {
-        let answer = self
-            .db
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#source = :source AND begins_with(#key, :prefix)")
-            .expression_attribute_names("#source", "source")
-            .expression_attribute_names("#key", "key")
-            .expression_attribute_values(":source", AttributeValue::S(topic_id.to_owned()))
-            .expression_attribute_values(":prefix", AttributeValue::S(VERSION.to_owned()))
-            .scan_index_forward(false)
-            .limit(1)
-            .consistent_read(true)
-            .send()
-            .await?;
-        let versions: Vec<Version> = from_items(answer.items.unwrap_or_default())?;
-        Ok(versions.into_iter().next())
-    }
-
-    /// A version of a topic's document; `None` when it has expired.
-    pub async fn version(
-        &self,
-        topic_id: &str,
-        version: u64,
-    ) -> Result<Option<Version>, StoreError> {
-        let answer = self
-            .db
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(topic_id, version_key(version))))
-            .consistent_read(true)
-            .send()
-            .await?;
-        Ok(answer.item.map(from_item).transpose()?)
-    }
-
-    /// Makes `next` the current version of the document, after `previous`.
-    pub async fn commit(
-        &self,
-        topic_id: &str,
-        publication_id: &str,
-        next: &Version,
-        previous: Option<u64>,
-        now: OffsetDateTime,
-    ) -> Result<Committed, StoreError> {
-        let mark = Mark {
-            committed_as: Some(next.version),
-        };
-        let mut writes = vec![
-            self.put_new(topic_id, publication_key(publication_id), &mark, Some(now))?,
-            self.put_new(topic_id, version_key(next.version), next, None)?,
-        ];
-        if let Some(previous) = previous {
-            writes.push(self.expire(topic_id, previous, now)?);
-        }
-        let answer = self
-            .db
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
-        let Err(error) = answer else {
-            return Ok(Committed::Done);
-        };
-        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-            error.as_service_error()
-        else {
-            return Err(error.into());
-        };
-        let reasons = canceled.cancellation_reasons();
-        let refused = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
-            reason.code() == Some("ConditionalCheckFailed")
-        };
-        if let Some(reason) = reasons.first().filter(|reason| refused(reason)) {
-            let mark: Mark = from_item(reason.item.clone().unwrap_or_default())?;
-            return Ok(Committed::Before(mark.committed_as));
-        }
-        let overtaken = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
-            refused(reason) || reason.code() == Some("TransactionConflict")
-        };
-        if reasons.iter().any(overtaken) {
-            return Ok(Committed::Overtaken);
-        }
-        // Throttled.
-        Err(error.into())
-    }
-
-    /// Marks a publication that changed nothing.
-    pub async fn note_unchanged(
-        &self,
-        topic_id: &str,
-        publication_id: &str,
-        now: OffsetDateTime,
-    ) -> Result<Committed, StoreError> {
-        let mark = Mark { committed_as: None };
-        let put = self.item(topic_id, publication_key(publication_id), &mark, Some(now))?;
-        let answer = self
-            .db
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(put))
-            .condition_expression("attribute_not_exists(#source)")
-            .expression_attribute_names("#source", "source")
-            .return_values_on_condition_check_failure(OnRefusal::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Committed::Done),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                    let mark: Mark = from_item(refused.item.clone().unwrap_or_default())?;
-                    Ok(Committed::Before(mark.committed_as))
-                }
-                _ => Err(error.into()),
-            },
-        }
-    }
-
     /// Records an event. To record it again changes nothing.
     pub async fn record(
         &self,
@@ -253,7 +81,12 @@ impl Events {
         self.db
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(self.item(topic_id, key, event, Some(now))?))
+            .set_item(Some(self.item(
+                topic_id,
+                key,
+                event,
+                Some(now + self.kept),
+            )?))
             .send()
             .await?;
         Ok(())
@@ -278,7 +111,7 @@ impl Events {
             topic_id,
             publication_key(&event.event_id),
             &first,
-            Some(now),
+            Some(self.recognised_until(now)),
         )?;
         let answer = self
             .db
@@ -341,84 +174,32 @@ impl Events {
         })
     }
 
-    /// Lets the current version of a deleted topic's document expire.
-    pub async fn expire_latest(
-        &self,
-        topic_id: &str,
-        version: u64,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let writes = vec![self.expire(topic_id, version, now)?];
-        self.db
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await?;
-        Ok(())
-    }
-
-    fn put_new(
+    pub(crate) fn item(
         &self,
         topic_id: &str,
         key: String,
         content: &impl Serialize,
-        expires_from: Option<OffsetDateTime>,
-    ) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(self.item(topic_id, key, content, expires_from)?))
-            .condition_expression("attribute_not_exists(#source)")
-            .expression_attribute_names("#source", "source")
-            .return_values_on_condition_check_failure(OnRefusal::AllOld)
-            .build()?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    fn expire(
-        &self,
-        topic_id: &str,
-        version: u64,
-        now: OffsetDateTime,
-    ) -> Result<TransactWriteItem, StoreError> {
-        let at = (now + self.kept).unix_timestamp();
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(topic_id, version_key(version))))
-            .update_expression("SET expires_at = :at")
-            .condition_expression("attribute_exists(#source)")
-            .expression_attribute_names("#source", "source")
-            .expression_attribute_values(":at", AttributeValue::N(at.to_string()))
-            .build()?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
-
-    fn item(
-        &self,
-        topic_id: &str,
-        key: String,
-        content: &impl Serialize,
-        expires_from: Option<OffsetDateTime>,
+        expires_at: Option<OffsetDateTime>,
     ) -> Result<HashMap<String, AttributeValue>, StoreError> {
         Ok(to_item(Item {
             source: topic_id,
             key,
             content,
-            expires_at: expires_from.map(|now| (now + self.kept).unix_timestamp()),
+            expires_at: expires_at.map(OffsetDateTime::unix_timestamp),
         })?)
     }
-}
 
-const VERSION: &str = "version#";
-
-pub(crate) fn version_key(version: u64) -> String {
-    format!("{VERSION}{version:020}")
+    /// Until when a publication is recognised: longer than it may come again from the dead letters.
+    pub(crate) fn recognised_until(&self, now: OffsetDateTime) -> OffsetDateTime {
+        now + self.kept + Duration::days(i64::from(ON_ITS_WAY_DAYS))
+    }
 }
 
 fn event_key(accepted_at: OffsetDateTime, event_id: &str) -> String {
     format!("event#{}#{event_id}", timestamp::iso(accepted_at))
 }
 
-fn publication_key(id: &str) -> String {
+pub(crate) fn publication_key(id: &str) -> String {
     format!("publication#{id}")
 }
 

@@ -166,7 +166,17 @@ impl Exchanges {
             .expression_attribute_values(":before", AttributeValue::S(before))
             .scan_index_forward(false)
             .limit(limit);
-        slice(query).await
+        let mut slice = slice(query).await?;
+        // DynamoDB may remove an item days after its end.
+        let kept_since = OffsetDateTime::now_utc() - self.kept;
+        let count = slice.exchanges.len();
+        slice
+            .exchanges
+            .retain(|exchange| exchange.request_datetime >= kept_since);
+        if slice.exchanges.len() < count {
+            slice.more_after = None;
+        }
+        Ok(slice)
     }
 
     /// A subscription's exchanges whose requests were sent from `start` to `end`, after
@@ -180,7 +190,8 @@ impl Exchanges {
     ) -> Result<Slice, StoreError> {
         // The next text behind `after`.
         let behind = after.map(|after| after + "\0").unwrap_or_default();
-        let from = exchange_id(start, "").max(behind);
+        let kept_since = OffsetDateTime::now_utc() - self.kept;
+        let from = exchange_id(start.max(kept_since), "").max(behind);
         // Behind every id of the last moment.
         let to = exchange_id(end, "~");
         if from > to {

@@ -3,9 +3,9 @@
 //! protocols B and C. A module knows its table's keys, conditions and
 //! time to live; nothing outside this crate writes a DynamoDB expression.
 
+pub mod answers;
 pub mod callbacks;
 pub mod clients;
-mod confirmations;
 pub mod deliveries;
 mod error;
 pub mod events;
@@ -16,7 +16,9 @@ pub mod queries;
 pub mod subscription;
 pub mod subscriptions;
 pub mod topics;
+pub mod versions;
 
+pub use answers::Answers;
 pub use callbacks::{Callback, CallbackStatus, Callbacks};
 pub use clients::{Client, Clients};
 pub use deliveries::Deliveries;

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
 use bellwire_rules::lease;
+use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp;
 use bellwire_runtime::backoff::Backoff;
@@ -23,6 +24,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::answers::Together;
 use crate::members::{Member, segment_key};
 use crate::subscription::{ENTITIES, Subscription};
 use crate::topics::MAX_ID_LENGTH;
@@ -30,8 +32,8 @@ use crate::topics::MAX_ID_LENGTH;
 const BY_CLIENT: &str = "by-client";
 /// No place in a list is written longer, in bytes.
 const MAX_PLACE_LENGTH: usize = 200;
-/// How long the subscription to a deleted topic stays: longer than a delivery is retried.
-const ENDED_KEPT: Duration = Duration::days(7);
+/// How long the subscription to a deleted topic stays, in days: as long as a delivery may be on its way.
+const ENDED_KEPT_DAYS: i64 = ON_ITS_WAY_DAYS as i64;
 
 #[derive(Serialize)]
 struct Item<'a> {
@@ -45,6 +47,17 @@ struct MemberItem {
     audience_segment: String,
     #[serde(flatten)]
     member: Member,
+}
+
+/// What adding a subscription came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is there.
+    Done,
+    /// Nothing was written: there is one of the same id.
+    Exists,
+    /// Nothing was written: one of the other writes is refused.
+    Refused,
 }
 
 /// Subscriptions in the order of a list, and where to go on.
@@ -75,9 +88,12 @@ impl Subscriptions {
         &self.table
     }
 
-    /// Adds a subscription; from now on it is told. Returns whether it did: it does not when
-    /// there is one of the same id.
-    pub async fn create(&self, subscription: &Subscription) -> Result<bool, StoreError> {
+    /// Adds a subscription, together with other writes; from now on it is told.
+    pub async fn create(
+        &self,
+        subscription: &Subscription,
+        others: Vec<Together>,
+    ) -> Result<Created, StoreError> {
         let item = to_item(Item {
             subscription,
             listed: subscription.listed(),
@@ -99,14 +115,21 @@ impl Subscriptions {
             .set_item(Some(member))
             .build()?;
         let writes = [put, member].map(|put| TransactWriteItem::builder().put(put).build());
-        match self.transact(writes.to_vec()).await {
-            Ok(()) => Ok(true),
-            Err(_) if self.get(&subscription.subscription_id).await?.is_some() => Ok(false),
+        let others = others.into_iter().map(|Together(write)| write);
+        let written = self.transact(writes.into_iter().chain(others).collect());
+        match written.await {
+            Ok(Transacted::Done) => Ok(Created::Done),
+            Ok(Transacted::Refused(0)) => Ok(Created::Exists),
+            Ok(Transacted::Refused(_)) => Ok(Created::Refused),
+            // It may be the answer that got lost.
+            Err(_) if self.get(&subscription.subscription_id).await?.is_some() => {
+                Ok(Created::Exists)
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Removes a subscription's membership now, and the subscription in a week: it is not
+    /// Removes a subscription's membership now, and the subscription in a month: it is not
     /// told of anything new, and gets what is on its way. To do so again changes nothing.
     pub async fn expire(
         &self,
@@ -121,16 +144,17 @@ impl Subscriptions {
             .condition_expression("attribute_exists(subscription_id)")
             .expression_attribute_values(
                 ":at",
-                AttributeValue::N((now + ENDED_KEPT).unix_timestamp().to_string()),
+                AttributeValue::N(
+                    (now + Duration::days(ENDED_KEPT_DAYS))
+                        .unix_timestamp()
+                        .to_string(),
+                ),
             )
             .build()?;
         let update = TransactWriteItem::builder().update(update).build();
         let member = delete(&self.members, member_key(subscription))?;
-        match self.transact(vec![update, member]).await {
-            // Its owner has deleted it.
-            Err(_) if self.get(id).await?.is_none() => Ok(()),
-            done => done,
-        }
+        // Where it is refused, its owner has deleted it.
+        self.transact(vec![update, member]).await.map(drop)
     }
 
     /// The subscription of this id.
@@ -146,7 +170,16 @@ impl Subscriptions {
             .consistent_read(true)
             .send()
             .await?;
-        Ok(answer.item.map(from_item).transpose()?)
+        let now = OffsetDateTime::now_utc();
+        let item = answer.item.filter(|item| Self::is_there(item, now));
+        Ok(item.map(from_item).transpose()?)
+    }
+
+    /// Whether an item is to be read: DynamoDB removes one days after its end.
+    pub(crate) fn is_there(item: &HashMap<String, AttributeValue>, now: OffsetDateTime) -> bool {
+        let at = item.get("expires_at").and_then(|at| at.as_n().ok());
+        let at = at.and_then(|at| at.parse::<i64>().ok());
+        at.is_none_or(|at| at > now.unix_timestamp())
     }
 
     /// A client's subscriptions to a topic, oldest first.
@@ -218,29 +251,36 @@ impl Subscriptions {
             delete(&self.table, key(&subscription.subscription_id))?,
             delete(&self.members, member_key(subscription))?,
         ];
-        self.transact(writes).await
+        self.transact(writes).await.map(drop)
     }
 
-    /// Gives a subscription other secrets; `None` when it is gone.
+    /// Gives a subscription other secrets, together with another write; `false` when it is gone or was
+    /// changed, or the other write is refused.
     pub async fn rotate(
         &self,
         known: &Subscription,
         secrets: &SigningSecrets,
         now: OffsetDateTime,
-    ) -> Result<Option<Subscription>, StoreError> {
-        let update = self
-            .update(&known.subscription_id)
+        other: Option<Together>,
+    ) -> Result<bool, StoreError> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(&known.subscription_id)))
             .update_expression("SET secrets = :secrets, updated_at = :now")
             .condition_expression("secrets = :known")
             .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
             .expression_attribute_values(":secrets", to_attribute_value(secrets)?)
-            .expression_attribute_values(":known", to_attribute_value(&known.secrets)?);
-        if let Some(rotated) = changed(update).await? {
-            return Ok(Some(rotated));
+            .expression_attribute_values(":known", to_attribute_value(&known.secrets)?)
+            .build()?;
+        let update = TransactWriteItem::builder().update(update).build();
+        let other = other.map(|Together(write)| write);
+        let written = self.transact(std::iter::once(update).chain(other).collect());
+        if let Transacted::Done = written.await? {
+            return Ok(true);
         }
         // It may have been this very change, whose answer got lost.
         let found = self.get(&known.subscription_id).await?;
-        Ok(found.filter(|found| found.secrets == *secrets))
+        Ok(found.is_some_and(|found| found.secrets == *secrets))
     }
 
     /// Sends no more to an endpoint, as its owner wants. `None` when it is disabled already, which it
@@ -333,7 +373,7 @@ impl Subscriptions {
 
     /// Writes all or nothing. Of two transactions on one item at the same time DynamoDB
     /// cancels one, and the SDK does not try it again.
-    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<(), StoreError> {
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
         let mut backoff = Backoff::new();
         loop {
             let request = self.db.transact_write_items();
@@ -342,12 +382,35 @@ impl Subscriptions {
                 .send()
                 .await;
             match answer {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(Transacted::Done),
                 Err(error) if is_conflict(&error) && backoff.pause().await => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    return match refused(&error) {
+                        Some(write) => Ok(Transacted::Refused(write)),
+                        None => Err(error.into()),
+                    };
+                }
             }
         }
     }
+}
+
+/// What writing all or nothing came to.
+enum Transacted {
+    Done,
+    /// Nothing was written: the condition of the write of this number doesn't hold.
+    Refused(usize),
+}
+
+/// The first write whose condition doesn't hold, if that is why nothing was written.
+fn refused(error: &SdkError<TransactWriteItemsError>) -> Option<usize> {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+        error.as_service_error()
+    else {
+        return None;
+    };
+    let mut reasons = canceled.cancellation_reasons().iter();
+    reasons.position(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
 /// Whether another transaction was in the way, and nothing else.

@@ -8,7 +8,7 @@
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
 use bellwire_rules::digest::sha256_hex;
 use bellwire_rules::topic::Topic;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::answers::Together;
 
 const LISTED: &str = "listed";
 /// No id of ours is longer; what is needn't be looked up.
@@ -135,13 +136,33 @@ impl Topics {
         Ok(topics)
     }
 
-    /// Adds a topic.
-    pub async fn create(&self, topic: &Topic) -> Result<Written, StoreError> {
+    /// The condition that a topic is there.
+    pub fn must_be_live(&self, id: &str) -> Result<Together, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .key("topic_id", AttributeValue::S(id.to_owned()))
+            .condition_expression("attribute_exists(listed)")
+            .build()?;
+        let write = TransactWriteItem::builder().condition_check(check).build();
+        Ok(Together(write))
+    }
+
+    /// Adds a topic, together with another write.
+    pub async fn create(
+        &self,
+        topic: &Topic,
+        other: Option<Together>,
+    ) -> Result<Written, StoreError> {
         let put = self
             .put(&item(topic, 1)?)?
             .condition_expression("attribute_not_exists(topic_id)");
-        self.write([Some(transact_put(put)?), Some(self.take_name(topic)?), None])
-            .await
+        let other = other.map(|Together(write)| write);
+        self.write([
+            Some(transact_put(put)?),
+            Some(self.take_name(topic)?),
+            other,
+        ])
+        .await
     }
 
     /// Replaces a topic by `changed`, which has the same id.
@@ -227,7 +248,8 @@ impl Topics {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Writes the topic, the name that it takes and the name that it gives up, all or nothing.
+    /// Writes the topic, the name that it takes, and the name that it gives up or what else is written, all
+    /// or nothing.
     async fn write(&self, writes: [Option<TransactWriteItem>; 3]) -> Result<Written, StoreError> {
         let takes_a_name = writes.get(1).is_some_and(Option::is_some);
         let answer = self

@@ -10,6 +10,7 @@ use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_store::Subscriptions;
 use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscriptions::Created;
 use support::TABLE;
 use time::{Duration, OffsetDateTime};
 
@@ -20,7 +21,8 @@ async fn subscribed() -> Subscriptions {
     let db = support::table(&["subscription_id"], None).await;
     support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
     let subscriptions = Subscriptions::new(db, TABLE.to_owned(), "members".to_owned());
-    subscriptions.create(&subscription()).await.unwrap();
+    let created = subscriptions.create(&subscription(), Vec::new()).await;
+    assert_eq!(created.unwrap(), Created::Done);
     subscriptions
 }
 
@@ -372,18 +374,15 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
         .clone()
         .rotated(generate_secret().unwrap(), NOW);
     for _ in 0..2 {
-        let rotated = subscriptions.rotate(&known, &secrets, NOW).await.unwrap();
-        assert_eq!(rotated.unwrap().secrets, secrets);
+        let rotated = subscriptions.rotate(&known, &secrets, NOW, None).await;
+        assert!(rotated.unwrap());
     }
     let others = known
         .secrets
         .clone()
         .rotated(generate_secret().unwrap(), NOW);
-    assert!(
-        subscriptions
-            .rotate(&known, &others, NOW)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let rotated = subscriptions.rotate(&known, &others, NOW, None).await;
+    assert!(!rotated.unwrap());
+    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    assert_eq!(found.secrets, secrets);
 }

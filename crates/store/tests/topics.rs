@@ -42,7 +42,7 @@ async fn a_topic_is_read_as_it_was_written() {
     let topics = topics().await;
     assert!(matches!(topics.get("a").await.unwrap(), Found::Unknown));
     assert_eq!(
-        topics.create(&topic("a", "orders")).await.unwrap(),
+        topics.create(&topic("a", "orders"), None).await.unwrap(),
         Written::Done
     );
     assert_eq!(live(&topics, "a").await.topic, topic("a", "orders"));
@@ -51,9 +51,9 @@ async fn a_topic_is_read_as_it_was_written() {
 #[tokio::test]
 async fn a_name_is_given_once_and_is_free_again_after_it_was_given_up() {
     let topics = topics().await;
-    topics.create(&topic("a", "orders")).await.unwrap();
+    topics.create(&topic("a", "orders"), None).await.unwrap();
     assert_eq!(
-        topics.create(&topic("b", "orders")).await.unwrap(),
+        topics.create(&topic("b", "orders"), None).await.unwrap(),
         Written::NameTaken
     );
     assert!(matches!(topics.get("b").await.unwrap(), Found::Unknown));
@@ -65,7 +65,7 @@ async fn a_name_is_given_once_and_is_free_again_after_it_was_given_up() {
         Written::Done
     );
     assert_eq!(
-        topics.create(&topic("b", "orders")).await.unwrap(),
+        topics.create(&topic("b", "orders"), None).await.unwrap(),
         Written::Done
     );
     let known = live(&topics, "b").await;
@@ -80,7 +80,7 @@ async fn a_name_is_given_once_and_is_free_again_after_it_was_given_up() {
 #[tokio::test]
 async fn of_two_changes_at_once_the_second_is_told() {
     let topics = topics().await;
-    topics.create(&topic("a", "orders")).await.unwrap();
+    topics.create(&topic("a", "orders"), None).await.unwrap();
     let known = live(&topics, "a").await;
     let later = known
         .topic
@@ -97,7 +97,7 @@ async fn of_two_changes_at_once_the_second_is_told() {
 #[tokio::test]
 async fn a_deleted_topic_leaves_a_mark_and_its_name() {
     let topics = topics().await;
-    topics.create(&topic("a", "orders")).await.unwrap();
+    topics.create(&topic("a", "orders"), None).await.unwrap();
     let known = live(&topics, "a").await;
     assert_eq!(topics.delete(&known, NOW).await.unwrap(), Written::Done);
     assert!(matches!(
@@ -106,7 +106,7 @@ async fn a_deleted_topic_leaves_a_mark_and_its_name() {
     ));
     assert!(topics.list().await.unwrap().is_empty());
     assert_eq!(
-        topics.create(&topic("b", "orders")).await.unwrap(),
+        topics.create(&topic("b", "orders"), None).await.unwrap(),
         Written::Done
     );
 }
@@ -119,7 +119,7 @@ async fn the_list_is_complete_and_in_order_of_creation() {
             create_timestamp: NOW + Duration::hours(hour),
             ..topic(&format!("id-{hour}"), &format!("name-{hour}"))
         };
-        topics.create(&made).await.unwrap();
+        topics.create(&made, None).await.unwrap();
     }
     let ids: Vec<_> = topics
         .list()
@@ -135,7 +135,7 @@ async fn the_list_is_complete_and_in_order_of_creation() {
 #[tokio::test]
 async fn the_item_that_holds_a_name_is_no_topic() {
     let topics = topics().await;
-    topics.create(&topic("a", "orders")).await.unwrap();
+    topics.create(&topic("a", "orders"), None).await.unwrap();
     let key = format!("name#{}", bellwire_rules::digest::sha256_hex("orders"));
     assert!(matches!(topics.get(&key).await.unwrap(), Found::Unknown));
     assert_eq!(topics.list().await.unwrap().len(), 1);

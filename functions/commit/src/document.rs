@@ -5,7 +5,7 @@ use bellwire_rules::document::Document;
 use bellwire_rules::patch::{self, Change};
 use bellwire_rules::payload::Payload;
 use bellwire_runtime::backoff::Backoff;
-use bellwire_store::events::{Committed, Version};
+use bellwire_store::versions::{Committed, Current, Version};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
@@ -36,7 +36,16 @@ impl Function {
         let mut backoff = Backoff::new();
         loop {
             let now = OffsetDateTime::now_utc();
-            let current = self.events.latest(topic_id).await?;
+            let current = match self.events.current(topic_id).await? {
+                Current::Nothing => None,
+                Current::Version(version) => Some(*version),
+                Current::Deleted => {
+                    // It was accepted while the topic was being deleted.
+                    tracing::info!("the topic is deleted");
+                    self.payloads.retire(&payload).await?;
+                    return Ok(None);
+                }
+            };
             let change = match &current {
                 Some(current) if redriven && current.last_accepted_at() >= accepted_at => {
                     Change::None
@@ -74,10 +83,14 @@ impl Function {
                     Some(self.payloads.keep(&id, patch, Kept::LikeEvents).await?)
                 }
             };
+            let snapshot = self
+                .payloads
+                .settle(&payload, new.text().as_bytes())
+                .await?;
             let next = Version {
                 version,
                 accepted_at,
-                snapshot: payload.clone(),
+                snapshot: snapshot.clone(),
                 patch,
                 confirmed_at: None,
             };
@@ -93,7 +106,7 @@ impl Function {
                     }));
                 }
                 Committed::Before(version) => {
-                    return self.committed_before(topic_id, version, &payload).await;
+                    return self.committed_before(topic_id, version, &snapshot).await;
                 }
                 // By the same message, delivered twice, or by another transaction.
                 Committed::Overtaken if backoff.pause().await => {}
@@ -128,17 +141,18 @@ impl Function {
         }))
     }
 
-    /// Lets go of the document of a deleted topic.
+    /// Lets go of the document of a deleted topic. No version follows.
     pub async fn forget_document(&self, topic_id: &str) -> Result<(), Error> {
-        let Some(last) = self.events.latest(topic_id).await? else {
-            return Ok(());
+        let last = match self.events.current(topic_id).await? {
+            Current::Nothing => None,
+            Current::Version(last) => {
+                self.payloads.retire(&last.snapshot).await?;
+                Some(last.version)
+            }
+            Current::Deleted => return Ok(()),
         };
         let now = OffsetDateTime::now_utc();
-        self.events
-            .expire_latest(topic_id, last.version, now)
-            .await?;
-        self.payloads.retire(&last.snapshot).await?;
-        Ok(())
+        Ok(self.events.end_document(topic_id, last, now).await?)
     }
 
     /// How the document changes. If the bucket has lost the old one, it changes as a whole.

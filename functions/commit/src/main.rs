@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_fanout::Audience;
-use bellwire_payloads::Payloads;
+use bellwire_payloads::{PayloadError, Payloads};
 use bellwire_queues::{Publication, Queue, Sources, batch, consume};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
@@ -50,7 +50,11 @@ impl Function {
                 required("EVENTS_TABLE")?,
                 days("EVENTS_KEPT_DAYS")?,
             ),
-            payloads: Payloads::new(&config, required("PAYLOADS_BUCKET")?),
+            payloads: Payloads::new(
+                &config,
+                required("PAYLOADS_BUCKET")?,
+                days("EVENTS_KEPT_DAYS")?,
+            ),
             audience: Audience::new(
                 Members::new(db, required("MEMBERS_TABLE")?),
                 queue("FAN_OUTS_QUEUE_URL")?,
@@ -84,7 +88,14 @@ impl Function {
                         topic = publication.topic_id,
                         event = publication.event_id
                     );
-                    self.commit(publication).instrument(span).await
+                    match self.commit(publication).instrument(span).await {
+                        Err(cause) if is_missing(&cause) => {
+                            // It won't come back, and holds up the topic's others.
+                            self.bury(&message, "the payload is not kept any more")
+                                .await
+                        }
+                        done => done,
+                    }
                 }
                 Err(reason) => self.bury(&message, &reason).await,
             };
@@ -113,4 +124,8 @@ impl Function {
             .await?;
         Ok(())
     }
+}
+
+fn is_missing(cause: &Error) -> bool {
+    matches!(cause.downcast_ref(), Some(PayloadError::Missing))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwire_payloads::{PayloadError, Payloads};
 use bellwire_rules::payload::Payload;
-use bellwire_store::events::Version;
+use bellwire_store::versions::Version;
 use bellwire_store::{Events, StoreError};
 use bytes::Bytes;
 

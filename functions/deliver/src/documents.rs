@@ -12,9 +12,9 @@ use bellwire_rules::lease::{Acquire, Ending, NextVersion, Session, Then};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::unix_millis;
 use bellwire_rules::verdict::Verdict;
-use bellwire_store::events::Version;
 use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::Subscription;
+use bellwire_store::versions::Version;
 use lambda_runtime::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,7 +171,7 @@ impl Function {
                 tracing::info!(wanted = session.wanted, "no time left");
                 return Ok(Ended::with(Ending::OutOfTime, session));
             }
-            let Some(step) = self.step(subscription, next).await? else {
+            let Some(step) = self.step(subscription, next, session.wanted).await? else {
                 tracing::warn!(wanted = session.wanted, "there is no document");
                 break;
             };
@@ -234,6 +234,7 @@ impl Function {
         &self,
         subscription: &Subscription,
         next: NextVersion,
+        wanted: u64,
     ) -> Result<Option<Step>, Error> {
         let (topic_id, mode) = topic(subscription)?;
         if let NextVersion::InARow(version) = next
@@ -250,11 +251,7 @@ impl Function {
                 event_type,
             }));
         }
-        let newest = match next {
-            NextVersion::Newest(version) => self.bodies.version(topic_id, version).await?,
-            NextVersion::InARow(_) => None,
-        };
-        let newest = match newest {
+        let newest = match self.bodies.version(topic_id, wanted).await? {
             Some(newest) => Some(newest),
             None => self.bodies.latest(topic_id).await?,
         };

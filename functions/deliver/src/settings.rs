@@ -91,7 +91,11 @@ impl Function {
         Ok(Self {
             bodies: Bodies::new(
                 Events::new(db, required("EVENTS_TABLE")?, kept),
-                bellwire_payloads::Payloads::new(&config, required("PAYLOADS_BUCKET")?),
+                bellwire_payloads::Payloads::new(
+                    &config,
+                    required("PAYLOADS_BUCKET")?,
+                    days("EVENTS_KEPT_DAYS")?,
+                ),
             ),
             post: Post::new(Sender::new(policy, limits)?, exchange, retries.count()),
             owners: Owners::new(

@@ -13,11 +13,12 @@ mod shown;
 mod subscribe;
 mod unsubscribe;
 
+use bellwire_edge::idempotency::Idempotency;
 use bellwire_edge::{Failure, body, envelope};
 use bellwire_rules::UrlPolicy;
 use bellwire_runtime::env::{days, required};
 use bellwire_runtime::{aws, logs};
-use bellwire_store::{Client, Clients, Exchanges, Members, Subscription, Subscriptions};
+use bellwire_store::{Answers, Client, Clients, Exchanges, Members, Subscription, Subscriptions};
 use lambda_http::http::{Method, Response, StatusCode};
 use lambda_http::{Body, Error, Request, RequestExt};
 use serde_json::json;
@@ -32,6 +33,7 @@ struct Function {
     subscriptions: Subscriptions,
     members: Members,
     exchanges: Exchanges,
+    idempotency: Idempotency,
     policy: UrlPolicy,
 }
 
@@ -58,6 +60,7 @@ impl Function {
                 members.clone(),
             ),
             members: Members::new(db.clone(), members),
+            idempotency: Idempotency::new(Answers::new(db.clone(), required("ANSWERS_TABLE")?)),
             exchanges: Exchanges::new(
                 db,
                 required("EXCHANGES_TABLE")?,
@@ -78,13 +81,18 @@ impl Function {
             (None, &Method::POST) => {
                 let (credentials, wish) = body::json::<Subscribe>(&request)?.parts();
                 let client = self.authenticator.client(&credentials).await?;
-                self.subscribe(&client, wish).await
+                let same = serde_json::to_string(&wish).map_err(Failure::internal)?;
+                let client_id = client.client_id.as_str();
+                let repeatable = self.idempotency.of(&request, client_id, &same)?;
+                self.subscribe(&client, wish, &repeatable).await
             }
             (Some(key), &Method::POST) => {
                 let credentials = body::json::<RotateSecret>(&request)?.into();
                 let client = self.authenticator.client(&credentials).await?;
                 let subscription = self.own(&client, key).await?;
-                self.rotate(&subscription).await
+                let client_id = client.client_id.as_str();
+                let repeatable = self.idempotency.of(&request, client_id, "")?;
+                self.rotate(&subscription, &repeatable).await
             }
             (key, method) => {
                 let credentials = Credentials::of_query(&request);

@@ -1,7 +1,7 @@
 //! The bodies of the calls that have one.
 
 use bellwire_rules::entity::EntityKey;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::credentials::Credentials;
 
@@ -15,7 +15,7 @@ pub struct Subscribe {
 }
 
 /// What a client wants to be told, and where.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     /// Of which entity.

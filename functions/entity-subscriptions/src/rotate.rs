@@ -1,5 +1,6 @@
 //! `POST /subscriptions/{key}/secret/rotate`.
 
+use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, envelope};
 use bellwire_rules::signature::{ROTATION, generate_secret};
 use bellwire_rules::timestamp::millis;
@@ -15,23 +16,38 @@ use crate::shown::Shown;
 impl Function {
     /// Gives a subscription a new signing secret. For a day, callbacks are signed with the
     /// one before it too.
-    pub async fn rotate(&self, subscription: &Subscription) -> Result<Response<Body>, Failure> {
+    pub async fn rotate(
+        &self,
+        subscription: &Subscription,
+        repeatable: &Repeatable<'_>,
+    ) -> Result<Response<Body>, Failure> {
+        if let Some(answer) = repeatable.earlier().await? {
+            return Ok(answer);
+        }
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
         let secrets = subscription.secrets.clone().rotated(secret.clone(), now);
-        let rotated = self
-            .subscriptions
-            .rotate(subscription, &secrets, now)
-            .await?
-            .ok_or_else(|| {
-                Failure::conflict(
-                    "another request changes the same subscription; please look at it and try again",
-                )
-            })?;
+        let shown = Subscription {
+            updated_at: now,
+            ..subscription.clone()
+        };
         let data = json!({
-            "subscription": Shown::with_secret(&rotated, &secret),
+            "subscription": Shown::with_secret(&shown, &secret),
             "previous_secret_valid_until": millis(now + ROTATION),
         });
-        envelope::with(StatusCode::OK, &data)
+        let answer = envelope::with(StatusCode::OK, &data)?;
+        let record = repeatable.record(&answer)?;
+        let rotated = self
+            .subscriptions
+            .rotate(subscription, &secrets, now, record)
+            .await?;
+        if rotated {
+            return Ok(answer);
+        }
+        repeatable.earlier().await?.ok_or_else(|| {
+            Failure::conflict(
+                "another request changes the same subscription; please look at it and try again",
+            )
+        })
     }
 }

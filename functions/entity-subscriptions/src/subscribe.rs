@@ -1,12 +1,14 @@
 //! `POST /subscriptions`.
 
 use bellwire_edge::Failure;
+use bellwire_edge::idempotency::Repeatable;
 use bellwire_rules::ids::{entity_audience_id, entity_subscription_id};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::webhook_headers::WebhookHeaders;
 use bellwire_store::Client;
 use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscriptions::Created;
 use lambda_http::Body;
 use lambda_http::http::Response;
 use time::OffsetDateTime;
@@ -22,7 +24,15 @@ impl Function {
     /// Subscribes a callback to an entity; the answer is the only one with the signing
     /// secret. A callback that is subscribed already stays as it is, but for one that is
     /// disabled: it is told again.
-    pub async fn subscribe(&self, client: &Client, wish: Wish) -> Result<Response<Body>, Failure> {
+    pub async fn subscribe(
+        &self,
+        client: &Client,
+        wish: Wish,
+        repeatable: &Repeatable<'_>,
+    ) -> Result<Response<Body>, Failure> {
+        if let Some(answer) = repeatable.earlier().await? {
+            return Ok(answer);
+        }
         let Wish {
             entity_key,
             callback,
@@ -61,10 +71,15 @@ impl Function {
             failing_since: None,
             progress: Progress::default(),
         };
-        if self.subscriptions.create(&subscription).await? {
-            return show(&Shown::with_secret(&subscription, &secret));
+        let answer = show(&Shown::with_secret(&subscription, &secret))?;
+        let record = repeatable.record(&answer)?.into_iter().collect();
+        if self.subscriptions.create(&subscription, record).await? == Created::Done {
+            return Ok(answer);
         }
-        // Another request was faster.
+        // Another request was faster, or this one, repeated.
+        if let Some(answer) = repeatable.earlier().await? {
+            return Ok(answer);
+        }
         match self.subscriptions.get(&id).await? {
             Some(existing) => self.tell_again(existing).await,
             None => Err(Failure::try_again("please try again")),

@@ -10,7 +10,7 @@ use bellwire_rules::ids::{idempotent_event_id, random_id};
 use bellwire_rules::modes::PayloadType;
 use bellwire_rules::topic::Topic;
 use bellwire_runtime::aws::{self, Lazy};
-use bellwire_runtime::env::required;
+use bellwire_runtime::env::{days, required};
 use bellwire_runtime::logs;
 use bellwire_store::topics::Found;
 use bellwire_store::{Clients, Topics};
@@ -48,7 +48,11 @@ impl Function {
         Ok(Self {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
             topics: Topics::new(db, required("TOPICS_TABLE")?),
-            payloads: Payloads::new(&config, required("PAYLOADS_BUCKET")?),
+            payloads: Payloads::new(
+                &config,
+                required("PAYLOADS_BUCKET")?,
+                days("EVENTS_KEPT_DAYS")?,
+            ),
             publications: Queue::new(sqs, required("PUBLICATIONS_QUEUE_URL")?),
         })
     }
@@ -71,18 +75,14 @@ impl Function {
         // Not the event's id, which is the same for a repeated request: that may have another
         // body, and the first one counts.
         let payload_id = random_id();
+        let payload = self
+            .payloads
+            .keep(&payload_id, text, Kept::LikeEvents)
+            .await?;
         let work = match topic.publisher.payload.kind {
-            PayloadType::Snapshot => Work::Document {
-                payload: self
-                    .payloads
-                    .keep(&payload_id, text, Kept::UntilRetired)
-                    .await?,
-            },
+            PayloadType::Snapshot => Work::Document { payload },
             PayloadType::Event => Work::Event {
-                payload: self
-                    .payloads
-                    .keep(&payload_id, text, Kept::LikeEvents)
-                    .await?,
+                payload,
                 repeatable: key.is_some(),
             },
         };

@@ -1,24 +1,37 @@
 //! `POST /topics`.
 
-use bellwire_edge::Failure;
+use bellwire_edge::idempotency::Repeatable;
+use bellwire_edge::{Failure, created};
 use bellwire_rules::topic::{BadDefinition, Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::Written;
+use lambda_http::Body;
+use lambda_http::http::Response;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::change::changed_meanwhile;
 
 /// Makes a topic of this definition.
-pub async fn create(topics: &Topics, definition: TopicDefinition) -> Result<Topic, Failure> {
+pub async fn create(
+    topics: &Topics,
+    definition: TopicDefinition,
+    repeatable: &Repeatable<'_>,
+) -> Result<Response<Body>, Failure> {
+    if let Some(answer) = repeatable.earlier().await? {
+        return Ok(answer);
+    }
     definition.check().map_err(refused)?;
     let id = Uuid::new_v4().to_string();
     let topic = Topic::new(id, definition, OffsetDateTime::now_utc());
-    match topics.create(&topic).await? {
-        Written::Done => Ok(topic),
-        Written::NameTaken => Err(name_taken()),
-        Written::Changed => Err(changed_meanwhile()),
-    }
+    let answer = created(&topic)?;
+    let failure = match topics.create(&topic, repeatable.record(&answer)?).await? {
+        Written::Done => return Ok(answer),
+        Written::NameTaken => name_taken(),
+        Written::Changed => changed_meanwhile(),
+    };
+    // By this request, it may be, at the same time.
+    repeatable.earlier().await?.ok_or(failure)
 }
 
 /// 400: the definition makes no sense.

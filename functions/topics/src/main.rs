@@ -6,13 +6,14 @@ mod change;
 mod create;
 mod delete;
 
-use bellwire_edge::{Authenticator, Failure, body, created, list, no_content, ok, serve};
+use bellwire_edge::idempotency::Idempotency;
+use bellwire_edge::{Authenticator, Failure, body, list, no_content, ok, serve};
 use bellwire_queues::Queue;
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
 use bellwire_runtime::logs;
 use bellwire_store::topics::{Found, StoredTopic};
-use bellwire_store::{Clients, Topics};
+use bellwire_store::{Answers, Clients, Topics};
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
 
@@ -24,6 +25,7 @@ struct Function {
     authenticator: Authenticator,
     topics: Topics,
     publications: Queue,
+    idempotency: Idempotency,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -40,22 +42,27 @@ impl Function {
         let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         Ok(Self {
             authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
-            topics: Topics::new(db, required("TOPICS_TABLE")?),
+            topics: Topics::new(db.clone(), required("TOPICS_TABLE")?),
+            idempotency: Idempotency::new(Answers::new(db, required("ANSWERS_TABLE")?)),
             publications: Queue::new(sqs, required("PUBLICATIONS_QUEUE_URL")?),
         })
     }
 
     async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
-        if request.method() == Method::GET {
-            self.authenticator.client(&request).await?;
+        let client = if request.method() == Method::GET {
+            self.authenticator.client(&request).await?
         } else {
-            self.authenticator.publisher(&request).await?;
-        }
+            self.authenticator.publisher(&request).await?
+        };
         let parameters = request.path_parameters();
         let Some(id) = parameters.first("topicId") else {
             return match *request.method() {
                 Method::POST => {
-                    created(&create::create(&self.topics, body::json(&request)?).await?)
+                    let definition = body::json(&request)?;
+                    let text = String::from_utf8_lossy(request.body().as_ref());
+                    let client_id = client.client_id.as_str();
+                    let repeatable = self.idempotency.of(&request, client_id, &text)?;
+                    create::create(&self.topics, definition, &repeatable).await
                 }
                 _ => list::page(&request, self.topics.list().await?, SORTED_BY),
             };

@@ -1,5 +1,6 @@
 //! `POST /subscribers/webhook/topics/{topicId}/subscriptions`.
 
+use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
 use bellwire_queues::{Delivery, Message, Told};
 use bellwire_rules::ids::random_id;
@@ -8,8 +9,10 @@ use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
 use bellwire_store::Client;
 use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscriptions::Created;
 use lambda_http::Body;
 use lambda_http::http::Response;
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::Function;
@@ -24,7 +27,11 @@ impl Function {
         client: &Client,
         topic: &Topic,
         wish: Wish,
+        repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
+        if let Some(answer) = repeatable.earlier().await? {
+            return self.created_before(answer).await;
+        }
         let checked = wish.check(&self.policy, topic)?;
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
@@ -48,13 +55,48 @@ impl Function {
             progress: Progress::default(),
         };
         tracing::Span::current().record("subscription", &subscription.subscription_id);
-        self.subscriptions.create(&subscription).await?;
-        if let Err(failure) = self.send_document(&subscription).await {
-            // Nobody would know its secret.
-            self.subscriptions.delete(&subscription).await?;
-            return Err(failure);
+        let answer = created(&Shown::made(&subscription, &secret))?;
+        let record = repeatable.record(&answer)?;
+        let has_key = record.is_some();
+        // A topic that is being deleted tells those who are its members then.
+        let mut others = vec![self.topics.must_be_live(&topic.id)?];
+        others.extend(record);
+        match self.subscriptions.create(&subscription, others).await? {
+            // An id that is random: the SDK has repeated the request.
+            Created::Done | Created::Exists => {}
+            Created::Refused => {
+                return match repeatable.earlier().await? {
+                    Some(answer) => self.created_before(answer).await,
+                    None => Err(Failure::not_found("there is no such topic")),
+                };
+            }
         }
-        created(&Shown::made(&subscription, &secret))
+        match self.send_document(&subscription).await {
+            Ok(()) => Ok(answer),
+            // The repetition sees to it.
+            Err(failure) if has_key => Err(failure),
+            Err(failure) => {
+                // Nobody would know its secret.
+                self.subscriptions.delete(&subscription).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// The answer to a request that is repeated. What has been cut off after the subscription was made
+    /// is made good.
+    async fn created_before(&self, answer: Response<Body>) -> Result<Response<Body>, Failure> {
+        #[derive(Deserialize)]
+        struct Made {
+            id: String,
+        }
+        let made: Made =
+            serde_json::from_slice(answer.body().as_ref()).map_err(Failure::internal)?;
+        tracing::Span::current().record("subscription", &made.id);
+        if let Some(subscription) = self.subscriptions.get(&made.id).await? {
+            self.send_document(&subscription).await?;
+        }
+        Ok(answer)
     }
 
     /// Has a subscription to a document brought up to date. From the moment it is a member

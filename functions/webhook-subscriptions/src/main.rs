@@ -12,6 +12,7 @@ mod shown;
 mod switch;
 mod test;
 
+use bellwire_edge::idempotency::{Idempotency, Repeatable};
 use bellwire_edge::{Authenticator, Failure, body, list, no_content, ok, serve};
 use bellwire_payloads::Payloads;
 use bellwire_queues::Queue;
@@ -22,7 +23,7 @@ use bellwire_runtime::env::{days, required};
 use bellwire_runtime::logs;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
-use bellwire_store::{Client, Clients, Events, Exchanges, Members, Subscriptions, Topics};
+use bellwire_store::{Answers, Client, Clients, Events, Exchanges, Members, Subscriptions, Topics};
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
 
@@ -42,6 +43,7 @@ struct Function {
     payloads: Payloads,
     deliveries: Queue,
     fan_outs: Queue,
+    idempotency: Idempotency,
     policy: UrlPolicy,
 }
 
@@ -72,12 +74,17 @@ impl Function {
                 required("EVENTS_TABLE")?,
                 days("EVENTS_KEPT_DAYS")?,
             ),
+            idempotency: Idempotency::new(Answers::new(db.clone(), required("ANSWERS_TABLE")?)),
             exchanges: Exchanges::new(
                 db,
                 required("EXCHANGES_TABLE")?,
                 days("EXCHANGES_KEPT_DAYS")?,
             ),
-            payloads: Payloads::new(&config, required("PAYLOADS_BUCKET")?),
+            payloads: Payloads::new(
+                &config,
+                required("PAYLOADS_BUCKET")?,
+                days("EVENTS_KEPT_DAYS")?,
+            ),
             deliveries: Queue::new(sqs.clone(), required("DELIVERIES_QUEUE_URL")?),
             fan_outs: Queue::new(sqs, required("FAN_OUTS_QUEUE_URL")?),
             policy: UrlPolicy {
@@ -96,7 +103,8 @@ impl Function {
             return match *request.method() {
                 Method::POST => {
                     let wish = body::json(&request)?;
-                    self.create(&client, &topic, wish).await
+                    let repeatable = self.repeatable(&client, &request)?;
+                    self.create(&client, &topic, wish, &repeatable).await
                 }
                 _ => self.list(&client, &topic, &request).await,
             };
@@ -105,19 +113,30 @@ impl Function {
         tracing::Span::current().record("subscription", id);
         let subscription = self.own(&client, id).await?;
         let action = request.uri().path().rsplit('/').next();
+        let repeatable = self.repeatable(&client, &request)?;
         match (request.method().as_str(), action.unwrap_or_default()) {
-            ("POST", "test") => self.test(&subscription, &request).await,
+            ("POST", "test") => self.test(&subscription, &request, &repeatable).await,
             ("GET", "exchanges") => self.exchanges(&subscription, &request).await,
-            ("POST", "rotate") => ok(&self.rotate(&subscription).await?),
+            ("POST", "rotate") => self.rotate(&subscription, &repeatable).await,
             ("POST", "enable") => ok(&Shown::of(&self.enable(&subscription).await?)),
             ("POST", "disable") => ok(&Shown::of(&self.disable(&subscription).await?)),
-            ("POST", "replay") => self.replay(&subscription, &request).await,
+            ("POST", "replay") => self.replay(&subscription, &request, &repeatable).await,
             ("DELETE", _) => {
                 self.subscriptions.delete(&subscription).await?;
                 no_content()
             }
             _ => ok(&Shown::of(&subscription)),
         }
+    }
+
+    fn repeatable<'a>(
+        &'a self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Repeatable<'a>, Failure> {
+        let body = String::from_utf8_lossy(request.body().as_ref());
+        self.idempotency
+            .of(request, client.client_id.as_str(), &body)
     }
 
     async fn list(

@@ -1,5 +1,6 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/replay`.
 
+use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, accepted, body};
 use bellwire_queues::{FanOut, Hops, Message, Replay};
 use bellwire_rules::modes::SubscriptionMode;
@@ -31,8 +32,12 @@ impl Function {
         &self,
         subscription: &Subscription,
         request: &Request,
+        repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         let stretch: Stretch = body::json(request)?;
+        if let Some(answer) = repeatable.earlier().await? {
+            return Ok(answer);
+        }
         let now = OffsetDateTime::now_utc();
         let end = stretch.end.unwrap_or(now);
         if stretch.start > end {
@@ -61,6 +66,9 @@ impl Function {
             hops: Hops::default(),
         });
         self.fan_outs.send(Message::new(&replay)?).await?;
-        accepted(&json!({ "start": timestamp::iso(start), "end": timestamp::iso(end.max(start)) }))
+        let (start, end) = (timestamp::iso(start), timestamp::iso(end.max(start)));
+        let answer = accepted(&json!({ "start": start, "end": end }))?;
+        repeatable.keep(&answer).await?;
+        Ok(answer)
     }
 }

@@ -1,9 +1,10 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/test`.
 
-use bellwire_edge::{Failure, accepted, body};
+use bellwire_edge::idempotency::Repeatable;
+use bellwire_edge::{Failure, accepted, body, idempotency_key};
 use bellwire_payloads::Kept;
 use bellwire_queues::{Delivery, Message, Told};
-use bellwire_rules::ids::{delivery_id, random_id};
+use bellwire_rules::ids::{delivery_id, idempotent_event_id, random_id};
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
@@ -19,12 +20,21 @@ impl Function {
         &self,
         subscription: &Subscription,
         request: &Request,
+        repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         let document = body::document(request)?;
         if !document.value().is_object() {
             return Err(Failure::bad_request("the body must be a JSON object"));
         }
-        let event_id = random_id();
+        if let Some(answer) = repeatable.earlier().await? {
+            return Ok(answer);
+        }
+        // The same in a repetition that comes before there is an answer.
+        let id = &subscription.subscription_id;
+        let event_id = match idempotency_key::of(request)? {
+            Some(key) => idempotent_event_id(&subscription.client_id, id, key),
+            None => random_id(),
+        };
         let text = document.text().as_bytes();
         let delivery = Delivery::new(
             subscription.subscription_id.clone(),
@@ -40,6 +50,8 @@ impl Function {
         );
         self.deliveries.send(Message::delivery(&delivery)?).await?;
         let pipeline_id = delivery_id(&event_id, &subscription.subscription_id);
-        accepted(&json!({ "pipelineId": pipeline_id }))
+        let answer = accepted(&json!({ "pipelineId": pipeline_id }))?;
+        repeatable.keep(&answer).await?;
+        Ok(answer)
     }
 }

@@ -1,0 +1,330 @@
+//! The versions of topics' documents, in the Events table.
+//!
+//! A version is an item `version#` and its number. Behind the last one of a deleted topic stands
+//! an item that says so, so that a publication that comes later makes none.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnRefusal, TransactWriteItem,
+    Update,
+};
+use bellwire_rules::payload::Payload;
+use bellwire_rules::timestamp::{self, iso_serde};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::from_item;
+use time::OffsetDateTime;
+
+use crate::events::{key, publication_key};
+use crate::{Events, StoreError};
+
+/// A version of a topic's document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Version {
+    /// Its number, from 1.
+    pub version: u64,
+    /// When the API took it.
+    #[serde(with = "iso_serde")]
+    pub accepted_at: OffsetDateTime,
+    /// The document.
+    pub snapshot: Payload,
+    /// The change from the version before; missing in the first version, and where it
+    /// would be longer than the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Payload>,
+    /// When a publication was last accepted that was the same document.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub confirmed_at: Option<OffsetDateTime>,
+}
+
+impl Version {
+    /// When the API last took a publication of this document.
+    pub fn last_accepted_at(&self) -> OffsetDateTime {
+        self.confirmed_at
+            .map_or(self.accepted_at, |at| at.max(self.accepted_at))
+    }
+}
+
+/// What a topic's document is.
+#[derive(Clone, Debug)]
+pub enum Current {
+    /// Nothing yet.
+    Nothing,
+    /// This version.
+    Version(Box<Version>),
+    /// Nothing any more: the topic was deleted.
+    Deleted,
+}
+
+/// What committing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It is written.
+    Done,
+    /// The publication has been committed before: as this version, or as none because it
+    /// changed nothing.
+    Before(Option<u64>),
+    /// Another publication got the version meanwhile. Nothing was written.
+    Overtaken,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    committed_as: Option<u64>,
+}
+
+impl Events {
+    /// The current version of a topic's document.
+    pub async fn latest(&self, topic_id: &str) -> Result<Option<Version>, StoreError> {
+        Ok(match self.current(topic_id).await? {
+            Current::Version(version) => Some(*version),
+            Current::Nothing | Current::Deleted => None,
+        })
+    }
+
+    /// What a topic's document is.
+    pub async fn current(&self, topic_id: &str) -> Result<Current, StoreError> {
+        let answer = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#source = :source AND begins_with(#key, :prefix)")
+            .expression_attribute_names("#source", "source")
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_values(":source", AttributeValue::S(topic_id.to_owned()))
+            .expression_attribute_values(":prefix", AttributeValue::S(VERSION.to_owned()))
+            .scan_index_forward(false)
+            .limit(1)
+            .consistent_read(true)
+            .send()
+            .await?;
+        let Some(item) = answer.items.unwrap_or_default().into_iter().next() else {
+            return Ok(Current::Nothing);
+        };
+        if item.get("key") == Some(&AttributeValue::S(DELETED.to_owned())) {
+            return Ok(Current::Deleted);
+        }
+        Ok(Current::Version(Box::new(from_item(item)?)))
+    }
+
+    /// A version of a topic's document; `None` when it has expired.
+    pub async fn version(
+        &self,
+        topic_id: &str,
+        version: u64,
+    ) -> Result<Option<Version>, StoreError> {
+        let answer = self
+            .db
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(topic_id, version_key(version))))
+            .consistent_read(true)
+            .send()
+            .await?;
+        Ok(answer.item.map(from_item).transpose()?)
+    }
+
+    /// Makes `next` the current version of the document, after `previous`.
+    pub async fn commit(
+        &self,
+        topic_id: &str,
+        publication_id: &str,
+        next: &Version,
+        previous: Option<u64>,
+        now: OffsetDateTime,
+    ) -> Result<Committed, StoreError> {
+        let mark = Mark {
+            committed_as: Some(next.version),
+        };
+        let until = self.recognised_until(now);
+        let mut writes = vec![
+            self.put_new(
+                topic_id,
+                publication_key(publication_id),
+                &mark,
+                Some(until),
+            )?,
+            self.put_new(topic_id, version_key(next.version), next, None)?,
+        ];
+        if let Some(previous) = previous {
+            writes.push(self.expire(topic_id, previous, now)?);
+        }
+        let answer = self
+            .db
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await;
+        let Err(error) = answer else {
+            return Ok(Committed::Done);
+        };
+        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+            error.as_service_error()
+        else {
+            return Err(error.into());
+        };
+        let reasons = canceled.cancellation_reasons();
+        let refused = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
+            reason.code() == Some("ConditionalCheckFailed")
+        };
+        if let Some(reason) = reasons.first().filter(|reason| refused(reason)) {
+            let mark: Mark = from_item(reason.item.clone().unwrap_or_default())?;
+            return Ok(Committed::Before(mark.committed_as));
+        }
+        let overtaken = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
+            refused(reason) || reason.code() == Some("TransactionConflict")
+        };
+        if reasons.iter().any(overtaken) {
+            return Ok(Committed::Overtaken);
+        }
+        // Throttled.
+        Err(error.into())
+    }
+
+    /// Marks a publication that changed nothing.
+    pub async fn note_unchanged(
+        &self,
+        topic_id: &str,
+        publication_id: &str,
+        now: OffsetDateTime,
+    ) -> Result<Committed, StoreError> {
+        let mark = Mark { committed_as: None };
+        let until = self.recognised_until(now);
+        let put = self.item(
+            topic_id,
+            publication_key(publication_id),
+            &mark,
+            Some(until),
+        )?;
+        let answer = self
+            .db
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(put))
+            .condition_expression("attribute_not_exists(#source)")
+            .expression_attribute_names("#source", "source")
+            .return_values_on_condition_check_failure(OnRefusal::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Committed::Done),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                    let mark: Mark = from_item(refused.item.clone().unwrap_or_default())?;
+                    Ok(Committed::Before(mark.committed_as))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Notes that a publication accepted at this time was what the current version is already.
+    /// Earlier ones change nothing, and neither does a version that has expired.
+    ///
+    /// A publication that comes back from the dead letters later, and was accepted before, must not
+    /// replace the document: its publisher has said since what it is.
+    pub async fn confirm(
+        &self,
+        topic_id: &str,
+        version: u64,
+        accepted_at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let answer = self
+            .db
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(topic_id, version_key(version))))
+            .update_expression("SET confirmed_at = :at")
+            // Times in this form are ordered as texts are.
+            .condition_expression(
+                "attribute_exists(#source) AND (attribute_not_exists(confirmed_at) OR confirmed_at < :at)",
+            )
+            .expression_attribute_names("#source", "source")
+            .expression_attribute_values(":at", AttributeValue::S(timestamp::iso(accepted_at)))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Ends the document of a deleted topic: its current version, if there is one, expires, and no
+    /// other follows. To do so again changes nothing.
+    pub async fn end_document(
+        &self,
+        topic_id: &str,
+        last: Option<u64>,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        #[derive(Serialize)]
+        struct Nothing {}
+        let until = self.recognised_until(now);
+        let end = self.item(topic_id, DELETED.to_owned(), &Nothing {}, Some(until))?;
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(end))
+            .build()?;
+        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        if let Some(last) = last {
+            writes.push(self.expire(topic_id, last, now)?);
+        }
+        self.db
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    fn put_new(
+        &self,
+        topic_id: &str,
+        key: String,
+        content: &impl Serialize,
+        expires_at: Option<OffsetDateTime>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(self.item(topic_id, key, content, expires_at)?))
+            .condition_expression("attribute_not_exists(#source)")
+            .expression_attribute_names("#source", "source")
+            .return_values_on_condition_check_failure(OnRefusal::AllOld)
+            .build()?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn expire(
+        &self,
+        topic_id: &str,
+        version: u64,
+        now: OffsetDateTime,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let at = (now + self.kept).unix_timestamp();
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(topic_id, version_key(version))))
+            .update_expression("SET expires_at = :at")
+            .condition_expression("attribute_exists(#source)")
+            .expression_attribute_names("#source", "source")
+            .expression_attribute_values(":at", AttributeValue::N(at.to_string()))
+            .build()?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+const VERSION: &str = "version#";
+/// Behind every number.
+const DELETED: &str = "version#~";
+
+fn version_key(version: u64) -> String {
+    format!("{VERSION}{version:020}")
+}
