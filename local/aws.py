@@ -139,10 +139,11 @@ def correct_universal_targets() -> None:
     original = eventbridge._invoke_target
 
     def invoke_target(target: dict, *arguments) -> None:
-        if target["Arn"] != "arn:aws:scheduler:::aws-sdk:sqs:sendMessage":
-            return original(target, *arguments)
-        call = json.loads(target["Input"])
-        sqs._act_send_message(call, call["QueueUrl"])
+        if target["Arn"] == "arn:aws:scheduler:::aws-sdk:sqs:sendMessage":
+            call = json.loads(target["Input"])
+            sqs._act_send_message(call, call["QueueUrl"])
+        else:
+            original(target, *arguments)
 
     eventbridge._invoke_target = invoke_target
 

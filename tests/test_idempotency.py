@@ -103,7 +103,7 @@ def test_a_subscription_to_a_topic_that_is_deleted_meanwhile_is_not_made(streams
     body = {"webhookUrl": receiver.url}
     path = f"/subscribers/webhook/topics/{topic}/subscriptions"
     request = api_event("POST", path, streams.subscriber, body, topicId=topic)
-    deleted = []
+    deleted: list[int] = []
 
     class Between(FaultProxy):
         def _fault(self, operation: str) -> str | None:

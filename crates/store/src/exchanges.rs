@@ -151,6 +151,7 @@ impl Exchanges {
         subscription_id: &str,
         after: Option<String>,
         limit: i32,
+        now: OffsetDateTime,
     ) -> Result<Slice, StoreError> {
         // Behind every id.
         let before = after.unwrap_or_else(|| "~".to_owned());
@@ -168,7 +169,7 @@ impl Exchanges {
             .limit(limit);
         let mut slice = slice(query).await?;
         // DynamoDB may remove an item days after its end.
-        let kept_since = OffsetDateTime::now_utc() - self.kept;
+        let kept_since = now - self.kept;
         let count = slice.exchanges.len();
         slice
             .exchanges
@@ -187,10 +188,11 @@ impl Exchanges {
         start: OffsetDateTime,
         end: OffsetDateTime,
         after: Option<String>,
+        now: OffsetDateTime,
     ) -> Result<Slice, StoreError> {
         // The next text behind `after`.
         let behind = after.map(|after| after + "\0").unwrap_or_default();
-        let kept_since = OffsetDateTime::now_utc() - self.kept;
+        let kept_since = now - self.kept;
         let from = exchange_id(start.max(kept_since), "").max(behind);
         // Behind every id of the last moment.
         let to = exchange_id(end, "~");

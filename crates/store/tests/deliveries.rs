@@ -6,7 +6,7 @@ mod support;
 use std::collections::{BTreeMap, HashSet};
 
 use bellwire_store::deliveries::Attempt;
-use bellwire_store::exchanges::Exchange;
+use bellwire_store::exchanges::{Exchange, Slice};
 use bellwire_store::members::SEGMENT;
 use bellwire_store::{Deliveries, Exchanges, Members, Subscriptions};
 use support::TABLE;
@@ -65,8 +65,23 @@ async fn what_has_arrived_is_known() {
     let nothing = deliveries.look_up(HashSet::new(), HashSet::new());
     assert!(nothing.await.unwrap().arrived.is_empty());
 
-    let slice = exchanges.between("s1", NOW, NOW + Duration::hours(1), None);
+    let slice = exchanges.between("s1", NOW, NOW + Duration::hours(1), None, NOW);
     assert_eq!(slice.await.unwrap().exchanges.len(), 40);
+}
+
+#[tokio::test]
+async fn exchanges_are_shown_for_as_long_as_they_are_kept() {
+    let (deliveries, exchanges) = tables().await;
+    let attempts: Vec<_> = (0..10).map(|n| attempt(n, false)).collect();
+    deliveries.record(&attempts, NOW).await.unwrap();
+    // A week later; DynamoDB hasn't removed any.
+    let now = NOW + Duration::days(7) + Duration::seconds(6);
+    let slice = exchanges.between("s1", NOW, now, None, now).await.unwrap();
+    let left = |slice: Slice| slice.exchanges.into_iter().map(|it| it.pipeline_id);
+    assert!(left(slice).eq(["d6", "d7", "d8", "d9"]));
+    let slice = exchanges.newest("s1", None, 6, now).await.unwrap();
+    assert_eq!(slice.more_after, None);
+    assert!(left(slice).eq(["d9", "d8", "d7", "d6"]));
 }
 
 #[tokio::test]
@@ -77,7 +92,7 @@ async fn exchanges_beyond_a_megabyte_come_in_slices() {
     let end = NOW + Duration::seconds(98);
     let (mut after, mut found, mut slices) = (None, Vec::new(), 0);
     loop {
-        let slice = exchanges.between("s1", NOW + Duration::seconds(1), end, after);
+        let slice = exchanges.between("s1", NOW + Duration::seconds(1), end, after, NOW);
         let slice = slice.await.unwrap();
         found.extend(slice.exchanges.into_iter().map(|it| it.pipeline_id));
         after = slice.more_after;

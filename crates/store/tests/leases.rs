@@ -357,11 +357,19 @@ async fn a_write_whose_answer_got_lost_is_known_again() {
 async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
     let subscriptions = subscribed().await;
     let known = subscription();
-    subscriptions.expire(&known, NOW).await.unwrap();
-    subscriptions.expire(&known, NOW).await.unwrap();
+    let now = OffsetDateTime::now_utc();
+    subscriptions.expire(&known, now).await.unwrap();
+    // Later, it changes nothing.
+    let later = now + Duration::days(30);
+    subscriptions.expire(&known, later).await.unwrap();
     assert!(subscriptions.get("s1").await.unwrap().is_some());
     subscriptions.delete(&known).await.unwrap();
-    subscriptions.expire(&known, NOW).await.unwrap();
+    subscriptions.expire(&known, now).await.unwrap();
+    assert!(subscriptions.get("s1").await.unwrap().is_none());
+    // Over, it is gone, whether or not DynamoDB has removed it.
+    subscriptions.create(&known, Vec::new()).await.unwrap();
+    let before = now - Duration::days(31);
+    subscriptions.expire(&known, before).await.unwrap();
     assert!(subscriptions.get("s1").await.unwrap().is_none());
 }
 

@@ -69,7 +69,12 @@ impl Function {
         let page = Page::of(request, Exchanges::is_place)?;
         let slice = self
             .exchanges
-            .newest(&subscription.subscription_id, page.after, page.limit)
+            .newest(
+                &subscription.subscription_id,
+                page.after,
+                page.limit,
+                OffsetDateTime::now_utc(),
+            )
             .await?;
         // A disabled endpoint's retries come to nothing.
         let due_after = match subscription.disabled {

@@ -35,12 +35,13 @@ impl Function {
         if after.as_ref().is_some_and(|after| after.len() > MAX_AFTER) {
             return Err(Failure::field("after", "is no place in the list"));
         }
+        let now = OffsetDateTime::now_utc();
         let (mut shown, mut length) = (Vec::new(), 0);
         loop {
             let id = &subscription.subscription_id;
             let slice = self
                 .exchanges
-                .between(id, stretch.start, stretch.end, after)
+                .between(id, stretch.start, stretch.end, after, now)
                 .await?;
             for exchange in slice.exchanges {
                 let exchange = serde_json::to_value(exchange).map_err(Failure::internal)?;
