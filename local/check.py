@@ -39,13 +39,12 @@ def check() -> None:
         run(f"[{n}/{len(CHECKS)}] {what}", command)
 
 
-def run(title: str, command: list[str], **more: str) -> None:
+def run(title: str, command: list[str]) -> None:
     """Runs a command whose output is for the user."""
     began = time.monotonic()
     print(f"\n== {title}", flush=True)
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment(RUSTDOCFLAGS="-D warnings", **more), stdin=subprocess.DEVNULL
-    )
+    own = environment(RUSTDOCFLAGS="-D warnings")
+    done = subprocess.run(command, cwd=ROOT, env=own, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise Failed(f"{title}: `{' '.join(command)}` failed")
     print(f"-- {time.monotonic() - began:.0f} s", flush=True)

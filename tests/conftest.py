@@ -215,16 +215,11 @@ def batches(handles: list[str]) -> list[list[tuple[int, str]]]:
 
 def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
     """The dead letter of an event, taken off its queue."""
-    sqs = stack.aws("sqs")
-    queue = stack.outputs["FailedCompletionsQueueUrl"]
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=2, VisibilityTimeout=2, MaxNumberOfMessages=10)
-        for message in found.get("Messages", []):
-            body = json.loads(message["Body"])
-            if body["requestPayload"]["id"] == event_id:
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-                return body
+        for letter in dead_letters(stack, "FailedCompletionsQueueUrl", event_id, remove=True):
+            return json.loads(letter["Body"])
+        time.sleep(0.2)
     raise TimeoutError(f"no dead letter of event {event_id} in {seconds} s")
 
 

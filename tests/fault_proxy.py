@@ -48,6 +48,7 @@ class FaultProxy:
         self.calls: Counter[str] = Counter()
         self.last: dict[str, bytes] = {}  # the body of the last call, by operation
         self.paths: dict[str, str] = {}  # and its path
+        self.hung: list[bytes] = []  # the bodies of calls that hang
         self._faults: dict[str, tuple[str | None, int, int]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -75,6 +76,7 @@ class FaultProxy:
                 fault = proxy._fault(operation)
                 service = service_of(self.path, self.headers)
                 if fault == "hang":
+                    proxy.hung.append(body)
                     proxy._closed.wait()
                     self.close_connection = True
                     return

@@ -4,6 +4,7 @@ import time
 
 import requests
 from conftest import Client, Stack
+from streams import eventually
 
 TERMINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 
@@ -71,3 +72,12 @@ class Running:
                 return rows
             more["NextToken"] = page["NextToken"]
         raise AssertionError("there is no end")
+
+    def wait_in_athena(self, query: str) -> None:
+        """Waits for the end of a query, without a look that Bellwire would hear of."""
+        athena = self.stack.aws("athena")
+        eventually(
+            lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"],
+            lambda state: state == "SUCCEEDED",
+            "end",
+        )

@@ -16,6 +16,7 @@ class Provider:
 
     def __init__(self, expires_in: int | None = 3600):
         self.expires_in = expires_in
+        self.token_type = "bearer"
         self.asked: list = []
         self.answer: Answer | None = None
 
@@ -25,7 +26,7 @@ class Provider:
         self.asked.append(arrival)
         if self.answer:
             return self.answer
-        token: dict = {"access_token": f"token-{len(self.asked)}", "token_type": "bearer"}
+        token: dict = {"access_token": f"token-{len(self.asked)}", "token_type": self.token_type}
         if self.expires_in is not None:
             token["expires_in"] = self.expires_in
         return Answer(200, {"Content-Type": "application/json"}, json.dumps(token).encode())
@@ -106,6 +107,22 @@ def test_a_token_that_the_endpoint_refuses_is_replaced(streams, provider, status
         streams.subscribe(topic, f"{both.url}/hook", authorization=authorization(both))
         streams.publish(topic, 1)
         assert hooks(both, 2) == ["Bearer token-1", "Bearer token-2"]
+
+
+@pytest.mark.parametrize(
+    ("token_type", "understood"), [("Bearer", True), ("BEARER", True), ("mac", False), ("DPoP", False)]
+)
+def test_a_token_that_is_no_bearer_token_is_not_sent(streams, both, provider, token_type, understood):
+    provider.token_type = token_type
+    topic = streams.topic()
+    subscription = streams.subscribe(topic, f"{both.url}/hook", authorization=authorization(both))
+    streams.publish(topic, 1)
+    if understood:
+        assert hooks(both, 1) == ["Bearer token-1"]
+        return
+    exchange = streams.wait_for_exchanges(subscription, 1)[0]
+    assert exchange["errorMessage"] == "no access token: the provider's token is not of the type Bearer"
+    assert [it for it in both.arrivals if it.path == "/hook"] == []
 
 
 @pytest.mark.parametrize("expires_in", [18446744073709551615, 10**12])

@@ -48,7 +48,7 @@ def test_rotate_key_prints_the_new_key(stack, client):
     assert "bwk_" in stack.cli("clients", "rotate-key", client.client_id).stdout
 
 
-@pytest.mark.parametrize("command", ["disable", "rotate-key"])
+@pytest.mark.parametrize("command", ["disable", "enable", "delete", "rotate-key", "rotate-secret"])
 @pytest.mark.parametrize("client_id", ["nobody", "cl_" + "b" * 24, ""])
 def test_a_client_that_is_none(stack, command, client_id):
     done = stack.cli("clients", command, client_id)

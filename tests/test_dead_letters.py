@@ -134,7 +134,9 @@ def test_whoever_is_cut_off_hides_nothing_for_long(stack, aws, end, code, second
     env = environment(**stack.env | {"AWS_ENDPOINT_URL": aws.endpoint})
     command = [str(CLI), "dead-letters", "list", "--json"]
     with alone_with_dead_letters(), subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as looking:
-        eventually(lambda: aws.calls["ReceiveMessage"], lambda it: it > 4, "fifth call")
+        # Only then has it the answer to the first call of this queue.
+        url = stack.outputs[queue].encode()
+        eventually(lambda: [it for it in aws.hung if url in it], bool, "second call")
         looking.send_signal(end)
         assert looking.wait(10) == code
     [letter] = eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter", seconds)

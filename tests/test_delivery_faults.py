@@ -370,7 +370,7 @@ class TestApi:
         streams.publish(topic, {"n": 1})
         wait_for_version(stack, topic, 1)
         path = f"/subscribers/webhook/topics/{topic}/subscriptions"
-        call = api_event("POST", path, client, {"webhookUrl": "http://127.0.0.1:9/"}, topicId=topic)
+        call = api_event("POST", path, client, {"webhookUrl": "http://127.0.0.1:2/"}, topicId=topic)
         subscriptions = start("WebhookSubscriptions")
         aws.set("SendMessage", fault)
         assert subscriptions.invoke(call).status == 500
@@ -398,6 +398,19 @@ class TestUntrusted:
         refused = streams.wait_for_exchanges(subscription, 1)[0]
         assert "address" in refused["errorMessage"]
         assert "responseCode" not in refused
+
+    def test_ports_of_other_protocols(self, streams, stack, strict, client):
+        # Registered before they were refused.
+        subscription = streams.subscribe(streams.topic(), "https://example.com/")
+        stack.aws("dynamodb").update_item(
+            TableName=stack.outputs["SubscriptionsTable"],
+            Key={"subscription_id": {"S": subscription["id"]}},
+            UpdateExpression="SET webhook_url = :url",
+            ExpressionAttributeValues={":url": {"S": "https://example.com:25/"}},
+        )
+        assert failures(strict.invoke(sqs_event(delivery(subscription, event({"n": 1}), client.client_id)))) == []
+        refused = streams.wait_for_exchanges(subscription, 1)[0]
+        assert "port 25" in refused["errorMessage"]
 
     def test_tests(self, streams, receiver, strict, client):
         subscription = streams.subscribe(streams.topic(), receiver.url)

@@ -52,7 +52,7 @@ def test_a_failed_exchange_says_why(streams):
 
 
 def test_nobody_listens(streams):
-    subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+    subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
     assert streams.on(subscription, "test", json={}).status_code == 202
     [exchange] = streams.wait_for_exchanges(subscription, 1)
     assert "refused" in exchange["errorMessage"].lower()
@@ -107,7 +107,7 @@ class TestTests:
         ],
     )
     def test_what_is_no_object_is_refused(self, streams, body, status):
-        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         answer = streams.on(subscription, "test", data=body)
         assert answer.status_code == status
         assert "body" in answer.json()["message"]
@@ -134,7 +134,7 @@ class TestStretches:
         assert between(times[1].replace("Z", "+00:00"), times[1].replace("Z", "+00:00")) == [times[1]]
 
     def test_the_last_five_minutes_unless_asked_otherwise(self, streams, stack):
-        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         old, recent = (put_exchange(stack, subscription, ago(minutes=minutes)) for minutes in (6, 4))
         ids = [it["pipelineId"] for it in streams.exchanges(subscription)]
         assert ids == [recent]
@@ -144,7 +144,7 @@ class TestStretches:
         assert ids == [old]
 
     def test_more_than_an_answer_holds_comes_in_pages(self, streams, stack, client):
-        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         count = 400
         put = [put_exchange(stack, subscription, ago(seconds=280, milliseconds=-n), '"' * 8_000) for n in range(count)]
         path = f"/subscribers/webhook/subscriptions/{subscription['id']}/exchanges"
@@ -175,14 +175,14 @@ class TestStretches:
         ],
     )
     def test_times_that_make_no_sense(self, streams, parameters, word):
-        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         answer = streams.on(subscription, "exchanges", "GET", params=parameters)
         assert answer.status_code == 400
         assert answer.json()["message"].startswith(word)
 
     @pytest.mark.parametrize("after", ["", "x", "2021", "~", "\u00e9", "2999-01-01T00:00:00.000000Z#x"])
     def test_a_garbled_place_in_the_list_is_no_failure(self, streams, after):
-        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         answer = streams.on(subscription, "exchanges", "GET", params={"after": after})
         assert (answer.status_code, answer.json()) == (200, [])
 
@@ -196,7 +196,7 @@ def put_exchange(stack, subscription: dict, at: str, body: str = "") -> str:
         "eventType": "event",
         "requestDatetime": at,
         "requestDuration": "PT0.000001S",
-        "requestUrl": "http://127.0.0.1:9/",
+        "requestUrl": "http://127.0.0.1:2/",
         "requestHeaders": {},
         "responseBody": body,
     }

@@ -187,3 +187,16 @@ def test_an_entity_subscription_tells_its_secret_again(entities, stack):
     assert [it.status_code for it in rotated] == [200, 200]
     assert rotated[0].json() == rotated[1].json()
     assert rotated[0].json()["data"]["subscription"]["secret"] != made["secret"]
+
+
+def test_a_query_runs_once(running):
+    headers, sql = keyed(), "SELECT 1"
+    how = {"json": {"QueryString": sql}}
+    first, again = (
+        running.stack.call("POST", "/v1/queries", running.client, headers=dict(headers), **how) for _ in range(2)
+    )
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    other = {"json": {"QueryString": "SELECT 2"}}
+    refused = running.stack.call("POST", "/v1/queries", running.client, headers=dict(headers), **other)
+    assert (refused.status_code, refused.json()["field"]) == (409, "Idempotency-Key")

@@ -213,13 +213,13 @@ class TestReplay:
         ],
     )
     def test_stretches_that_make_no_sense(self, streams, stretch, status, word):
-        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         answer = streams.on(subscription, "replay", json=stretch)
         assert answer.status_code == status
         assert word in answer.json()["message"]
 
     def test_what_is_not_kept_any_more_is_left_out(self, streams, stack):
-        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         # As of a subscription that is years old.
         stack.aws("dynamodb").update_item(
             TableName=stack.outputs["SubscriptionsTable"],
@@ -233,6 +233,6 @@ class TestReplay:
         assert ago(days=7, seconds=60) < answer.json()["start"] <= ago(days=7)
 
     def test_a_document_is_not_replayed(self, streams):
-        subscription = streams.subscribe(streams.topic("snapshot"), "http://127.0.0.1:9/")
+        subscription = streams.subscribe(streams.topic("snapshot"), "http://127.0.0.1:2/")
         answer = streams.on(subscription, "replay", json={"start": "2026-01-01T00:00:00Z"})
         assert answer.status_code == 409

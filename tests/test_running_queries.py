@@ -2,8 +2,10 @@
 
 import json
 import time
+import uuid
 
 import pytest
+from botocore.exceptions import ClientError
 from conftest import at_once, completion, is_notification, role_credentials
 from data import WITHOUT_EVENTS
 from runtime_api import Function, api_event
@@ -134,11 +136,14 @@ class TestLimits:
             ("INSERT INTO orders VALUES ('7', 'Eve', 'US', '0')", "must be a SELECT"),
             ("DELETE FROM orders", "must be a SELECT"),
             ("UNLOAD (SELECT * FROM orders) TO 's3://b/' WITH (format = 'JSON')", "must be a SELECT"),
+            # For Athena the comment ends at \r.
+            ("--\rUNLOAD (SELECT * FROM orders) TO 's3://b/' WITH (format = 'JSON')\nSELECT 1", "must be a SELECT"),
+            ("-- \u2028UNLOAD (SELECT 1) TO 's3://b/'\nSELECT 1", "must not contain control characters"),
             ("/* SELECT */ ALTER TABLE orders ADD COLUMNS (x int)", "must be a SELECT"),
             ("SELECT 'no end", "Unterminated"),
             (f"SELECT '{'x' * 300_000}'", "at most 262144 bytes"),
         ],
-        ids=range(13),
+        ids=range(15),
     )
     def test_what_is_no_reading_statement_is_refused(self, running, sql, reason):
         answer = running.ask(sql)
@@ -172,6 +177,23 @@ class TestLimits:
         names = {it["Name"] for it in stack.aws("glue").get_tables(DatabaseName="demo")["TableList"]}
         assert "orders" in names and "mine" not in names
 
+    def test_the_functions_role_writes_results_and_nothing_beside_them(self, stack):
+        # An UNLOAD writes where it is told to, under names that Athena makes up.
+        s3, bucket = stack.aws("s3", role_credentials(stack, "QueriesRole")), stack.outputs["ResultsBucket"]
+        result = f"results/{uuid.uuid4()}.csv"
+        for key in (result, f"{result}.metadata"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"")
+            stack.aws("s3").delete_object(Bucket=bucket, Key=key)
+        for key in (
+            f"results/20261124_120000_00001_abcde_{uuid.uuid4()}.gz",
+            f"results/{uuid.uuid4()}/20261124_120000_00001_abcde_{uuid.uuid4()}",
+            f"{result}/20261124_120000_00001_abcde_{uuid.uuid4()}.gz",
+            f"results/{uuid.uuid4()}.jsonl",
+            "elsewhere",
+        ):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                s3.put_object(Bucket=bucket, Key=key, Body=b"")
+
     def test_a_stack_that_names_no_database_runs_nothing(self, stack, client):
         with Function(stack, "QueriesFunction", WORKGROUP="", QUERY_DATABASE="") as function:
             answer = function.invoke(api_event("POST", "/v1/queries", client, {"QueryString": "SELECT 1"}))
@@ -194,12 +216,7 @@ class TestLooking:
     def test_an_owner_who_could_not_be_told_is_told_by_the_next_look(self, running, stack, receiver, aws, client):
         stack.confirmed(client, receiver)
         query = running.start(MISSED)
-        athena = stack.aws("athena")
-        eventually(
-            lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"],
-            lambda state: state == "SUCCEEDED",
-            "end",
-        )
+        running.wait_in_athena(query)
         event = api_event("GET", f"/v1/queries/{query}", client, id=query)
         with Function(stack, "QueriesFunction", aws.endpoint) as function:
             aws.set("Publish", "refuse")
@@ -217,12 +234,7 @@ class TestLooking:
     def test_whoever_asks_for_the_result_first_has_it_and_the_owner_is_told(self, running, stack, receiver):
         stack.confirmed(running.client, receiver)
         query = running.start(MISSED)
-        athena = stack.aws("athena")
-        eventually(
-            lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"],
-            lambda state: state == "SUCCEEDED",
-            "end",
-        )
+        running.wait_in_athena(query)
         answer = running.post("results", {"QueryExecutionId": query})
         assert answer.status_code == 200 and answer.json()["csv"], answer.text
         [notification] = receiver.wait_for(is_notification)

@@ -8,7 +8,7 @@ from streams import eventually
 from template import resources
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-URL = "http://127.0.0.1:9/hook"
+URL = "http://127.0.0.1:2/hook"
 
 
 def test_a_subscription_is_made_shown_and_deleted(streams):
@@ -82,6 +82,9 @@ OAUTH = {"type": "oauth2", "clientId": "me", "clientSecret": "hush", "provider":
         ({"webhookHeaders": "x"}, "webhookHeaders"),
         ({"webhookHeaders": {"a": 1}}, "webhookHeaders"),
         ({"webhookHeaders": {"a": None}}, "webhookHeaders"),
+        ({"webhookHeaders": {"User-Agent": "curl"}}, "webhookHeaders"),
+        ({"webhookUrl": "https://example.com:22/"}, "port 22"),
+        ({"webhookUrl": "https://example..com/"}, "webhookUrl"),
         ({"webhookHeaders": {f"x-{n}": "" for n in range(101)}}, "webhookHeaders"),
         ({"webhookHeaders": {"": "x"}}, "webhookHeaders"),
         ({"webhookHeaders": {"a b": "x"}}, "webhookHeaders"),

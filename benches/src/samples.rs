@@ -48,6 +48,7 @@ pub fn subscription(
         updated_at: now,
         disabled: None,
         unannounced: false,
+        client_disabled: false,
         failing_since: None,
         progress: Progress::default(),
     })

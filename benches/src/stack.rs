@@ -209,6 +209,7 @@ pub async fn add_sample_client(db: &Client) -> Result<()> {
         publisher: true,
         api_key_sha256: Secret::new("bwk_sample-key-of-the-files-in-events").hash(),
         client_secret_sha256: Secret::new("bws_sample-secret-of-the-files-in-events").hash(),
+        earlier_client_secrets: Vec::new(),
         created_at: OffsetDateTime::now_utc(),
         key_rotated_at: None,
         disabled_at: None,

@@ -1,6 +1,7 @@
 //! `bellwire clients`: who may call the API.
 
 use anyhow::{Context, anyhow, bail, ensure};
+use bellwire_rules::signature::ROTATION;
 use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_rules::{ClientId, Secret};
 use bellwire_store::{Client, Clients};
@@ -8,6 +9,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::own::Own;
 use crate::print::Output;
 use crate::stack;
 
@@ -28,8 +30,23 @@ pub enum Command {
     },
     /// List all clients
     List,
-    /// Shut a client out; its key and secret stop working
+    /// Shut a client out: its key and secret stop working, and it is sent nothing more
     Disable {
+        /// The client's id
+        client_id: String,
+    },
+    /// Let a client in again that was shut out
+    Enable {
+        /// The client's id
+        client_id: String,
+    },
+    /// Remove a client with all that is its own: subscriptions, their records, queries
+    Delete {
+        /// The client's id
+        client_id: String,
+    },
+    /// Replace a client's secret; prints the new one, this once. The old one is good for another day
+    RotateSecret {
         /// The client's id
         client_id: String,
     },
@@ -75,7 +92,10 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
     match command {
         Command::Create { name, publisher } => create(&clients, name, publisher, output).await,
         Command::List => list(&clients, output).await,
-        Command::Disable { client_id } => disable(&clients, &client_id, output).await,
+        Command::Disable { client_id } => disable(stack, &client_id, output).await,
+        Command::Enable { client_id } => enable(stack, &client_id, output).await,
+        Command::Delete { client_id } => delete(stack, &client_id, output).await,
+        Command::RotateSecret { client_id } => rotate_secret(&clients, &client_id, output).await,
         Command::RotateKey { client_id } => rotate_key(&clients, &client_id, output).await,
     }
 }
@@ -107,6 +127,7 @@ async fn create(
         publisher,
         api_key_sha256: api_key.hash(),
         client_secret_sha256: client_secret.hash(),
+        earlier_client_secrets: Vec::new(),
         created_at: OffsetDateTime::now_utc(),
         key_rotated_at: None,
         disabled_at: None,
@@ -156,20 +177,74 @@ async fn list(clients: &Clients, output: Output) -> anyhow::Result<()> {
     )
 }
 
-async fn disable(clients: &Clients, client_id: &str, output: Output) -> anyhow::Result<()> {
-    let client = clients
-        .disable(&parse(client_id)?, OffsetDateTime::now_utc())
-        .await?
-        .ok_or_else(|| no_such_client(client_id))?;
+async fn disable(stack: &str, client_id: &str, output: Output) -> anyhow::Result<()> {
+    let id = parse(client_id)?;
+    let client = Own::of(stack).await?.disable(&id).await?;
+    print_state(client, client_id, "disabled", output)?;
+    output.remark(UNTIL_THEN)
+}
+
+async fn enable(stack: &str, client_id: &str, output: Output) -> anyhow::Result<()> {
+    let id = parse(client_id)?;
+    let client = Own::of(stack).await?.enable(&id).await?;
+    print_state(client, client_id, "active", output)
+}
+
+fn print_state(
+    client: Option<Client>,
+    client_id: &str,
+    state: &str,
+    output: Output,
+) -> anyhow::Result<()> {
+    let client = client.ok_or_else(|| no_such_client(client_id))?;
     output.one(
         &Listed::from(&client),
         &[
             ("client id", client.client_id.as_str()),
             ("name", &client.name),
-            ("state", "disabled"),
+            ("state", state),
+        ],
+    )
+}
+
+async fn delete(stack: &str, client_id: &str, output: Output) -> anyhow::Result<()> {
+    let id = parse(client_id)?;
+    ensure!(
+        Own::of(stack).await?.delete(&id).await?,
+        no_such_client(client_id)
+    );
+    output.one(
+        &serde_json::json!({ "client_id": client_id, "deleted": true }),
+        &[("client id", client_id), ("state", "deleted")],
+    )
+}
+
+async fn rotate_secret(clients: &Clients, client_id: &str, output: Output) -> anyhow::Result<()> {
+    let id = parse(client_id)?;
+    let client_secret = Secret::generate("bws_").context("no randomness")?;
+    let known = clients.get(&id).await?;
+    let known = known.ok_or_else(|| no_such_client(client_id))?;
+    let now = OffsetDateTime::now_utc();
+    let valid_until = now + ROTATION;
+    let hash = client_secret.hash();
+    let rotated = clients
+        .rotate_secret(&known, &hash, now, valid_until)
+        .await?;
+    let client = rotated.ok_or_else(|| anyhow!("the secret was replaced meanwhile"))?;
+    let valid_until = timestamp::iso(valid_until);
+    output.one(
+        &serde_json::json!({
+            "client_id": client.client_id,
+            "client_secret": client_secret.expose(),
+            "previous_secret_valid_until": valid_until,
+        }),
+        &[
+            ("client id", client.client_id.as_str()),
+            ("client secret", client_secret.expose()),
+            ("the old one until", &valid_until),
         ],
     )?;
-    output.remark(UNTIL_THEN)
+    output.remark(SHOWN_ONCE)
 }
 
 async fn rotate_key(clients: &Clients, client_id: &str, output: Output) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ mod carried;
 mod clients;
 mod dead_letters;
 mod held;
+mod own;
 mod print;
 mod stack;
 
@@ -40,7 +41,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make, list and shut out the clients of the API
+    /// Make, list, shut out and remove the clients of the API
     #[command(subcommand)]
     Clients(clients::Command),
     /// Look at what could not be delivered, and send it again

@@ -122,6 +122,7 @@ mod tests {
             publisher: false,
             api_key_sha256: key.hash(),
             client_secret_sha256: key.hash(),
+            earlier_client_secrets: Vec::new(),
             created_at: OffsetDateTime::UNIX_EPOCH,
             key_rotated_at: None,
             disabled_at: None,

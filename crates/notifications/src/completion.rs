@@ -7,7 +7,7 @@
 
 use bellwire_rules::{ClientId, ExecutionId, Notification, QueryState};
 use bellwire_store::queries::End;
-use bellwire_store::{Fact, Queries, Query, StoreError};
+use bellwire_store::{Clients, Fact, Queries, Query, StoreError};
 use time::OffsetDateTime;
 
 use crate::publisher::Audience;
@@ -47,13 +47,19 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Completions {
     queries: Queries,
+    clients: Clients,
     publisher: Publisher,
 }
 
 impl Completions {
-    /// Completions recorded in `queries` and published by `publisher`.
-    pub fn new(queries: Queries, publisher: Publisher) -> Self {
-        Self { queries, publisher }
+    /// Completions recorded in `queries` and published by `publisher`, to those of `clients` that are
+    /// not shut out.
+    pub fn new(queries: Queries, clients: Clients, publisher: Publisher) -> Self {
+        Self {
+            queries,
+            clients,
+            publisher,
+        }
     }
 
     /// Puts a query on record for its owner; `ours` when it runs in the stack's own workgroup.
@@ -143,6 +149,11 @@ impl Completions {
         owner: &ClientId,
         ended_at: OffsetDateTime,
     ) -> Result<Audience, NotifyError> {
+        let client = self.clients.get(owner).await?;
+        if client.is_none_or(|client| client.disabled_at.is_some()) {
+            tracing::info!(client = owner.as_str(), "the client is disabled or gone");
+            return Ok(Audience::Nobody);
+        }
         let notification = Notification {
             status: query.state,
             execution_id: &query.execution_id,

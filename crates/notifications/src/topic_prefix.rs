@@ -12,7 +12,7 @@ pub struct TopicPrefix(String);
 
 impl TopicPrefix {
     /// The ARN of the client's topic.
-    pub(crate) fn arn(&self, client_id: &ClientId) -> String {
+    pub fn arn(&self, client_id: &ClientId) -> String {
         format!("{}{client_id}", self.0)
     }
 

@@ -126,9 +126,9 @@ async fn addresses_that_names_resolve_to() {
 
 #[tokio::test]
 async fn of_several_addresses_only_allowed_ones_are_tried() {
-    // Loopback is opened, so that the one that is tried is on this machine: port 1,
+    // Loopback is opened, so that the one that is tried is on this machine: port 2,
     // where nobody listens.
-    let url = "http://example.com:1/";
+    let url = "http://example.com:2/";
     let mixed: &[&str] = &["10.0.0.1", "127.0.0.1", "169.254.169.254"];
     let sender = sender(
         Script::new(&[mixed]),
@@ -147,7 +147,7 @@ async fn of_several_addresses_only_allowed_ones_are_tried() {
 async fn a_name_that_changes_is_refused_at_its_next_connection() {
     let changing = Script::new(&[&["127.0.0.1"], &["10.0.0.1"]]);
     let sender = sender(changing, policy("127.0.0.0/8"), IMPATIENT);
-    let url = "http://example.com:1/";
+    let url = "http://example.com:2/";
     let first = sender
         .post(url, HeaderMap::new(), Bytes::new())
         .await
@@ -163,10 +163,10 @@ async fn a_name_that_changes_is_refused_at_its_next_connection() {
 #[tokio::test]
 async fn an_opened_network_is_tried_and_no_other() {
     assert_eq!(
-        fate("127.0.0.0/8", "http://127.0.0.1:1/", &[]).await,
+        fate("127.0.0.0/8", "http://127.0.0.1:2/", &[]).await,
         Fate::Tried
     );
-    let name = "http://example.com:1/";
+    let name = "http://example.com:2/";
     assert_eq!(
         fate("127.0.0.0/8", name, &[&["127.0.0.1"]]).await,
         Fate::Tried

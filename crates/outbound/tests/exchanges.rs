@@ -153,7 +153,7 @@ async fn an_endpoint_that_never_answers_is_given_up() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let outcome = post("http://127.0.0.1:1/", LIMITS).await;
+    let outcome = post("http://127.0.0.1:2/", LIMITS).await;
     assert!(
         matches!(outcome, Err(Failure::Connection(_))),
         "{outcome:?}"

@@ -147,6 +147,22 @@ impl Payloads {
         }
     }
 
+    /// What [`Self::settle`] makes of a payload.
+    pub fn settled(payload: &Payload) -> Payload {
+        match payload {
+            Payload::Stored(key) => {
+                let id = key.rsplit('/').next().unwrap_or(key);
+                Payload::Stored(format!("{DOCUMENTS}{id}"))
+            }
+            inline => inline.clone(),
+        }
+    }
+
+    /// Lets the bucket remove what [`Self::settle`] has made of a payload, if it has.
+    pub async fn retire_settled(&self, payload: &Payload) -> Result<(), PayloadError> {
+        self.retire(&Self::settled(payload)).await
+    }
+
     /// Lets the bucket remove a document that is not current any more. What lies with the events goes
     /// by itself.
     pub async fn retire(&self, payload: &Payload) -> Result<(), PayloadError> {

@@ -191,6 +191,10 @@ mod tests {
                 json!({"provider": "ftp://example.com/"}),
                 "authorization.provider: must use https",
             ),
+            (
+                json!({"provider": "http://id.example.com/token"}),
+                "authorization.provider: must use https",
+            ),
             (json!({"mode": "query"}), "unknown variant `query`"),
             (json!({"extra": 1}), "unknown field `extra`"),
         ] {

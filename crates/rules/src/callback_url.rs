@@ -50,10 +50,33 @@ pub enum UrlRefused {
     /// The URL has a fragment, which is never sent.
     #[error("must not contain a fragment (#…)")]
     Fragment,
-    /// The host is a non-global address, or a name for the local machine.
+    /// The host is a non-global address, or a name that can't be public.
     #[error("must not point at a private, local or reserved address")]
     Address,
+    /// The host is no name that the domain name system could have.
+    #[error(
+        "must have a host name of letters, digits and hyphens between dots, of at most 253 characters"
+    )]
+    Name,
+    /// The port is that of another protocol, whose servers would read a request as theirs.
+    #[error("must not use port {0}, which belongs to another protocol")]
+    Port(u16),
 }
+
+/// The ports that browsers refuse: those of protocols other than HTTP.
+/// <https://fetch.spec.whatwg.org/#port-blocking>
+const BAD_PORTS: [u16; 83] = [
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+    102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
+    465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
+    993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
+    6668, 6669, 6679, 6697, 10080,
+];
+/// The longest host name and the longest part of one (RFC 1035, 2.3.4), in characters.
+const MAX_NAME_LENGTH: usize = 253;
+const MAX_LABEL_LENGTH: usize = 63;
+/// Names of the private use of networks (RFC 6762, and ICANN's resolution of 2024 on `.internal`).
+const PRIVATE_DOMAINS: [&str; 2] = [".local", ".internal"];
 
 /// A callback URL that has passed a [`UrlPolicy`], in the normal form of the
 /// WHATWG URL standard.
@@ -88,6 +111,11 @@ impl UrlPolicy {
         let url = parse(text)?;
         self.check_scheme(&url)?;
         self.check_host(&url)?;
+        if let Some(port) = url.port()
+            && BAD_PORTS.contains(&port)
+        {
+            return Err(UrlRefused::Port(port));
+        }
         Ok(CallbackUrl(url.into()))
     }
 
@@ -116,7 +144,18 @@ impl UrlPolicy {
             None => return Err(UrlRefused::NotAUrl),
             Some(Host::Ipv4(ip)) => self.allows_address(ip.into()),
             Some(Host::Ipv6(ip)) => self.allows_address(ip.into()),
-            Some(Host::Domain(name)) => !is_localhost(name) || self.opens_loopback(),
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                if !is_name(name) {
+                    return Err(UrlRefused::Name);
+                }
+                if is_localhost(name) {
+                    self.opens_loopback()
+                } else {
+                    // A stack that opens a network lets names through that may lie in it.
+                    !is_private_name(name) || !self.open_networks.is_empty()
+                }
+            }
         };
         if allowed {
             Ok(())
@@ -152,7 +191,7 @@ fn parse(text: &str) -> Result<Url, UrlRefused> {
         return Err(UrlRefused::Characters);
     }
     let url = Url::parse(text).map_err(|_| UrlRefused::NotAUrl)?;
-    if !url.username().is_empty() || url.password().is_some() {
+    if !url.username().is_empty() || url.password().is_some() || has_user(text) {
         return Err(UrlRefused::Credentials);
     }
     if url.fragment().is_some() {
@@ -164,9 +203,34 @@ fn parse(text: &str) -> Result<Url, UrlRefused> {
     Ok(url)
 }
 
+/// Whether a user name stands before the host, be it an empty one, which the normal form leaves out.
+fn has_user(text: &str) -> bool {
+    let behind_the_scheme = text.split_once(':').map_or(text, |(_, rest)| rest);
+    let authority = behind_the_scheme.trim_start_matches('/');
+    let authority = authority.split(['/', '?', '#']).next();
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
+/// Whether a name has the form of a host's (RFC 1123, 2.1); an underscore is let through, as browsers do.
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=MAX_LABEL_LENGTH).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    name.len() <= MAX_NAME_LENGTH && name.split('.').all(is_label)
+}
+
+/// Whether a name can't be public: a single label, or one of a domain for private use.
+fn is_private_name(name: &str) -> bool {
+    !name.contains('.') || PRIVATE_DOMAINS.iter().any(|domain| name.ends_with(domain))
+}
+
 /// `localhost` and the names below it are the local machine (RFC 6761, 6.3).
 fn is_localhost(name: &str) -> bool {
-    let name = name.trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
 }
 
@@ -197,6 +261,8 @@ mod tests {
             ("HTTPS://EXAMPLE.com:443/a?b=c", "https://example.com/a?b=c"),
             ("https://example.com", "https://example.com/"),
             ("https://example.com:8443/x", "https://example.com:8443/x"),
+            ("https://example.com./x", "https://example.com./x"),
+            ("https://a_b.example.com/@", "https://a_b.example.com/@"),
             ("https://8.8.8.8/x", "https://8.8.8.8/x"),
             ("https://bücher.example/", "https://xn--bcher-kva.example/"),
             ("https://[2606:4700::1111]/", "https://[2606:4700::1111]/"),
@@ -212,6 +278,8 @@ mod tests {
     #[test]
     fn bad_urls_are_refused_with_their_reason() {
         let long = format!("https://example.com/{}", "a".repeat(3000));
+        let long_label = format!("https://{}.example.com/", "a".repeat(64));
+        let long_name = format!("https://{}example.com/", "a.".repeat(130));
         for (text, reason) in [
             ("", UrlRefused::Empty),
             (long.as_str(), UrlRefused::TooLong),
@@ -227,11 +295,28 @@ mod tests {
             ("https://user:pw@example.com/", UrlRefused::Credentials),
             ("https://user@example.com/", UrlRefused::Credentials),
             ("https://:pw@example.com/", UrlRefused::Credentials),
+            ("https://@example.com/", UrlRefused::Credentials),
+            ("https:@example.com/", UrlRefused::Credentials),
+            ("https://:@example.com/", UrlRefused::Credentials),
             ("https://example.com/#top", UrlRefused::Fragment),
             ("https://example.com/#", UrlRefused::Fragment),
             ("https://localhost/", UrlRefused::Address),
             ("https://LOCALHOST./", UrlRefused::Address),
             ("https://api.localhost/", UrlRefused::Address),
+            ("https://intranet/", UrlRefused::Address),
+            ("https://printer.local/", UrlRefused::Address),
+            ("https://db.prod.internal./", UrlRefused::Address),
+            ("https://example..com/", UrlRefused::Name),
+            ("https://.example.com/", UrlRefused::Name),
+            ("https://example.com../", UrlRefused::Name),
+            ("https://-a.example.com/", UrlRefused::Name),
+            ("https://a!b.example.com/", UrlRefused::Name),
+            (long_label.as_str(), UrlRefused::Name),
+            (long_name.as_str(), UrlRefused::Name),
+            ("https://example.com:25/", UrlRefused::Port(25)),
+            ("https://example.com:6667/", UrlRefused::Port(6667)),
+            ("https://8.8.8.8:22/", UrlRefused::Port(22)),
+            ("https://example.com:0/", UrlRefused::Port(0)),
             ("https://127.0.0.1/", UrlRefused::Address),
             ("https://127.1/", UrlRefused::Address),
             ("https://0x7f000001/", UrlRefused::Address),
@@ -263,8 +348,10 @@ mod tests {
     fn an_opened_network_is_reachable_and_no_other() {
         for text in [
             "http://127.0.0.1:8080/x",
-            "http://localhost:1/",
-            "http://[::1]:1/",
+            "http://localhost:3000/",
+            "http://[::1]:3000/",
+            "http://app:3000/",
+            "http://app.internal/",
         ] {
             assert!(local().check(text).is_ok(), "{text}");
         }

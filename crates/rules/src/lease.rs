@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::timestamp::iso_serde;
+use crate::endpoint::{DisabledReason, EndpointState, disabled_by_us};
 
 /// How many versions an endpoint may be behind and still get each of them.
 const MAX_BACKLOG: u64 = 100;
@@ -84,41 +84,6 @@ pub struct Schedule {
     pub wanted: u64,
 }
 
-/// That nothing is sent to an endpoint, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Disabled {
-    /// Why.
-    pub reason: DisabledReason,
-    /// Since when.
-    #[serde(with = "iso_serde")]
-    pub at: OffsetDateTime,
-}
-
-/// Why nothing is sent to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DisabledReason {
-    /// Its owner wanted it so.
-    Requested,
-    /// Every attempt failed for days.
-    Failing,
-    /// It answered 410 Gone.
-    Gone,
-}
-
-/// The part of a subscription that attempts change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct EndpointState {
-    /// How far it has come, if it is to a document.
-    pub progress: Progress,
-    /// Why nothing is sent, if so.
-    pub disabled: Option<Disabled>,
-    /// Whether its owner is still to be told that it was disabled.
-    pub unannounced: bool,
-    /// Since when every attempt has failed, if the last one did.
-    pub failing_since: Option<OffsetDateTime>,
-}
-
 /// A message that asks for the lease.
 #[derive(Clone, Copy, Debug)]
 pub struct Acquire<'a> {
@@ -161,7 +126,7 @@ pub fn acquire(state: &EndpointState, request: Acquire<'_>) -> Acquired {
     let lease = progress.lease.as_ref();
     let held = lease.filter(|lease| lease.until > request.now);
     let own = held.filter(|lease| lease.message_id == request.message_id);
-    if state.disabled.is_some() {
+    if state.is_silent() {
         // While its lease lasts others leave to this message what is wanted: it must not be gone when
         // the endpoint is enabled.
         return match own {
@@ -267,7 +232,8 @@ impl Session {
         Some(if in_a_row {
             NextVersion::InARow(self.acknowledged + 1)
         } else {
-            NextVersion::Newest(self.wanted)
+            // Later than what is wanted may have been sent in place of what was not kept.
+            NextVersion::Newest(self.wanted.max(self.acknowledged))
         })
     }
 
@@ -279,6 +245,15 @@ impl Session {
             in_doubt: false,
             failures: 0,
             arrived: Some(true),
+            ..self
+        }
+    }
+
+    /// When this version is sent in place of the one that is wanted.
+    #[must_use]
+    pub fn wanting(self, version: u64) -> Self {
+        Self {
+            wanted: self.wanted.max(version),
             ..self
         }
     }
@@ -379,9 +354,8 @@ pub fn release(
     };
     let asked_again = progress.snapshots_asked != session.snapshots_asked;
     let in_doubt = session.in_doubt || asked_again;
-    let disabled = state.disabled.is_some();
-    if ending == Ending::UpToDate && !disabled && (progress.wanted > session.wanted || asked_again)
-    {
+    let silent = state.is_silent();
+    if ending == Ending::UpToDate && !silent && (progress.wanted > session.wanted || asked_again) {
         return Release::GoOn(Session {
             wanted: progress.wanted,
             in_doubt,
@@ -419,10 +393,11 @@ pub fn release(
         next.progress.schedule = None;
         next
     };
-    let hopeless = failing_since.is_some_and(|since| now - since >= patience);
+    let hopeless = session.arrived == Some(false)
+        && failing_since.is_some_and(|since| now - since >= patience);
     match ending {
-        // Its owner has disabled it meanwhile.
-        _ if disabled => Release::Write(anew(next), Then::Done),
+        // Its owner, or the operator, has disabled it meanwhile.
+        _ if silent => Release::Write(anew(next), Then::Done),
         Ending::UpToDate => Release::Write(next, Then::Done),
         Ending::OutOfTime => Release::Write(next, Then::SendOn { version }),
         // Its owner has enabled it meanwhile: what failed before doesn't count.
@@ -455,69 +430,4 @@ pub fn release(
             Release::Write(next, Then::TellOwner)
         }
     }
-}
-
-fn disabled_by_us(
-    state: EndpointState,
-    reason: DisabledReason,
-    at: OffsetDateTime,
-) -> EndpointState {
-    EndpointState {
-        disabled: Some(Disabled { reason, at }),
-        unannounced: true,
-        ..state
-    }
-}
-
-/// Sends no more to an endpoint, as its owner wants; `None` when nothing is sent already.
-pub fn disable(state: &EndpointState, at: OffsetDateTime) -> Option<EndpointState> {
-    let reason = DisabledReason::Requested;
-    state.disabled.is_none().then(|| EndpointState {
-        disabled: Some(Disabled { reason, at }),
-        ..state.clone()
-    })
-}
-
-/// Sends to an endpoint again, as if nothing had ever failed. What it has is in doubt, so that a
-/// document goes on with a snapshot.
-pub fn enable(state: &EndpointState) -> EndpointState {
-    EndpointState {
-        progress: Progress {
-            in_doubt: true,
-            snapshots_asked: state.progress.snapshots_asked + 1,
-            failures: 0,
-            retry: None,
-            schedule: None,
-            ..state.progress.clone()
-        },
-        disabled: None,
-        unannounced: false,
-        failing_since: None,
-    }
-}
-
-/// After a 410 to a request that was sent when the endpoint was in the state `before`: disables it,
-/// unless its owner has enabled it since. `None` when nothing changes.
-pub fn gone(
-    state: &EndpointState,
-    before: &EndpointState,
-    at: OffsetDateTime,
-) -> Option<EndpointState> {
-    let enabled_since = state.progress.snapshots_asked != before.progress.snapshots_asked;
-    (state.disabled.is_none() && !enabled_since)
-        .then(|| disabled_by_us(state.clone(), DisabledReason::Gone, at))
-}
-
-/// At the end of a schedule: disables an endpoint at which every attempt has failed for as long as
-/// `patience`. `None` when nothing changes.
-pub fn give_up(
-    state: &EndpointState,
-    now: OffsetDateTime,
-    patience: Duration,
-) -> Option<EndpointState> {
-    let hopeless = state
-        .failing_since
-        .is_some_and(|since| now - since >= patience);
-    (state.disabled.is_none() && hopeless)
-        .then(|| disabled_by_us(state.clone(), DisabledReason::Failing, now))
 }

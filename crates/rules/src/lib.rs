@@ -10,6 +10,7 @@ pub mod columns;
 pub mod cursor;
 pub mod digest;
 pub mod document;
+pub mod endpoint;
 pub mod entity;
 pub mod error_event;
 pub mod execution_id;

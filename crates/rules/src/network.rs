@@ -66,6 +66,11 @@ pub fn is_global(address: IpAddr) -> bool {
 pub struct OpenNetworks(Vec<IpNet>);
 
 impl OpenNetworks {
+    /// Whether none is opened.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether `address` lies in one of the opened networks.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

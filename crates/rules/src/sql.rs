@@ -24,6 +24,9 @@ pub enum SqlRefused {
     /// It is longer than Athena takes.
     #[error("must have at most {MAX_LENGTH} bytes")]
     TooLong,
+    /// It has control characters, or line ends that SQL doesn't know.
+    #[error("must not contain control characters other than tabs and line ends")]
+    Characters,
     /// It is no SQL: a text or a comment has no end.
     #[error("{0}")]
     Malformed(String),
@@ -50,13 +53,34 @@ impl Dialect for Athena {
     }
 }
 
+/// SQL that was checked, in the form in which it was: this is what is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingSql(String);
+
+impl ReadingSql {
+    /// The SQL.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Sees to it that the SQL is one statement that begins as reading statements do. Whether
-/// it is right is for Athena to say.
-pub fn check(sql: &str) -> Result<(), SqlRefused> {
+/// it is right is for Athena to say. Lines end with `\n` afterwards: a `\r` by itself ends a comment
+/// for Athena and not for this. Other control characters are refused, since nobody says what they end.
+/// <https://github.com/trinodb/trino/blob/master/core/trino-grammar/src/main/antlr4/io/trino/grammar/sql/SqlBase.g4>
+pub fn check(sql: &str) -> Result<ReadingSql, SqlRefused> {
     if sql.len() > MAX_LENGTH {
         return Err(SqlRefused::TooLong);
     }
-    let tokens = Tokenizer::new(&Athena, sql)
+    let sql = sql.replace("\r\n", "\n").replace('\r', "\n");
+    let is_line_end = |c| matches!(c, '\u{2028}' | '\u{2029}');
+    if sql
+        .chars()
+        .any(|c| c.is_control() && c != '\n' && c != '\t' || is_line_end(c))
+    {
+        return Err(SqlRefused::Characters);
+    }
+    let tokens = Tokenizer::new(&Athena, &sql)
         .tokenize()
         .map_err(|error| SqlRefused::Malformed(error.to_string()))?;
     let mut tokens = tokens
@@ -77,7 +101,11 @@ pub fn check(sql: &str) -> Result<(), SqlRefused> {
     if behind_the_end.any(|token| *token != Token::SemiColon) {
         return Err(SqlRefused::Several);
     }
-    reads.then_some(()).ok_or(SqlRefused::NotReading)
+    if reads {
+        Ok(ReadingSql(sql))
+    } else {
+        Err(SqlRefused::NotReading)
+    }
 }
 
 #[cfg(test)]
@@ -101,8 +129,14 @@ mod tests {
             "SELECT FROM WHERE",
             "SELECT 1 UNION DROP TABLE t",
         ] {
-            assert_eq!(check(sql), Ok(()), "{sql}");
+            assert_eq!(check(sql).unwrap().as_str(), sql);
         }
+    }
+
+    #[test]
+    fn what_was_checked_is_what_is_sent() {
+        let checked = check("-- a\r\nSELECT 1,\r 2").unwrap();
+        assert_eq!(checked.as_str(), "-- a\nSELECT 1,\n 2");
     }
 
     #[test]
@@ -121,6 +155,16 @@ mod tests {
                 "/* /* */ DROP TABLE t; -- */ SELECT 1",
                 SqlRefused::NotReading,
             ),
+            // What ends a comment for Athena ends it here.
+            (
+                "-- \rUNLOAD (SELECT 1) TO 's3://b/' WITH (format='JSON')\n SELECT 1",
+                SqlRefused::NotReading,
+            ),
+            ("SELECT 1 --\r; DROP TABLE t", SqlRefused::Several),
+            ("-- \u{b}SELECT 1", SqlRefused::Characters),
+            ("-- \u{85}SELECT 1", SqlRefused::Characters),
+            ("-- \u{2028}UNLOAD\n SELECT 1", SqlRefused::Characters),
+            ("SELECT '\0'", SqlRefused::Characters),
             ("DROP TABLE t", SqlRefused::NotReading),
             ("CREATE TABLE a AS SELECT 1", SqlRefused::NotReading),
             ("INSERT INTO t SELECT 1", SqlRefused::NotReading),

@@ -26,6 +26,8 @@ const RESERVED: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
+    // By which a receiver, or whoever is made to receive, knows who calls.
+    "user-agent",
 ];
 /// Ours, and those by which a receiver knows SNS: nobody is to be told by us that SNS calls.
 /// <https://docs.aws.amazon.com/sns/latest/dg/http-header.html>
@@ -148,6 +150,7 @@ mod tests {
             "Webhook-Signature",
             "X-Axway-Streams-Topic-Id",
             "X-Amz-Sns-Message-Type",
+            "User-Agent",
         ] {
             assert_eq!(
                 check(&[(name, "x")]),

@@ -11,9 +11,8 @@
 
 use std::collections::HashMap;
 
-use bellwire_rules::lease::{
-    self, Acquire, Acquired, Ending, EndpointState, NextVersion, Release, Session, Then,
-};
+use bellwire_rules::endpoint::{self, EndpointState};
+use bellwire_rules::lease::{self, Acquire, Acquired, Ending, NextVersion, Release, Session, Then};
 use time::{Duration, OffsetDateTime};
 
 /// Times, as functions compare them: what is before now is past, what is after it is to come.
@@ -45,10 +44,15 @@ struct Budget {
     gone: u8,
     /// Schedules that end after an endpoint has failed for days.
     days_of_failure: u8,
+    /// Functions that have no time left for an attempt.
+    out_of_time: u8,
     /// Calls that enable the endpoint.
     enables: u8,
     /// Calls that disable it.
     disables: u8,
+    /// Times that its client is shut out, and let in again.
+    shut_outs: u8,
+    let_ins: u8,
 }
 
 /// What is left out to see that it is missed.
@@ -186,8 +190,8 @@ impl World {
         if !self.is_quiet() {
             return Ok(());
         }
-        if self.state.disabled.is_some() {
-            return if self.state.unannounced {
+        if self.state.is_silent() {
+            return if self.state.unannounced && !self.state.client_disabled {
                 Err("nobody has told the owner")
             } else {
                 Ok(())
@@ -224,16 +228,33 @@ impl World {
         if self.left.enables > 0 {
             add(&|world| {
                 world.left.enables -= 1;
-                world.state = lease::enable(&world.state);
+                world.state = endpoint::enable(&world.state);
                 world.send(world.published, 0);
             });
         }
         if self.left.disables > 0
-            && let Some(disabled) = lease::disable(&self.state, OffsetDateTime::UNIX_EPOCH)
+            && let Some(disabled) = endpoint::disable(&self.state, OffsetDateTime::UNIX_EPOCH)
         {
             add(&|world| {
                 world.left.disables -= 1;
                 world.state = disabled.clone();
+            });
+        }
+        if self.left.shut_outs > 0
+            && let Some(shut_out) = endpoint::disable_client(&self.state)
+        {
+            add(&|world| {
+                world.left.shut_outs -= 1;
+                world.state = shut_out.clone();
+            });
+        }
+        if self.left.let_ins > 0
+            && let Some(let_in) = endpoint::enable_client(&self.state)
+        {
+            add(&|world| {
+                world.left.let_ins -= 1;
+                world.state = let_in.clone();
+                world.send(world.published, 0);
             });
         }
         for n in 0..self.queue.len() {
@@ -319,6 +340,13 @@ impl World {
                     },
                 };
                 add(&|world| world.functions[n].step = Step::Sent(session, request));
+                if self.left.out_of_time > 0 {
+                    let step = Step::Releasing(session, Ending::OutOfTime, false);
+                    add(&|world| {
+                        world.left.out_of_time -= 1;
+                        world.functions[n].step = step.clone();
+                    });
+                }
             }
             Step::Sent(session, request) => {
                 let retry_at = (session.failures < RETRIES).then_some(LATER);
@@ -549,8 +577,11 @@ const CALM: Budget = Budget {
     late_effects: 0,
     gone: 0,
     days_of_failure: 0,
+    out_of_time: 0,
     enables: 0,
     disables: 0,
+    shut_outs: 0,
+    let_ins: 0,
 };
 
 /// Requests may take effect late.
@@ -562,7 +593,7 @@ const LATE: Budget = Budget {
 };
 
 /// What happens to functions, messages, the table and answers.
-const FAULTS: [Budget; 4] = [
+const FAULTS: [Budget; 5] = [
     Budget {
         publications: 2,
         refusals: 2,
@@ -586,10 +617,16 @@ const FAULTS: [Budget; 4] = [
         refusals: 1,
         ..CALM
     },
+    Budget {
+        crashes: 1,
+        refusals: 1,
+        out_of_time: 1,
+        ..CALM
+    },
 ];
 
-/// What owners do, and what endpoints come to.
-const OWNERS: [Budget; 3] = [
+/// What owners and operators do, and what endpoints come to.
+const OWNERS: [Budget; 4] = [
     Budget {
         refusals: 2,
         enables: 1,
@@ -609,6 +646,13 @@ const OWNERS: [Budget; 3] = [
         refusals: 2,
         days_of_failure: 1,
         enables: 1,
+        ..CALM
+    },
+    Budget {
+        crashes: 1,
+        gone: 1,
+        shut_outs: 1,
+        let_ins: 1,
         ..CALM
     },
 ];

@@ -6,14 +6,15 @@
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
 use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_rules::{ClientId, SecretHash};
 use serde::{Deserialize, Serialize};
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_item};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value, to_item};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::answers::Together;
 
 const BY_API_KEY: &str = "by-api-key";
 
@@ -30,6 +31,9 @@ pub struct Client {
     pub api_key_sha256: SecretHash,
     /// The hash of its client secret.
     pub client_secret_sha256: SecretHash,
+    /// The hashes of those before it that are still good, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_client_secrets: Vec<EarlierSecret>,
     /// When it was made.
     #[serde(with = "iso_serde")]
     pub created_at: OffsetDateTime,
@@ -47,6 +51,30 @@ pub struct Client {
         skip_serializing_if = "Option::is_none"
     )]
     pub disabled_at: Option<OffsetDateTime>,
+}
+
+/// A client secret that was replaced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EarlierSecret {
+    /// Its hash.
+    pub sha256: SecretHash,
+    /// Until when it is good.
+    #[serde(with = "iso_serde")]
+    pub valid_until: OffsetDateTime,
+}
+
+/// How many client secrets are good at once, at most.
+const MOST_SECRETS: usize = 5;
+
+impl Client {
+    /// Whether a client secret of this hash is good. Takes as long whichever it is.
+    pub fn accepts(&self, presented: &SecretHash, now: OffsetDateTime) -> bool {
+        let current = *presented == self.client_secret_sha256;
+        let earlier = self.earlier_client_secrets.iter().fold(false, |good, it| {
+            good | ((*presented == it.sha256) & (it.valid_until > now))
+        });
+        current | earlier
+    }
 }
 
 /// The table.
@@ -136,6 +164,84 @@ impl Clients {
                 .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now))),
         )
         .await
+    }
+
+    /// Lets a client in again.
+    pub async fn enable(&self, client_id: &ClientId) -> Result<Option<Client>, StoreError> {
+        let update = self.db.update_item();
+        self.update(client_id, update.update_expression("REMOVE disabled_at"))
+            .await
+    }
+
+    /// Removes a client. To do so again changes nothing.
+    pub async fn delete(&self, client_id: &ClientId) -> Result<(), StoreError> {
+        self.db
+            .delete_item()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(client_id.to_string()))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The condition that a client is there and not shut out.
+    pub fn must_be_enabled(&self, client_id: &ClientId) -> Result<Together, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(client_id.to_string()))
+            .condition_expression(
+                "attribute_exists(client_id) AND attribute_not_exists(disabled_at)",
+            )
+            .build()?;
+        let write = TransactWriteItem::builder().condition_check(check).build();
+        Ok(Together(write))
+    }
+
+    /// Replaces a client's secret. The one that was current stays good until this time, and each one
+    /// before it until its own; of more than five the oldest is void. `None` when there is no such
+    /// client, or its secret was replaced meanwhile.
+    pub async fn rotate_secret(
+        &self,
+        known: &Client,
+        secret: &SecretHash,
+        now: OffsetDateTime,
+        valid_until: OffsetDateTime,
+    ) -> Result<Option<Client>, StoreError> {
+        let replaced = EarlierSecret {
+            sha256: known.client_secret_sha256.clone(),
+            valid_until,
+        };
+        let earlier = known.earlier_client_secrets.iter();
+        let earlier = earlier.filter(|it| it.valid_until > now).cloned();
+        let earlier: Vec<EarlierSecret> = std::iter::once(replaced)
+            .chain(earlier)
+            .take(MOST_SECRETS - 1)
+            .collect();
+        let answer = self
+            .db
+            .update_item()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(known.client_id.to_string()))
+            .update_expression(
+                "SET client_secret_sha256 = :hash, earlier_client_secrets = :earlier",
+            )
+            .condition_expression("client_secret_sha256 = :known")
+            .expression_attribute_values(":hash", AttributeValue::S(secret.as_str().to_owned()))
+            .expression_attribute_values(":earlier", to_attribute_value(earlier)?)
+            .expression_attribute_values(
+                ":known",
+                AttributeValue::S(known.client_secret_sha256.as_str().to_owned()),
+            )
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.attributes.map(from_item).transpose()?),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// Replaces a client's API key; the old one is void from now on.

@@ -180,6 +180,32 @@ impl Exchanges {
         Ok(slice)
     }
 
+    /// Removes all of a subscription's exchanges. To do so again changes nothing.
+    pub async fn remove_all(&self, subscription_id: &str) -> Result<(), StoreError> {
+        let mut items = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("subscription_id = :subscription")
+            .expression_attribute_values(
+                ":subscription",
+                AttributeValue::S(subscription_id.to_owned()),
+            )
+            .projection_expression("subscription_id, exchange_id")
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(key) = items.next().await {
+            self.db
+                .delete_item()
+                .table_name(&self.table)
+                .set_key(Some(key?))
+                .send()
+                .await?;
+        }
+        Ok(())
+    }
+
     /// A subscription's exchanges whose requests were sent from `start` to `end`, after
     /// the one whose key is `after`. Reads at most 1 MB, the most that one query reads.
     pub async fn between(

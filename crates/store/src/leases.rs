@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnRefusal};
-use bellwire_rules::lease::{
-    self, Acquire, Acquired, Ending, EndpointState, Release, Retry, Session, Then,
-};
+use bellwire_rules::endpoint::EndpointState;
+use bellwire_rules::lease::{self, Acquire, Acquired, Ending, Release, Retry, Session, Then};
 use bellwire_rules::timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
 use time::{Duration, OffsetDateTime};
 
+use crate::patience::patiently;
 use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
@@ -171,6 +171,7 @@ impl Subscriptions {
             )
             .condition_expression(
                 "wanted < :version AND attribute_not_exists(turn) AND attribute_not_exists(disabled) \
+                 AND attribute_not_exists(client_disabled) \
                  AND (attribute_not_exists(retry_at) OR retry_at <= :now)",
             )
             .expression_attribute_values(":version", number(request.version))
@@ -236,7 +237,7 @@ impl Subscriptions {
 }
 
 /// The attributes of an item that an [`EndpointState`] is kept in.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "wanted",
     "acknowledged",
     "in_doubt",
@@ -250,6 +251,7 @@ const NAMES: [&str; 14] = [
     "schedule_wanted",
     "disabled",
     "unannounced",
+    "client_disabled",
     "failing_since",
 ];
 
@@ -281,6 +283,9 @@ fn attributes(state: &EndpointState) -> Result<HashMap<&'static str, AttributeVa
     if state.unannounced {
         found.insert("unannounced", AttributeValue::Bool(true));
     }
+    if state.client_disabled {
+        found.insert("client_disabled", AttributeValue::Bool(true));
+    }
     if let Some(since) = state.failing_since {
         found.insert("failing_since", text(&timestamp::iso(since)));
     }
@@ -291,11 +296,8 @@ fn attributes(state: &EndpointState) -> Result<HashMap<&'static str, AttributeVa
 async fn carry_out(
     update: UpdateItemFluentBuilder,
 ) -> Result<Result<Subscription, Option<Subscription>>, StoreError> {
-    let answer = update
-        .return_values_on_condition_check_failure(OnRefusal::AllOld)
-        .send()
-        .await;
-    match answer {
+    let update = update.return_values_on_condition_check_failure(OnRefusal::AllOld);
+    match patiently(update).await {
         Ok(answer) => Ok(Ok(from_item(answer.attributes.unwrap_or_default())?)),
         Err(error) => match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {

@@ -257,6 +257,30 @@ impl Queries {
         })
     }
 
+    /// Removes all of a client's queries. To do so again changes nothing.
+    pub async fn remove_all(&self, client: &ClientId) -> Result<(), StoreError> {
+        let mut items = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_CLIENT)
+            .key_condition_expression("client_id = :client")
+            .expression_attribute_values(":client", AttributeValue::S(client.to_string()))
+            .projection_expression("execution_id")
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(key) = items.next().await {
+            self.db
+                .delete_item()
+                .table_name(&self.table)
+                .set_key(Some(key?))
+                .send()
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Takes the turn to have a result rendered, unless somebody has it. Returns whether it
     /// was taken.
     pub async fn take_rendering(

@@ -1,9 +1,10 @@
 //! What is on record of a subscription.
 
 use bellwire_rules::authorization::Authorization;
+use bellwire_rules::endpoint::{Disabled, EndpointState};
 use bellwire_rules::entity::EntityKey;
 use bellwire_rules::ids::entity_audience_id;
-use bellwire_rules::lease::{Disabled, EndpointState, Progress};
+use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp::{self, iso_serde};
@@ -48,6 +49,9 @@ pub struct Subscription {
     /// Whether its owner is still to be told that it was disabled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unannounced: bool,
+    /// Whether its client is shut out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub client_disabled: bool,
     /// Since when every attempt has failed, if the last one did.
     #[serde(
         default,
@@ -85,6 +89,7 @@ impl Subscription {
             progress: self.progress.clone(),
             disabled: self.disabled.clone(),
             unannounced: self.unannounced,
+            client_disabled: self.client_disabled,
             failing_since: self.failing_since,
         }
     }

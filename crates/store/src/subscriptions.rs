@@ -14,7 +14,6 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
-use bellwire_rules::lease;
 use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp;
@@ -30,6 +29,8 @@ use crate::subscription::{ENTITIES, Subscription};
 use crate::topics::MAX_ID_LENGTH;
 
 const BY_CLIENT: &str = "by-client";
+/// The writes that make a subscription: itself and its membership.
+const OWN_WRITES: usize = 2;
 /// No place in a list is written longer, in bytes.
 const MAX_PLACE_LENGTH: usize = 200;
 /// How long the subscription to a deleted topic stays, in days: as long as a delivery may be on its way.
@@ -56,8 +57,8 @@ pub enum Created {
     Done,
     /// Nothing was written: there is one of the same id.
     Exists,
-    /// Nothing was written: one of the other writes is refused.
-    Refused,
+    /// Nothing was written: of the other writes, that of this number is refused.
+    Refused(usize),
 }
 
 /// Subscriptions in the order of a list, and where to go on.
@@ -120,7 +121,9 @@ impl Subscriptions {
         match written.await {
             Ok(Transacted::Done) => Ok(Created::Done),
             Ok(Transacted::Refused(0)) => Ok(Created::Exists),
-            Ok(Transacted::Refused(_)) => Ok(Created::Refused),
+            Ok(Transacted::Refused(write)) => {
+                Ok(Created::Refused(write.saturating_sub(OWN_WRITES)))
+            }
             // It may be the answer that got lost.
             Err(_) if self.get(&subscription.subscription_id).await?.is_some() => {
                 Ok(Created::Exists)
@@ -283,84 +286,24 @@ impl Subscriptions {
         Ok(found.is_some_and(|found| found.secrets == *secrets))
     }
 
-    /// Sends no more to an endpoint, as its owner wants. `None` when it is disabled already, which it
-    /// stays as it is, and when it is gone.
-    pub async fn disable(
-        &self,
-        id: &str,
-        now: OffsetDateTime,
-    ) -> Result<Option<Subscription>, StoreError> {
-        self.change_state(id, now, |state| lease::disable(state, now))
-            .await
-    }
-
-    /// Sends no more to an endpoint that answered 410 to a request when it was as in `before`. `None`
-    /// when it is disabled already, was enabled since, or is gone.
-    pub async fn disable_gone(
-        &self,
-        before: &Subscription,
-        now: OffsetDateTime,
-    ) -> Result<Option<Subscription>, StoreError> {
-        let then = before.state();
-        self.change_state(&before.subscription_id, now, |state| {
-            lease::gone(state, &then, now)
-        })
-        .await
-    }
-
-    /// Sends no more to an endpoint that every attempt has failed at for as long as `patience`. `None`
-    /// when there is another one, when it is disabled already, and when it is gone.
-    pub async fn give_up(
-        &self,
-        id: &str,
-        now: OffsetDateTime,
-        patience: Duration,
-    ) -> Result<Option<Subscription>, StoreError> {
-        self.change_state(id, now, |state| lease::give_up(state, now, patience))
-            .await
-    }
-
-    /// Notes that the owner was told that the endpoint was disabled.
-    pub async fn note_announced(&self, id: &str) -> Result<(), StoreError> {
-        let update = self
-            .update(id)
-            .update_expression("REMOVE unannounced")
-            .condition_expression("attribute_exists(subscription_id)");
-        changed(update).await.map(drop)
-    }
-
-    /// Sends to an endpoint again, as if nothing had ever failed; `None` when it is gone.
-    pub async fn enable(
-        &self,
-        id: &str,
-        now: OffsetDateTime,
-    ) -> Result<Option<Subscription>, StoreError> {
-        self.change_state(id, now, |state| Some(lease::enable(state)))
-            .await
-    }
-
-    /// Notes that an attempt failed. Returns the subscription, with the time since when
-    /// every attempt has; `None` when it is gone.
-    pub async fn note_failure(
-        &self,
-        id: &str,
-        now: OffsetDateTime,
-    ) -> Result<Option<Subscription>, StoreError> {
-        let update = self
-            .update(id)
-            .update_expression("SET failing_since = if_not_exists(failing_since, :now)")
-            .condition_expression("attribute_exists(subscription_id)")
-            .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)));
-        changed(update).await
-    }
-
-    /// Notes that an attempt succeeded after one that failed.
-    pub async fn note_success(&self, id: &str) -> Result<(), StoreError> {
-        let update = self
-            .update(id)
-            .update_expression("REMOVE failing_since")
-            .condition_expression("attribute_exists(subscription_id)");
-        changed(update).await.map(drop)
+    /// All of a client's subscriptions, to topics and to entities: for the operator, not for a
+    /// request.
+    pub async fn of_client(&self, client_id: &str) -> Result<Vec<Subscription>, StoreError> {
+        let mut items = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_CLIENT)
+            .key_condition_expression("client_id = :client")
+            .expression_attribute_values(":client", AttributeValue::S(client_id.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while let Some(item) = items.next().await {
+            found.push(item?);
+        }
+        Ok(from_items(found)?)
     }
 
     pub(crate) fn update(&self, id: &str) -> UpdateItemFluentBuilder {
@@ -425,17 +368,6 @@ fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
         .filter_map(|reason| reason.code())
         .filter(|it| *it != "None");
     codes.all(|code| code == "TransactionConflict")
-}
-
-/// Carries out an update; `None` when its condition doesn't hold.
-async fn changed(update: UpdateItemFluentBuilder) -> Result<Option<Subscription>, StoreError> {
-    match update.send().await {
-        Ok(answer) => Ok(answer.attributes.map(from_item).transpose()?),
-        Err(error) => match error.as_service_error() {
-            Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
-            _ => Err(error.into()),
-        },
-    }
 }
 
 fn key(id: &str) -> HashMap<String, AttributeValue> {

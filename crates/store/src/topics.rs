@@ -11,12 +11,14 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
 use bellwire_rules::digest::sha256_hex;
 use bellwire_rules::topic::Topic;
+use bellwire_runtime::backoff::Backoff;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 use crate::answers::Together;
+use crate::patience::patiently;
 
 const LISTED: &str = "listed";
 /// No id of ours is longer; what is needn't be looked up.
@@ -74,8 +76,10 @@ pub enum Written {
     Done,
     /// Another topic has the name. Nothing was written.
     NameTaken,
-    /// Somebody else has changed or deleted it meanwhile, or is about to. Nothing was written.
+    /// Somebody else has changed or deleted it meanwhile. Nothing was written.
     Changed,
+    /// Others write the same items again and again. Nothing was written.
+    InTheWay,
 }
 
 /// The table.
@@ -208,14 +212,14 @@ impl Topics {
 
     /// Notes that a topic's deletion was announced.
     pub async fn note_announced(&self, id: &str) -> Result<(), StoreError> {
-        self.db
+        let update = self
+            .db
             .update_item()
             .table_name(&self.table)
             .key("topic_id", AttributeValue::S(id.to_owned()))
             .update_expression("REMOVE unannounced")
-            .condition_expression("attribute_exists(topic_id)")
-            .send()
-            .await?;
+            .condition_expression("attribute_exists(topic_id)");
+        patiently(update).await?;
         Ok(())
     }
 
@@ -252,10 +256,26 @@ impl Topics {
     /// or nothing.
     async fn write(&self, writes: [Option<TransactWriteItem>; 3]) -> Result<Written, StoreError> {
         let takes_a_name = writes.get(1).is_some_and(Option::is_some);
+        let writes: Vec<TransactWriteItem> = writes.into_iter().flatten().collect();
+        let mut backoff = Backoff::new();
+        loop {
+            let written = self.write_once(writes.clone(), takes_a_name).await?;
+            // A subscription that is made, or this very request at the same time.
+            if written != Written::InTheWay || !backoff.pause().await {
+                return Ok(written);
+            }
+        }
+    }
+
+    async fn write_once(
+        &self,
+        writes: Vec<TransactWriteItem>,
+        takes_a_name: bool,
+    ) -> Result<Written, StoreError> {
         let answer = self
             .db
             .transact_write_items()
-            .set_transact_items(Some(writes.into_iter().flatten().collect()))
+            .set_transact_items(Some(writes))
             .send()
             .await;
         let Err(error) = answer else {
@@ -278,7 +298,8 @@ impl Topics {
             because("TransactionConflict"),
         ) {
             (Some(true), _) => Ok(Written::NameTaken),
-            (Some(false), _) | (None, Some(_)) => Ok(Written::Changed),
+            (Some(false), _) => Ok(Written::Changed),
+            (None, Some(_)) => Ok(Written::InTheWay),
             // Throttled.
             (None, None) => Err(error.into()),
         }

@@ -257,12 +257,12 @@ impl Events {
         }
     }
 
-    /// Ends the document of a deleted topic: its current version, if there is one, expires, and no
-    /// other follows. To do so again changes nothing.
+    /// Ends the document of a deleted topic: its last version, if there is one, stays as long as it may
+    /// be on its way, and no other follows. To do so again changes nothing.
     pub async fn end_document(
         &self,
         topic_id: &str,
-        last: Option<u64>,
+        last: Option<&Version>,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         #[derive(Serialize)]
@@ -275,7 +275,12 @@ impl Events {
             .build()?;
         let mut writes = vec![TransactWriteItem::builder().put(put).build()];
         if let Some(last) = last {
-            writes.push(self.expire(topic_id, last, now)?);
+            let last = self.item(topic_id, version_key(last.version), last, Some(until))?;
+            let put = Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(last))
+                .build()?;
+            writes.push(TransactWriteItem::builder().put(put).build());
         }
         self.db
             .transact_write_items()

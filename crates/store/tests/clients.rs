@@ -20,6 +20,7 @@ fn client(name: &str, key: &str) -> Client {
         publisher: false,
         api_key_sha256: Secret::new(key).hash(),
         client_secret_sha256: Secret::new("secret").hash(),
+        earlier_client_secrets: Vec::new(),
         created_at: datetime!(2026-01-01 00:00 UTC),
         key_rotated_at: None,
         disabled_at: None,

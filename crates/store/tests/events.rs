@@ -107,9 +107,12 @@ async fn all_but_the_current_version_expires() {
     };
     assert_eq!(expiry().await, marks(None));
     for _ in 0..2 {
-        events.end_document("t1", Some(2), NOW).await.unwrap();
+        events
+            .end_document("t1", Some(&version(2)), NOW)
+            .await
+            .unwrap();
     }
-    let mut ended = marks(week.clone()).to_vec();
+    let mut ended = marks(month.clone()).to_vec();
     ended.push(("version~".to_owned(), month.clone()));
     assert_eq!(expiry().await, ended);
     let current = events.current("t1").await.unwrap();

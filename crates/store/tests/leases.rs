@@ -4,7 +4,10 @@
 
 mod support;
 
-use bellwire_rules::lease::{Acquire, Ending, Progress, Session, Then};
+use bellwire_rules::endpoint::{Disabled, DisabledReason, EndpointState};
+use bellwire_rules::lease::{
+    self, Acquire, Acquired, Ending, Lease, Progress, Retry, Session, Then,
+};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_store::Subscriptions;
@@ -43,6 +46,7 @@ fn subscription() -> Subscription {
         updated_at: NOW,
         disabled: None,
         unannounced: false,
+        client_disabled: false,
         failing_since: None,
         progress: Progress::default(),
     }
@@ -262,7 +266,8 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
     let before = succeed(&subscriptions, held, 1).await;
 
     let found = subscriptions.disable_gone(&before, NOW).await.unwrap();
-    assert!(found.unwrap().unannounced);
+    let found = found.unwrap();
+    assert!(found.unannounced);
     assert!(
         subscriptions
             .disable_gone(&before, NOW)
@@ -272,7 +277,17 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
     );
     assert!(subscriptions.disable("s1", NOW).await.unwrap().is_none());
     assert_acquisition!(subscriptions, request("m2", 2, 1), Acquisition::Disabled(_));
-    subscriptions.note_announced("s1").await.unwrap();
+    let told = found.disabled.unwrap();
+    let another = Disabled {
+        at: NOW - Duration::days(1),
+        ..told.clone()
+    };
+    subscriptions.note_announced("s1", &another).await.unwrap();
+    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    assert!(found.unannounced);
+    subscriptions.note_announced("s1", &told).await.unwrap();
+    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    assert!(!found.unannounced);
 
     let enabled = subscriptions.enable("s1", NOW).await.unwrap().unwrap();
     assert_eq!((enabled.disabled, enabled.unannounced), (None, false));
@@ -393,4 +408,108 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
     assert!(!rotated.unwrap());
     let found = subscriptions.get("s1").await.unwrap().unwrap();
     assert_eq!(found.secrets, secrets);
+}
+
+/// Every kind of state that a message can find.
+fn states() -> Vec<EndpointState> {
+    let mut found = Vec::new();
+    let leases = [
+        None,
+        Some(("me", 7, 20_000)),
+        Some(("me", 8, 20_000)),
+        Some(("other", 8, 20_000)),
+        Some(("other", 8, 5_000)),
+    ];
+    let retries = [
+        None,
+        Some(("me", 20_000)),
+        Some(("other", 20_000)),
+        Some(("other", 5_000)),
+    ];
+    for (wanted, acknowledged) in [(0, 0), (1, 0), (2, 1), (2, 2), (3, 3)] {
+        for in_doubt in [false, true] {
+            for lease in leases {
+                for (failures, retry) in retries.iter().enumerate() {
+                    for (disabled, client_disabled) in
+                        [(false, false), (true, false), (false, true)]
+                    {
+                        found.push(EndpointState {
+                            progress: Progress {
+                                wanted,
+                                acknowledged,
+                                in_doubt,
+                                lease: lease.map(|(id, nonce, until)| Lease {
+                                    message_id: id.to_owned(),
+                                    nonce,
+                                    until,
+                                }),
+                                failures,
+                                retry: retry.map(|(id, at)| Retry {
+                                    message_id: id.to_owned(),
+                                    at,
+                                }),
+                                ..Progress::default()
+                            },
+                            disabled: disabled.then_some(Disabled {
+                                reason: DisabledReason::Gone,
+                                at: NOW,
+                            }),
+                            client_disabled,
+                            ..EndpointState::default()
+                        });
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_is_written_is_what_was_decided() {
+    let subscriptions = subscribed().await;
+    for (n, state) in states().into_iter().enumerate() {
+        let id = format!("s{n}-of-all");
+        let subscription = Subscription {
+            subscription_id: id.clone(),
+            progress: state.progress.clone(),
+            disabled: state.disabled.clone(),
+            client_disabled: state.client_disabled,
+            ..subscription()
+        };
+        subscriptions
+            .create(&subscription, Vec::new())
+            .await
+            .unwrap();
+        for failures in [0, 1] {
+            let request = Acquire {
+                version: 2,
+                message_id: "me",
+                nonce: 7,
+                failures,
+                now: 10_000,
+                until: 30_000,
+            };
+            let before = subscriptions.get(&id).await.unwrap().unwrap().state();
+            let acquisition = subscriptions.acquire_lease(&id, request).await.unwrap();
+            let after = subscriptions.get(&id).await.unwrap().unwrap().state();
+            let (as_decided, expected) = match lease::acquire(&before, request) {
+                Acquired::Granted(next) => (matches!(acquisition, Acquisition::Held(_)), next),
+                Acquired::Yours => (matches!(acquisition, Acquisition::Held(_)), before.clone()),
+                Acquired::Pending(next) => (matches!(acquisition, Acquisition::Nothing), next),
+                Acquired::Nothing => (matches!(acquisition, Acquisition::Nothing), before.clone()),
+                Acquired::Busy => (matches!(acquisition, Acquisition::Busy), before.clone()),
+                Acquired::ArrangeRetry(_) => (
+                    matches!(acquisition, Acquisition::ArrangeRetry(..)),
+                    before.clone(),
+                ),
+                Acquired::Disabled => (
+                    matches!(acquisition, Acquisition::Disabled(_)),
+                    before.clone(),
+                ),
+            };
+            assert!(as_decided, "{before:?} came to {acquisition:?}");
+            assert_eq!(after, expected, "from {before:?}");
+        }
+    }
 }

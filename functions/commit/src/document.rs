@@ -1,6 +1,6 @@
 //! The versions of a topic's document.
 
-use bellwire_payloads::{Kept, PayloadError};
+use bellwire_payloads::{Kept, PayloadError, Payloads};
 use bellwire_rules::document::Document;
 use bellwire_rules::patch::{self, Change};
 use bellwire_rules::payload::Payload;
@@ -42,7 +42,7 @@ impl Function {
                 Current::Deleted => {
                     // It was accepted while the topic was being deleted.
                     tracing::info!("the topic is deleted");
-                    self.payloads.retire(&payload).await?;
+                    self.payloads.retire_settled(&payload).await?;
                     return Ok(None);
                 }
             };
@@ -70,8 +70,10 @@ impl Function {
                     if let Committed::Before(version) = noted {
                         return self.committed_before(topic_id, version, &payload).await;
                     }
-                    if current.is_none_or(|current| current.snapshot != payload) {
-                        self.payloads.retire(&payload).await?;
+                    let settled = Payloads::settled(&payload);
+                    if redriven && current.is_none_or(|current| current.snapshot != settled) {
+                        // An attempt before it was a dead letter may have gone as far.
+                        self.payloads.retire_settled(&payload).await?;
                     }
                     return Ok(None);
                 }
@@ -145,14 +147,28 @@ impl Function {
     pub async fn forget_document(&self, topic_id: &str) -> Result<(), Error> {
         let last = match self.events.current(topic_id).await? {
             Current::Nothing => None,
-            Current::Version(last) => {
-                self.payloads.retire(&last.snapshot).await?;
-                Some(last.version)
-            }
+            Current::Version(last) => Some(*last),
             Current::Deleted => return Ok(()),
         };
         let now = OffsetDateTime::now_utc();
-        Ok(self.events.end_document(topic_id, last, now).await?)
+        let Some(last) = last else {
+            return Ok(self.events.end_document(topic_id, None, now).await?);
+        };
+        // It may still be on its way to somebody: it lies where it stays long enough for that.
+        let id = format!("{topic_id}.{}", last.version);
+        let kept = match self.payloads.read(&last.snapshot).await {
+            Ok(bytes) => self.payloads.keep(&id, &bytes, Kept::LikeEvents).await?,
+            Err(PayloadError::Missing) => last.snapshot.clone(),
+            Err(error) => return Err(error.into()),
+        };
+        let ended = Version {
+            snapshot: kept,
+            ..last.clone()
+        };
+        self.events
+            .end_document(topic_id, Some(&ended), now)
+            .await?;
+        Ok(self.payloads.retire(&last.snapshot).await?)
     }
 
     /// How the document changes. If the bucket has lost the old one, it changes as a whole.

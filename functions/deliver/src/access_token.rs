@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use bellwire_outbound::Sender;
 use bellwire_rules::authorization::{Authorization, CredentialsMode};
 use http::HeaderValue;
-use oauth2::basic::BasicClient;
+use oauth2::basic::{BasicClient, BasicTokenType};
 use oauth2::{
     AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, Scope, TokenResponse, TokenUrl,
 };
@@ -23,8 +23,6 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const UNTOLD: Duration = Duration::from_secs(300);
 /// How long before its end a token is not used any more, at most.
 const MARGIN: Duration = Duration::from_secs(30);
-/// What is left after a request that ends by its own limit, to say so.
-const MOMENT: Duration = Duration::from_secs(1);
 /// How many tokens are remembered.
 const REMEMBERED: usize = 1000;
 
@@ -67,8 +65,7 @@ impl AccessTokens {
     /// meanwhile waits for it, and shares what comes of it. To wait for another's and to ask then take
     /// no longer than to ask: the function's time is measured by that.
     pub async fn get(&self, authorization: &Authorization) -> Result<HeaderValue, TokenRefused> {
-        let limit = self.limit + MOMENT;
-        let got = tokio::time::timeout(limit, self.wait_or_ask(authorization)).await;
+        let got = tokio::time::timeout(self.limit, self.wait_or_ask(authorization)).await;
         got.unwrap_or_else(|_| Err(TokenRefused("there was none in time".to_owned())))
     }
 
@@ -141,6 +138,11 @@ impl AccessTokens {
             .request_async(&|request| self.pass_on(request))
             .await
             .map_err(|error| TokenRefused(explain(&error)))?;
+        // RFC 6749, 7.1: a client must not use a token whose type it doesn't understand.
+        if *answer.token_type() != BasicTokenType::Bearer {
+            let reason = "the provider's token is not of the type Bearer";
+            return Err(TokenRefused(reason.to_owned()));
+        }
         let valid = answer.expires_in().unwrap_or(UNTOLD).min(LONGEST);
         let header = format!("Bearer {}", answer.access_token().secret());
         let mut header = HeaderValue::from_str(&header)
@@ -179,5 +181,58 @@ where
         oauth2::RequestTokenError::Parse(..) | oauth2::RequestTokenError::Other(_) => {
             "the provider's answer is not that of OAuth 2.0".to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_outbound::Limits;
+    use bellwire_rules::UrlPolicy;
+    use serde_json::json;
+
+    use super::*;
+
+    fn tokens(limit: Duration) -> AccessTokens {
+        let sender = Sender::new(UrlPolicy::default(), Limits::default()).unwrap();
+        AccessTokens::new(sender, limit)
+    }
+
+    fn authorization() -> Authorization {
+        let said = json!({
+            "type": "oauth2",
+            "clientId": "me",
+            "clientSecret": "hush",
+            "provider": "https://id.example.com/token",
+        });
+        Authorization::check(serde_json::from_value(said).unwrap(), &UrlPolicy::default()).unwrap()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn waiting_for_anothers_token_takes_no_longer_than_asking_for_one() {
+        let authorization = authorization();
+        let tokens = tokens(Duration::from_millis(20));
+        let slot = tokens.slot(&authorization).await;
+        // Somebody is asking, and never comes to an end.
+        let asking = slot.lock().await;
+        let refused = tokens.get(&authorization).await.unwrap_err();
+        assert_eq!(refused.to_string(), "there was none in time");
+        // Nor does whoever has a token refused meanwhile wait for that.
+        let token = HeaderValue::from_static("Bearer 1");
+        tokens.forget(&authorization, &token).await;
+        drop(asking);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_newer_token_is_not_forgotten_for_the_refusal_of_an_older_one() {
+        let authorization = authorization();
+        let tokens = tokens(Duration::from_secs(15));
+        let [old, new] = ["Bearer 1", "Bearer 2"].map(HeaderValue::from_static);
+        let until = SystemTime::now() + Duration::from_secs(60);
+        let slot = tokens.slot(&authorization).await;
+        *slot.lock().await = Some(Asked::Granted(new.clone(), until));
+        tokens.forget(&authorization, &old).await;
+        assert_eq!(tokens.get(&authorization).await.unwrap(), new);
+        tokens.forget(&authorization, &new).await;
+        assert!(slot.lock().await.is_none());
     }
 }

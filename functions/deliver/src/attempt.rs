@@ -16,6 +16,8 @@ use time::OffsetDateTime;
 use crate::access_token::{AccessTokens, TokenRefused};
 
 const REDACTED: &str = "[redacted]";
+/// What a request for an access token that ends by its own limit has left to say so.
+const MOMENT: Duration = Duration::from_secs(1);
 /// The most headers of an answer that are recorded, and the most characters of each.
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_NAME: usize = 128;
@@ -85,7 +87,7 @@ impl Post {
     /// By this sender, which gives an exchange so much time, where a delivery has so many retries.
     pub fn new(sender: Sender, exchange: Duration, retries: usize) -> Self {
         Self {
-            access_tokens: AccessTokens::new(sender.clone(), exchange),
+            access_tokens: AccessTokens::new(sender.clone(), exchange + MOMENT),
             sender,
             retries,
         }

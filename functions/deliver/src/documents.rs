@@ -44,6 +44,14 @@ struct Ended {
 }
 
 impl Ended {
+    /// Without an attempt, since there is nothing to send.
+    fn exhausted(session: Session, reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            ..Self::with(Ending::Failed { retry_at: None }, session)
+        }
+    }
+
     fn with(ending: Ending, session: Session) -> Self {
         Self {
             ending,
@@ -172,8 +180,7 @@ impl Function {
                 return Ok(Ended::with(Ending::OutOfTime, session));
             }
             let Some(step) = self.step(subscription, next, session.wanted).await? else {
-                tracing::warn!(wanted = session.wanted, "there is no document");
-                break;
+                return Ok(Ended::exhausted(session, "there is no document"));
             };
             let letter = self
                 .document_letter(subscription, &step, session.failures)
@@ -186,11 +193,16 @@ impl Function {
                         session = session.doubted();
                         continue;
                     }
+                    let latest = self.bodies.latest(topic(subscription)?.0).await?;
+                    if let Some(latest) = latest.filter(|it| it.version > step.version.version) {
+                        session = session.wanting(latest.version);
+                        continue;
+                    }
                     // It won't come back: to try again would be to fail again.
-                    return Ok(Ended {
-                        reason: "the payload is not kept any more".to_owned(),
-                        ..Ended::with(Ending::Failed { retry_at: None }, session)
-                    });
+                    return Ok(Ended::exhausted(
+                        session,
+                        "the payload is not kept any more",
+                    ));
                 }
                 letter => letter?,
             };

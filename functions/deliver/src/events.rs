@@ -31,6 +31,10 @@ impl Function {
             return Ok(());
         };
         let is_test = matches!(delivery.told, Told::Test { .. });
+        if subscription.client_disabled {
+            tracing::info!("the client is disabled");
+            return self.end(delivery, subscription).await;
+        }
         if subscription.disabled.is_some() && !is_test {
             self.owners.announce(subscription).await?;
             tracing::info!("the endpoint is disabled");
@@ -63,13 +67,8 @@ impl Function {
             sent.again_in(pause);
         }
         let protocol = delivery.told.protocol();
-        let (verdict, reason) = batch.note(
-            sent,
-            protocol,
-            delivery.attempt,
-            delivery.accepted_at,
-            !is_test,
-        );
+        let (verdict, reason) =
+            batch.note(sent, protocol, delivery.attempt, delivery.accepted_at, true);
         if is_test {
             return Ok(());
         }

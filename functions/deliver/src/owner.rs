@@ -6,8 +6,8 @@
 
 use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use bellwire_rules::endpoint::DisabledReason;
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::lease::DisabledReason;
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::Subscriptions;
@@ -105,7 +105,7 @@ impl Owners {
             return Err("EventBridge: the event was refused".into());
         }
         self.subscriptions
-            .note_announced(&subscription.subscription_id)
+            .note_announced(&subscription.subscription_id, disabled)
             .await?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use bellwire_edge::Failure;
 use bellwire_rules::{ClientId, Secret, SecretHash};
 use bellwire_store::{Client, Clients};
 use lambda_http::{Error, Request, RequestExt};
+use time::OffsetDateTime;
 
 /// What a caller says of itself.
 pub struct Credentials {
@@ -51,18 +52,19 @@ impl Authenticator {
     /// The client that these credentials are of.
     ///
     /// # Errors
-    /// 401, after one look at the table and one comparison in constant time, whether or not
-    /// there is such a client.
+    /// 401, after one look at the table and a comparison in constant time with each of the client's
+    /// secrets: one, but for a day after a rotation.
     pub async fn client(&self, presented: &Credentials) -> Result<Client, Failure> {
         let id = ClientId::parse(&presented.client_id);
         let found = self
             .clients
             .get(id.as_ref().unwrap_or(&self.nobody))
             .await?;
-        let expected = found
-            .as_ref()
-            .map_or(&self.nothing, |client| &client.client_secret_sha256);
-        let right = presented.client_secret.hash() == *expected;
+        let hash = presented.client_secret.hash();
+        let right = match &found {
+            Some(client) => client.accepts(&hash, OffsetDateTime::now_utc()),
+            None => hash == self.nothing,
+        };
         let client = found
             .filter(|client| right && client.disabled_at.is_none())
             .ok_or_else(Failure::wrong_credentials)?;

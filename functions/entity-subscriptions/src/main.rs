@@ -30,6 +30,7 @@ use crate::shown::Shown;
 /// What the function keeps between requests.
 struct Function {
     authenticator: Authenticator,
+    clients: Clients,
     subscriptions: Subscriptions,
     members: Members,
     exchanges: Exchanges,
@@ -49,11 +50,10 @@ impl Function {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
         let members: String = required("MEMBERS_TABLE")?;
+        let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         Ok(Self {
-            authenticator: Authenticator::new(Clients::new(
-                db.clone(),
-                required("CLIENTS_TABLE")?,
-            ))?,
+            authenticator: Authenticator::new(clients.clone())?,
+            clients,
             subscriptions: Subscriptions::new(
                 db.clone(),
                 required("SUBSCRIPTIONS_TABLE")?,

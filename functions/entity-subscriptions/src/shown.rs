@@ -1,8 +1,8 @@
 //! What is shown of a subscription.
 
 use bellwire_rules::Secret;
+use bellwire_rules::endpoint::DisabledReason;
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::lease::DisabledReason;
 use bellwire_rules::timestamp::millis;
 use bellwire_store::subscription::Subscription;
 use serde::Serialize;

@@ -45,7 +45,9 @@ impl Function {
         let id = entity_subscription_id(client_id, entity_key.as_str(), callback.as_str());
         tracing::Span::current().record("subscription", &id);
         if let Some(existing) = self.subscriptions.get(&id).await? {
-            return self.tell_again(existing).await;
+            let answer = self.tell_again(existing).await?;
+            repeatable.keep(&answer).await?;
+            return Ok(answer);
         }
         let audience_id = entity_audience_id(client_id, entity_key.as_str());
         if self.members.of(&audience_id, 0).await?.len() >= MAX_CALLBACKS {
@@ -68,13 +70,17 @@ impl Function {
             updated_at: now,
             disabled: None,
             unannounced: false,
+            client_disabled: false,
             failing_since: None,
             progress: Progress::default(),
         };
         let answer = show(&Shown::with_secret(&subscription, &secret))?;
-        let record = repeatable.record(&answer)?.into_iter().collect();
-        if self.subscriptions.create(&subscription, record).await? == Created::Done {
-            return Ok(answer);
+        let mut others = vec![self.clients.must_be_enabled(&client.client_id)?];
+        others.extend(repeatable.record(&answer)?);
+        match self.subscriptions.create(&subscription, others).await? {
+            Created::Done => return Ok(answer),
+            Created::Refused(0) => return Err(Failure::wrong_credentials()),
+            Created::Exists | Created::Refused(_) => {}
         }
         // Another request was faster, or this one, repeated.
         if let Some(answer) = repeatable.earlier().await? {

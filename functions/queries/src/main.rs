@@ -10,7 +10,7 @@ mod run;
 
 use bellwire_athena::answers::Shown;
 use bellwire_athena::{Athena, Executions};
-use bellwire_edge::{Authenticator, Failure, body, ok, serve};
+use bellwire_edge::{Authenticator, Failure, body, idempotency_key, ok, serve};
 use bellwire_notifications::{Completions, Publisher};
 use bellwire_rules::{ClientId, ExecutionId};
 use bellwire_runtime::aws::{self, Lazy};
@@ -50,7 +50,7 @@ impl Function {
         let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         let queries = Queries::new(db, required("QUERIES_TABLE")?);
         let publisher = Publisher::new(sns, required("TOPIC_PREFIX")?);
-        let completions = Completions::new(queries.clone(), publisher);
+        let completions = Completions::new(queries.clone(), clients.clone(), publisher);
         let athena = Athena::new(&config);
         let name: String = required("WORKGROUP")?;
         let workgroup = (!name.is_empty())
@@ -76,7 +76,7 @@ impl Function {
         let client = self.authenticator.client(&request).await?;
         if request.method() == Method::POST {
             let body: QueryRequest = body::large_json(&request)?;
-            return match body.into_wish()? {
+            return match body.into_wish(idempotency_key::of(&request)?)? {
                 Wish::Run(wish) => self.run(&client.client_id, wish).await,
                 Wish::Register(_) if !client.publisher => Err(Failure::publishers_only()),
                 Wish::Register(wish) => ok(&self.register(wish).await?),

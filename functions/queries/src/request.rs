@@ -1,6 +1,7 @@
 //! What may be POSTed to `/v1/queries`.
 
 use bellwire_edge::Failure;
+use bellwire_rules::sql::ReadingSql;
 use bellwire_rules::{ExecutionId, sql};
 use serde::Deserialize;
 
@@ -31,12 +32,20 @@ pub enum Wish {
 
 /// A query to run.
 pub struct Run {
-    /// The SQL: one statement that reads.
-    pub sql: String,
+    /// The SQL.
+    pub sql: ReadingSql,
     /// Whether to wait for the result.
     pub wait: bool,
     /// By which a repeated request is recognised.
-    pub token: Option<String>,
+    pub token: Option<Token>,
+}
+
+/// What a caller calls a request, and where it says so.
+pub struct Token {
+    /// The field, or the header.
+    pub said_in: &'static str,
+    /// The text.
+    pub text: String,
 }
 
 /// An execution to put on record.
@@ -48,17 +57,19 @@ pub struct Register {
 }
 
 impl QueryRequest {
-    /// Checks the body.
+    /// Checks the body. The header `Idempotency-Key` is another spelling of `ClientRequestToken`, which
+    /// counts if there are both.
     ///
     /// # Errors
     /// 400, naming the field at fault.
-    pub fn into_wish(self) -> Result<Wish, Failure> {
+    pub fn into_wish(self, key: Option<&str>) -> Result<Wish, Failure> {
         match (self.query_string, self.execution_id) {
             (Some(sql), None) => {
                 if self.client_id.is_some() {
                     return Err(Failure::field("client_id", "belongs to QueryExecutionId"));
                 }
-                sql::check(&sql).map_err(|refused| Failure::field("QueryString", refused))?;
+                let sql =
+                    sql::check(&sql).map_err(|refused| Failure::field("QueryString", refused))?;
                 let token = self.client_request_token;
                 let fits = |token: &String| (1..=MAX_TOKEN_LENGTH).contains(&token.chars().count());
                 if !token.as_ref().is_none_or(fits) {
@@ -67,10 +78,18 @@ impl QueryRequest {
                         format_args!("must have 1 to {MAX_TOKEN_LENGTH} characters"),
                     ));
                 }
+                let token = token.map(|text| Token {
+                    said_in: "ClientRequestToken",
+                    text,
+                });
+                let key = key.map(|key| Token {
+                    said_in: "Idempotency-Key",
+                    text: key.to_owned(),
+                });
                 Ok(Wish::Run(Run {
                     sql,
                     wait: self.wait.unwrap_or(false),
-                    token,
+                    token: token.or(key),
                 }))
             }
             (None, Some(id)) => {

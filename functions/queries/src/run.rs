@@ -51,23 +51,26 @@ impl Function {
         };
         let token = match &wish.token {
             // Tokens of two clients are never the same.
-            Some(token) => sha256_hex(&format!("{client}#{token}")),
+            Some(token) => sha256_hex(&format!("{client}#{}", token.text)),
             None => random_id(),
         };
         let id = self
             .athena
-            .start(&workgroup.name, &workgroup.database, &wish.sql, &token)
+            .start(
+                &workgroup.name,
+                &workgroup.database,
+                wish.sql.as_str(),
+                &token,
+            )
             .await
             .map_err(|error| match error {
-                AthenaError::Refused(reason)
-                    if wish.token.is_some() && reason.contains(OTHER_PARAMETERS) =>
-                {
-                    Failure::conflicting_field(
-                        "ClientRequestToken",
+                AthenaError::Refused(reason) => match &wish.token {
+                    Some(token) if reason.contains(OTHER_PARAMETERS) => Failure::conflicting_field(
+                        token.said_in,
                         "was used for another QueryString",
-                    )
-                }
-                AthenaError::Refused(reason) => Failure::field("QueryString", reason),
+                    ),
+                    _ => Failure::field("QueryString", reason),
+                },
                 AthenaError::Busy => Failure::try_again("too many queries; please try again"),
                 other => Failure::internal(other),
             })?;

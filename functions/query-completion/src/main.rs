@@ -10,8 +10,8 @@ use bellwire_notifications::{Completions, Outcome, Publisher};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
 use bellwire_runtime::logs;
-use bellwire_store::Queries;
 use bellwire_store::queries::End;
+use bellwire_store::{Clients, Queries};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -34,7 +34,8 @@ fn completions_from_env() -> Result<Completions, Error> {
     let db = aws_sdk_dynamodb::Client::new(&config);
     let sns = Lazy::new(&config, aws_sdk_sns::Client::new);
     Ok(Completions::new(
-        Queries::new(db, required("QUERIES_TABLE")?),
+        Queries::new(db.clone(), required("QUERIES_TABLE")?),
+        Clients::new(db, required("CLIENTS_TABLE")?),
         Publisher::new(sns, required("TOPIC_PREFIX")?),
     ))
 }

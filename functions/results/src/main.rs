@@ -48,11 +48,12 @@ impl Function {
         let queries = Queries::new(db.clone(), required("QUERIES_TABLE")?);
         let publisher = Publisher::new(sns, required("TOPIC_PREFIX")?);
         let athena = Athena::new(&config);
+        let clients = Clients::new(db, required("CLIENTS_TABLE")?);
         Ok(Self {
-            authenticator: Authenticator::new(Clients::new(db, required("CLIENTS_TABLE")?)),
+            authenticator: Authenticator::new(clients.clone()),
             executions: Executions::new(
                 athena.clone(),
-                Completions::new(queries.clone(), publisher),
+                Completions::new(queries.clone(), clients, publisher),
             ),
             queries,
             athena,

@@ -25,7 +25,7 @@ pub async fn change(
     match topics.update(&known, &changed).await? {
         Written::Done => Ok(changed),
         Written::NameTaken => Err(name_taken()),
-        Written::Changed => Err(changed_meanwhile()),
+        Written::Changed | Written::InTheWay => Err(changed_meanwhile()),
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn create(
     let failure = match topics.create(&topic, repeatable.record(&answer)?).await? {
         Written::Done => return Ok(answer),
         Written::NameTaken => name_taken(),
-        Written::Changed => changed_meanwhile(),
+        Written::Changed | Written::InTheWay => changed_meanwhile(),
     };
     // By this request, it may be, at the same time.
     repeatable.earlier().await?.ok_or(failure)

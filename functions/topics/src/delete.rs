@@ -19,7 +19,9 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(
     match topics.get(id).await? {
         Found::Live(known) => match topics.delete(&known, now).await? {
             Written::Done => {}
-            Written::NameTaken | Written::Changed => return Err(changed_meanwhile()),
+            Written::NameTaken | Written::Changed | Written::InTheWay => {
+                return Err(changed_meanwhile());
+            }
         },
         Found::Deleted { unannounced: true } => {}
         Found::Deleted { unannounced: false } | Found::Unknown => return Err(no_such_topic()),

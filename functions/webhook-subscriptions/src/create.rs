@@ -51,6 +51,7 @@ impl Function {
             updated_at: now,
             disabled: None,
             unannounced: false,
+            client_disabled: false,
             failing_since: None,
             progress: Progress::default(),
         };
@@ -59,15 +60,20 @@ impl Function {
         let record = repeatable.record(&answer)?;
         let has_key = record.is_some();
         // A topic that is being deleted tells those who are its members then.
-        let mut others = vec![self.topics.must_be_live(&topic.id)?];
+        let mut others = vec![
+            self.topics.must_be_live(&topic.id)?,
+            self.clients.must_be_enabled(&client.client_id)?,
+        ];
         others.extend(record);
         match self.subscriptions.create(&subscription, others).await? {
             // An id that is random: the SDK has repeated the request.
             Created::Done | Created::Exists => {}
-            Created::Refused => {
-                return match repeatable.earlier().await? {
-                    Some(answer) => self.created_before(answer).await,
-                    None => Err(Failure::not_found("there is no such topic")),
+            Created::Refused(other) => {
+                return match (repeatable.earlier().await?, other) {
+                    (Some(answer), _) => self.created_before(answer).await,
+                    (None, 0) => Err(Failure::not_found("there is no such topic")),
+                    (None, 1) => Err(Failure::unauthorized()),
+                    (None, _) => Err(Failure::try_again("please try again")),
                 };
             }
         }

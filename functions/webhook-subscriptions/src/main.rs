@@ -35,6 +35,7 @@ const SORTED_BY: &[&str] = &["subscriptionMode", "webhookUrl"];
 /// What the function keeps between requests.
 struct Function {
     authenticator: Authenticator,
+    clients: Clients,
     topics: Topics,
     subscriptions: Subscriptions,
     members: Members,
@@ -60,8 +61,10 @@ impl Function {
         let db = aws_sdk_dynamodb::Client::new(&config);
         let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
         let members: String = required("MEMBERS_TABLE")?;
+        let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         Ok(Self {
-            authenticator: Authenticator::new(Clients::new(db.clone(), required("CLIENTS_TABLE")?)),
+            authenticator: Authenticator::new(clients.clone()),
+            clients,
             topics: Topics::new(db.clone(), required("TOPICS_TABLE")?),
             subscriptions: Subscriptions::new(
                 db.clone(),

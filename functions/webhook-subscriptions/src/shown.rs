@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bellwire_rules::Secret;
 use bellwire_rules::authorization::ShownAuthorization;
-use bellwire_rules::lease::DisabledReason;
+use bellwire_rules::endpoint::DisabledReason;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_store::subscription::Subscription;

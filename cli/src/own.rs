@@ -1,0 +1,138 @@
+//! What is a client's own, and goes on and off with it.
+//!
+//! Each step can be repeated: a command that was cut off is completed by the same command.
+
+use anyhow::{Context, anyhow};
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_sns::Client as Sns;
+use bellwire_notifications::TopicPrefix;
+use bellwire_queues::{Delivery, Message, Queue, Told};
+use bellwire_rules::ClientId;
+use bellwire_runtime::aws::Lazy;
+use bellwire_store::{
+    Callbacks, Client, Clients, Events, Exchanges, Queries, Subscription, Subscriptions,
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::stack;
+
+/// How long what is only removed here is kept doesn't matter.
+const KEPT: Duration = Duration::ZERO;
+
+/// The tables, topics and queues with what is a client's own.
+pub struct Own {
+    clients: Clients,
+    subscriptions: Subscriptions,
+    exchanges: Exchanges,
+    events: Events,
+    callbacks: Callbacks,
+    queries: Queries,
+    sns: Sns,
+    topics: TopicPrefix,
+    deliveries: Queue,
+}
+
+impl Own {
+    /// Those of this stack.
+    pub async fn of(name: &str) -> anyhow::Result<Self> {
+        let config = stack::aws().await;
+        let db = DynamoDb::new(&config);
+        let output = async |key| stack::output(&config, name, key).await;
+        let deliveries = output("DeliveriesQueueUrl").await?;
+        Ok(Self {
+            clients: Clients::new(db.clone(), output("ClientsTable").await?),
+            subscriptions: Subscriptions::new(
+                db.clone(),
+                output("SubscriptionsTable").await?,
+                output("MembersTable").await?,
+            ),
+            exchanges: Exchanges::new(db.clone(), output("ExchangesTable").await?, KEPT),
+            events: Events::new(db.clone(), output("EventsTable").await?, KEPT),
+            callbacks: Callbacks::new(db.clone(), output("CallbacksTable").await?),
+            queries: Queries::new(db, output("QueriesTable").await?),
+            sns: Sns::new(&config),
+            topics: output("TopicPrefix").await?.parse()?,
+            deliveries: Queue::new(Lazy::new(&config, aws_sdk_sqs::Client::new), deliveries),
+        })
+    }
+
+    /// Shuts a client out, and sends it nothing more. `None` when there is no such client.
+    pub async fn disable(&self, client_id: &ClientId) -> anyhow::Result<Option<Client>> {
+        let now = OffsetDateTime::now_utc();
+        // From now on no subscription is added.
+        let Some(client) = self.clients.disable(client_id, now).await? else {
+            return Ok(None);
+        };
+        for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
+            let id = &subscription.subscription_id;
+            self.subscriptions.disable_client(id, now).await?;
+        }
+        Ok(Some(client))
+    }
+
+    /// Lets a client in again, and sends it what it is subscribed to. Documents go on with a snapshot.
+    /// `None` when there is no such client.
+    pub async fn enable(&self, client_id: &ClientId) -> anyhow::Result<Option<Client>> {
+        let Some(client) = self.clients.enable(client_id).await? else {
+            return Ok(None);
+        };
+        let now = OffsetDateTime::now_utc();
+        for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
+            let id = &subscription.subscription_id;
+            if let Some(enabled) = self.subscriptions.enable_client(id, now).await? {
+                self.send_document(&enabled, now).await?;
+            }
+        }
+        Ok(Some(client))
+    }
+
+    /// Removes a client, and all that is its own. What is in queues for it ends there. `false` when
+    /// there is no such client.
+    pub async fn delete(&self, client_id: &ClientId) -> anyhow::Result<bool> {
+        if self.disable(client_id).await?.is_none() {
+            return Ok(false);
+        }
+        for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
+            let id = &subscription.subscription_id;
+            self.exchanges.remove_all(id).await?;
+            self.subscriptions.delete(&subscription).await?;
+        }
+        // https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html: no error if there is none
+        let topic = self
+            .sns
+            .delete_topic()
+            .topic_arn(self.topics.arn(client_id));
+        let deleted = topic.send().await;
+        deleted.map_err(|error| anyhow!(error).context("the client's SNS topic"))?;
+        for callback in self.callbacks.list(client_id).await? {
+            self.callbacks.remove(client_id, &callback).await?;
+        }
+        self.queries.remove_all(client_id).await?;
+        self.clients.delete(client_id).await?;
+        Ok(true)
+    }
+
+    async fn send_document(
+        &self,
+        subscription: &Subscription,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<()> {
+        let Some((topic_id, _)) = subscription.topic() else {
+            return Ok(());
+        };
+        let Some(current) = self.events.latest(topic_id).await? else {
+            return Ok(());
+        };
+        let delivery = Delivery::new(
+            subscription.subscription_id.clone(),
+            subscription.client_id.clone(),
+            now,
+            Told::Document {
+                version: current.version,
+            },
+        );
+        let message = Message::delivery(&delivery)?;
+        let sent = self.deliveries.send(message).await;
+        sent.context("the current document could not be sent")
+    }
+}
