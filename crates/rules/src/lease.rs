@@ -2,7 +2,7 @@
 //!
 //! A message says that a subscription wants a version; many may say so at once. One of them
 //! acquires the lease, sends what is missing, and releases the lease, unless more is wanted by
-//! then. The others leave word of what they want and are done. So versions are sent one after the
+//! then. The others write down what they want and are done. So versions are sent one after the
 //! other, and a repeated message finds nothing to do. After a failure nobody acquires the lease
 //! until the retry is due, but the retry itself. A lease ends by itself some seconds after the
 //! function that holds it must have ended; whoever acquires one that was not released knows that
@@ -281,7 +281,7 @@ impl Session {
 /// Why a lease is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
-    /// What was wanted has been sent, or there is no document.
+    /// What was wanted has been sent.
     UpToDate,
     /// The function has no time for another attempt.
     OutOfTime,
@@ -363,38 +363,8 @@ pub fn release(
             ..session
         });
     }
-    let schedule = match (&progress.schedule, session.failures) {
-        (Some(schedule), 1..) => schedule.clone(),
-        _ => Schedule {
-            wanted: session.wanted,
-        },
-    };
-    let failing_since = match session.arrived {
-        Some(true) => None,
-        Some(false) => state.failing_since.or(Some(now)),
-        None => state.failing_since,
-    };
-    let mut next = EndpointState {
-        progress: Progress {
-            acknowledged: session.acknowledged,
-            in_doubt,
-            lease: None,
-            failures: session.failures,
-            retry: None,
-            schedule: progress.schedule.clone().filter(|_| session.failures > 0),
-            ..progress.clone()
-        },
-        failing_since,
-        ..state.clone()
-    };
+    let next = released(state, session, now);
     let version = progress.wanted;
-    let anew = |mut next: EndpointState| {
-        next.progress.failures = 0;
-        next.progress.schedule = None;
-        next
-    };
-    let hopeless = session.arrived == Some(false)
-        && failing_since.is_some_and(|since| now - since >= patience);
     match ending {
         // Its owner, or the operator, has disabled it meanwhile.
         _ if silent => Release::Write(anew(next), Then::Done),
@@ -405,29 +375,85 @@ pub fn release(
             Release::Write(anew(next), Then::NewSchedule { version })
         }
         Ending::Failed { retry_at: Some(at) } => {
+            let message_id = lease.message_id.clone();
             let failures = session.failures + 1;
+            let mut next = next;
             next.progress.failures = failures;
-            next.progress.schedule = Some(schedule);
-            next.progress.retry = Some(Retry {
-                at,
-                message_id: lease.message_id.clone(),
-            });
+            next.progress.schedule = Some(schedule(progress, session));
+            next.progress.retry = Some(Retry { at, message_id });
             Release::Write(next, Then::Retry { version, failures })
         }
-        Ending::Failed { retry_at: None } if hopeless => {
-            let next = disabled_by_us(anew(next), DisabledReason::Failing, now);
-            Release::Write(next, Then::TellOwner)
-        }
-        Ending::Failed { retry_at: None } if progress.wanted > schedule.wanted => {
-            Release::Write(anew(next), Then::NewSchedule { version })
-        }
         Ending::Failed { retry_at: None } => {
-            let failures = session.failures;
-            Release::Write(anew(next), Then::DeadLetter { version, failures })
+            let wanted_since = version > schedule(progress, session).wanted;
+            exhausted(anew(next), session, wanted_since, now, patience)
         }
         Ending::Gone => {
             let next = disabled_by_us(anew(next), DisabledReason::Gone, now);
             Release::Write(next, Then::TellOwner)
         }
+    }
+}
+
+/// The state without the lease, with what its holder knows.
+fn released(state: &EndpointState, session: Session, now: OffsetDateTime) -> EndpointState {
+    let progress = &state.progress;
+    let asked_again = progress.snapshots_asked != session.snapshots_asked;
+    EndpointState {
+        progress: Progress {
+            acknowledged: session.acknowledged,
+            in_doubt: session.in_doubt || asked_again,
+            lease: None,
+            failures: session.failures,
+            retry: None,
+            schedule: progress.schedule.clone().filter(|_| session.failures > 0),
+            ..progress.clone()
+        },
+        failing_since: match session.arrived {
+            Some(true) => None,
+            Some(false) => state.failing_since.or(Some(now)),
+            None => state.failing_since,
+        },
+        ..state.clone()
+    }
+}
+
+/// The schedule of retries that an attempt that failed is part of: with the first, it begins.
+fn schedule(progress: &Progress, session: Session) -> Schedule {
+    match (&progress.schedule, session.failures) {
+        (Some(schedule), 1..) => schedule.clone(),
+        _ => Schedule {
+            wanted: session.wanted,
+        },
+    }
+}
+
+/// The state without a schedule of retries.
+fn anew(mut state: EndpointState) -> EndpointState {
+    state.progress.failures = 0;
+    state.progress.schedule = None;
+    state
+}
+
+/// What follows the last attempt of a schedule. `wanted_since`: whether more was wanted since it began.
+fn exhausted(
+    next: EndpointState,
+    session: Session,
+    wanted_since: bool,
+    now: OffsetDateTime,
+    patience: Duration,
+) -> Release {
+    let hopeless = session.arrived == Some(false)
+        && next
+            .failing_since
+            .is_some_and(|since| now - since >= patience);
+    let version = next.progress.wanted;
+    if hopeless {
+        let next = disabled_by_us(next, DisabledReason::Failing, now);
+        Release::Write(next, Then::TellOwner)
+    } else if wanted_since {
+        Release::Write(next, Then::NewSchedule { version })
+    } else {
+        let failures = session.failures;
+        Release::Write(next, Then::DeadLetter { version, failures })
     }
 }

@@ -217,11 +217,9 @@ impl Clients {
             .chain(earlier)
             .take(MOST_SECRETS - 1)
             .collect();
-        let answer = self
+        let update = self
             .db
             .update_item()
-            .table_name(&self.table)
-            .key("client_id", AttributeValue::S(known.client_id.to_string()))
             .update_expression(
                 "SET client_secret_sha256 = :hash, earlier_client_secrets = :earlier",
             )
@@ -231,17 +229,8 @@ impl Clients {
             .expression_attribute_values(
                 ":known",
                 AttributeValue::S(known.client_secret_sha256.as_str().to_owned()),
-            )
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(answer.attributes.map(from_item).transpose()?),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
-                _ => Err(error.into()),
-            },
-        }
+            );
+        self.update_if(&known.client_id, update).await
     }
 
     /// Replaces a client's API key; the old one is void from now on.
@@ -271,10 +260,19 @@ impl Clients {
         client_id: &ClientId,
         update: UpdateItemFluentBuilder,
     ) -> Result<Option<Client>, StoreError> {
+        let update = update.condition_expression("attribute_exists(client_id)");
+        self.update_if(client_id, update).await
+    }
+
+    /// Carries out an update of a client; `None` when its condition doesn't hold.
+    async fn update_if(
+        &self,
+        client_id: &ClientId,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<Option<Client>, StoreError> {
         let answer = update
             .table_name(&self.table)
             .key("client_id", AttributeValue::S(client_id.to_string()))
-            .condition_expression("attribute_exists(client_id)")
             .return_values(ReturnValue::AllNew)
             .send()
             .await;

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::removal::remove_all;
 
 /// An exchange, as its subscriber sees it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -182,7 +183,7 @@ impl Exchanges {
 
     /// Removes all of a subscription's exchanges. To do so again changes nothing.
     pub async fn remove_all(&self, subscription_id: &str) -> Result<(), StoreError> {
-        let mut items = self
+        let keys = self
             .db
             .query()
             .table_name(&self.table)
@@ -191,19 +192,8 @@ impl Exchanges {
                 ":subscription",
                 AttributeValue::S(subscription_id.to_owned()),
             )
-            .projection_expression("subscription_id, exchange_id")
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(key) = items.next().await {
-            self.db
-                .delete_item()
-                .table_name(&self.table)
-                .set_key(Some(key?))
-                .send()
-                .await?;
-        }
-        Ok(())
+            .projection_expression("subscription_id, exchange_id");
+        remove_all(&self.db, &self.table, keys).await
     }
 
     /// A subscription's exchanges whose requests were sent from `start` to `end`, after

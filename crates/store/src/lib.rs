@@ -15,6 +15,7 @@ pub mod leases;
 pub mod members;
 mod patience;
 pub mod queries;
+mod removal;
 pub mod subscription;
 pub mod subscriptions;
 pub mod topics;

@@ -23,6 +23,7 @@ use std::str::FromStr;
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::removal::remove_all;
 
 /// How long whoever has the turn may take to publish: longer than any function runs.
 const TURN: Duration = Duration::seconds(30);
@@ -259,26 +260,15 @@ impl Queries {
 
     /// Removes all of a client's queries. To do so again changes nothing.
     pub async fn remove_all(&self, client: &ClientId) -> Result<(), StoreError> {
-        let mut items = self
+        let keys = self
             .db
             .query()
             .table_name(&self.table)
             .index_name(BY_CLIENT)
             .key_condition_expression("client_id = :client")
             .expression_attribute_values(":client", AttributeValue::S(client.to_string()))
-            .projection_expression("execution_id")
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(key) = items.next().await {
-            self.db
-                .delete_item()
-                .table_name(&self.table)
-                .set_key(Some(key?))
-                .send()
-                .await?;
-        }
-        Ok(())
+            .projection_expression("execution_id");
+        remove_all(&self.db, &self.table, keys).await
     }
 
     /// Takes the turn to have a result rendered, unless somebody has it. Returns whether it

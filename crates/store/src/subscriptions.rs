@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -191,22 +192,15 @@ impl Subscriptions {
         client_id: &str,
         topic_id: &str,
     ) -> Result<Vec<Subscription>, StoreError> {
-        let mut items = self
+        let query = self
             .db
             .query()
             .table_name(&self.table)
             .index_name(BY_CLIENT)
             .key_condition_expression("client_id = :client AND begins_with(listed, :topic)")
             .expression_attribute_values(":client", AttributeValue::S(client_id.to_owned()))
-            .expression_attribute_values(":topic", AttributeValue::S(format!("{topic_id}#")))
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while let Some(item) = items.next().await {
-            found.push(item?);
-        }
-        Ok(from_items(found)?)
+            .expression_attribute_values(":topic", AttributeValue::S(format!("{topic_id}#")));
+        all(query).await
     }
 
     /// A client's subscriptions to entities, oldest first, up to `limit` of them, behind the
@@ -289,21 +283,14 @@ impl Subscriptions {
     /// All of a client's subscriptions, to topics and to entities: for the operator, not for a
     /// request.
     pub async fn of_client(&self, client_id: &str) -> Result<Vec<Subscription>, StoreError> {
-        let mut items = self
+        let query = self
             .db
             .query()
             .table_name(&self.table)
             .index_name(BY_CLIENT)
             .key_condition_expression("client_id = :client")
-            .expression_attribute_values(":client", AttributeValue::S(client_id.to_owned()))
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while let Some(item) = items.next().await {
-            found.push(item?);
-        }
-        Ok(from_items(found)?)
+            .expression_attribute_values(":client", AttributeValue::S(client_id.to_owned()));
+        all(query).await
     }
 
     pub(crate) fn update(&self, id: &str) -> UpdateItemFluentBuilder {
@@ -336,6 +323,16 @@ impl Subscriptions {
             }
         }
     }
+}
+
+/// All that a query finds, page by page.
+async fn all(query: QueryFluentBuilder) -> Result<Vec<Subscription>, StoreError> {
+    let mut items = query.into_paginator().items().send();
+    let mut found = Vec::new();
+    while let Some(item) = items.next().await {
+        found.push(item?);
+    }
+    Ok(from_items(found)?)
 }
 
 /// What writing all or nothing came to.
