@@ -1,6 +1,7 @@
 """What the deployed template promises to whoever runs it."""
 
 import json
+import re
 
 import pytest
 from conftest import role_credentials
@@ -260,6 +261,45 @@ def test_alarms_watch_ages_errors_and_throttles():
     metrics = {name for name, _ in watched}
     assert {"ApproximateAgeOfOldestMessage", "Errors", "Throttles", "FailureRate"} <= metrics
     assert all(alarm["AlarmActions"] for alarm in found)
+
+
+def test_addresses_are_limited_if_the_stack_says_so():
+    """Not shown by the local AWS, which has no WAF."""
+    template = read_template()
+    parameter = template["Parameters"]["RateLimitPerAddress"]
+    assert parameter["Default"] == "0"
+    for text, fits in (("0", True), ("10", True), ("2000", True), ("9", False), ("-1", False), ("1e3", False)):
+        assert bool(re.fullmatch(parameter["AllowedPattern"], text)) == fits, text
+    acl, association = resources()["AddressLimits"], resources()["AddressLimitsOfApi"]
+    assert acl["Condition"] == association["Condition"] == "LimitsAddresses"
+    assert template["Conditions"]["LimitsAddresses"] == [["RateLimitPerAddress", "0"]]
+    [rule] = acl["Properties"]["Rules"]
+    statement = rule["Statement"]["RateBasedStatement"]
+    assert (statement["AggregateKeyType"], statement["Limit"]) == ("IP", "RateLimitPerAddress")
+    assert rule["Action"] == {"Block": {}}
+    # A sample would have headers and query.
+    assert rule["VisibilityConfig"]["SampledRequestsEnabled"] is False
+    definition = resources()["Api"]["Properties"]["DefinitionBody"]
+    assert definition["x-amazon-apigateway-gateway-responses"]["WAF_FILTERED"]["statusCode"] == "429"
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "WebhookSubscriptionsPerClient",
+        "WebhookSubscriptionsPerHost",
+        "EntitySubscriptionsPerClient",
+        "EntitySubscriptionsPerHost",
+        "RunningQueriesPerClient",
+        "WaitingRequestsPerClient",
+    ],
+)
+def test_what_a_client_may_have_is_a_parameter(parameter):
+    template = read_template()
+    assert template["Parameters"][parameter]["MinValue"] == 1
+    functions = [it for it in resources().values() if it["Type"] == "AWS::Serverless::Function"]
+    variables = [it["Properties"]["Environment"]["Variables"] for it in functions]
+    assert sum(parameter in it.values() for it in variables) == 1
 
 
 def test_api_gateway_logs_no_requests_beside_the_access_log():

@@ -145,7 +145,9 @@ async fn subscribe(db: &Client, sink: &Sink) -> Result<Vec<Subscription>> {
     for address in &sink.addresses {
         let url = format!("http://{address}/hook");
         let subscription = samples::subscription(&topic_id, SubscriptionMode::Event, 0, url)?;
-        table.create(&subscription, Vec::new()).await?;
+        table
+            .create(&subscription, &samples::LIMITS, Vec::new())
+            .await?;
         made.push(subscription);
     }
     Ok(made)

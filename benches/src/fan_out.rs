@@ -171,7 +171,11 @@ async fn subscribe(db: &Client, sink: &Sink, size: Size) -> Result<String> {
             let segment = members.next_segment(id).await?;
             let url = format!("http://{address}/{number}");
             table
-                .create(&samples::subscription(id, mode, segment, url)?, Vec::new())
+                .create(
+                    &samples::subscription(id, mode, segment, url)?,
+                    &samples::LIMITS,
+                    Vec::new(),
+                )
                 .await?;
             anyhow::Ok(())
         })

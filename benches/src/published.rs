@@ -164,7 +164,11 @@ async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<S
         let segment = members.next_segment(id).await?;
         let mode = SubscriptionMode::SnapshotOnly;
         table
-            .create(&samples::subscription(id, mode, segment, url)?, Vec::new())
+            .create(
+                &samples::subscription(id, mode, segment, url)?,
+                &samples::LIMITS,
+                Vec::new(),
+            )
             .await?;
     }
     Ok(ids)

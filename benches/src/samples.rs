@@ -6,6 +6,7 @@ use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::{PayloadType, SubscriptionMode};
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
+use bellwire_store::Limits;
 use bellwire_store::subscription::{Source, Subscription};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -23,6 +24,12 @@ pub fn topic(kind: PayloadType) -> Result<Topic> {
     let definition = serde_json::from_value(definition).context("a definition")?;
     Ok(Topic::new(id, definition, OffsetDateTime::now_utc()))
 }
+
+/// Limits that are not reached.
+pub const LIMITS: Limits = Limits {
+    of_client: 1_000_000,
+    at_host: 1_000_000,
+};
 
 /// A subscription of a webhook to a topic.
 pub fn subscription(
@@ -43,6 +50,7 @@ pub fn subscription(
         webhook_url,
         webhook_headers: Default::default(),
         authorization: None,
+        origin: None,
         secrets: SigningSecrets::new(generate_secret()?),
         created_at: now,
         updated_at: now,

@@ -108,6 +108,7 @@ impl Own {
             self.callbacks.remove(client_id, &callback).await?;
         }
         self.queries.remove_all(client_id).await?;
+        self.subscriptions.forget_counts(client_id.as_str()).await?;
         self.clients.delete(client_id).await?;
         Ok(true)
     }

@@ -106,6 +106,11 @@ impl Failure {
         Self::mistake(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
+    /// 429: the client has as much going on as it may have.
+    pub fn too_many(message: impl Into<String>) -> Self {
+        Self::mistake(StatusCode::TOO_MANY_REQUESTS, message)
+    }
+
     /// 503: not now; the same request will do later.
     pub fn try_again(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::SERVICE_UNAVAILABLE, message)

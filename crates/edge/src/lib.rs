@@ -3,6 +3,7 @@
 
 mod auth;
 pub mod body;
+mod domain;
 pub mod envelope;
 mod failure;
 pub mod idempotency;
@@ -11,5 +12,6 @@ pub mod list;
 mod serve;
 
 pub use auth::Authenticator;
+pub use domain::domain;
 pub use failure::Failure;
 pub use serve::{accepted, created, no_content, ok, serve};

@@ -6,7 +6,7 @@
 //! arrived.
 
 use bellwire_queues::{Announcement, Delivery, FanOut, Message, Queue, QueueError};
-use bellwire_store::members::{Member, SEGMENT};
+use bellwire_store::members::Member;
 use bellwire_store::{Members, StoreError};
 
 /// Up to how many subscriptions a topic is told without the step over segments.
@@ -49,11 +49,13 @@ impl Audience {
         topic_id: &str,
         announcement: Announcement,
     ) -> Result<(), FanOutError> {
-        let count = self.members.count(topic_id).await?;
-        if count <= SMALL {
-            return self.tell_segment(topic_id, 0, &announcement).await;
+        let segments = self.members.segments(topic_id).await?;
+        if segments.given <= SMALL {
+            self.tell_segment(topic_id, 0, &announcement).await?;
+            return Ok(());
         }
-        let messages = (0..count.div_ceil(SEGMENT))
+        let messages = segments
+            .numbers()
             .map(|segment| {
                 Message::new(&FanOut::Segment {
                     audience_id: topic_id.to_owned(),
@@ -65,13 +67,13 @@ impl Audience {
         Ok(self.fan_outs.send_all(messages).await?)
     }
 
-    /// Tells the members of one segment of an audience.
+    /// Tells the members of one segment of an audience. Returns how many there are.
     pub async fn tell_segment(
         &self,
         audience_id: &str,
         segment: u64,
         announcement: &Announcement,
-    ) -> Result<(), FanOutError> {
+    ) -> Result<usize, FanOutError> {
         let members = self.members.of(audience_id, segment).await?;
         for members in members.chunks(AT_ONCE) {
             let messages = members
@@ -80,7 +82,12 @@ impl Audience {
                 .collect::<Result<_, _>>()?;
             self.deliveries.send_all(messages).await?;
         }
-        Ok(())
+        Ok(members.len())
+    }
+
+    /// Has a segment of a topic that turned out to be empty left out from now on, if it stays so.
+    pub async fn skip_if_empty(&self, topic_id: &str, segment: u64) -> Result<bool, FanOutError> {
+        Ok(self.members.skip_if_empty(topic_id, segment).await?)
     }
 }
 

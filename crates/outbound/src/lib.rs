@@ -6,8 +6,10 @@
 //! connected to, so a name can't change in between. Redirects are not followed,
 //! certificates are verified, and an answer is read only so far.
 
+mod consent;
 mod guard;
 mod sender;
 
+pub use consent::{Consent, EndpointConsent, NoConsent};
 pub use guard::Guard;
 pub use sender::{Answer, Exchange, Failure, Limits, Sender};

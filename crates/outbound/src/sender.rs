@@ -140,9 +140,20 @@ where
     /// Sends a POST. The URL is checked again: the policy may have changed since it
     /// was registered, and a host that is an address is never resolved.
     pub async fn post(&self, url: &str, headers: HeaderMap, body: Bytes) -> Exchange {
+        self.send(Method::POST, url, headers, body).await
+    }
+
+    /// Sends a request of any method.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Exchange {
         let started = Instant::now();
         let limit = self.limits.exchange;
-        let head = tokio::time::timeout(limit, self.head(url, headers, body)).await;
+        let head = tokio::time::timeout(limit, self.head(method, url, headers, body)).await;
         let outcome = match head {
             Ok(Ok(response)) => Ok(self.read(response, started).await),
             Ok(Err(failure)) => Err(failure),
@@ -156,13 +167,14 @@ where
 
     async fn head(
         &self,
+        method: Method,
         url: &str,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, Failure> {
         let url = self.policy.check(url)?;
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(url.as_str().parse::<Uri>().map_err(http::Error::from)?)
             .body(Full::new(body))?;
         *request.headers_mut() = headers;

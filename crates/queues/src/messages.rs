@@ -85,6 +85,9 @@ pub struct Announcement {
 /// A wish to have a topic's events again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replay {
+    /// The id of the replay; empty in messages of earlier versions.
+    #[serde(default)]
+    pub replay_id: String,
     /// Whom to tell.
     pub subscription_id: String,
     /// The client whose subscription it is.
@@ -308,9 +311,12 @@ mod tests {
             Err("sent on 3 times without coming to an end".to_owned())
         );
         // One that was never sent on is written as it always was.
-        let text = r#"{"replay":{"subscription_id":"s","client_id":"c","topic_id":"t","start":"1970-01-01T00:00:00.000000Z","end":"1970-01-01T00:00:00.000000Z"}}"#;
+        let text = r#"{"replay":{"replay_id":"r","subscription_id":"s","client_id":"c","topic_id":"t","start":"1970-01-01T00:00:00.000000Z","end":"1970-01-01T00:00:00.000000Z"}}"#;
         let mut read: FanOut = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        let earlier: FanOut =
+            serde_json::from_str(&text.replace(r#""replay_id":"r","#, "")).unwrap();
+        assert!(matches!(earlier, FanOut::Replay(replay) if replay.replay_id.is_empty()));
         if let FanOut::Replay(replay) = &mut read {
             replay.hops = hops;
         }

@@ -176,6 +176,14 @@ pub fn normal_form(text: &str) -> Result<String, UrlRefused> {
     parse(text).map(String::from)
 }
 
+/// The host of a URL in normal form, without the dot that may end a name: `example.com`, `192.0.2.1`,
+/// `[2001:db8::1]`. Empty for a text that is no URL.
+pub fn host_of(url: &str) -> String {
+    let url = Url::parse(url).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    host.trim_end_matches('.').to_owned()
+}
+
 /// Checks what doesn't depend on a policy.
 fn parse(text: &str) -> Result<Url, UrlRefused> {
     if text.is_empty() {
@@ -272,6 +280,19 @@ mod tests {
             ),
         ] {
             assert_eq!(strict().check(text).unwrap().as_str(), normal);
+        }
+    }
+
+    #[test]
+    fn a_host_is_the_same_however_it_is_written() {
+        for (url, host) in [
+            ("https://example.com/a?b=c", "example.com"),
+            ("https://example.com.:8443/", "example.com"),
+            ("https://8.8.8.8/x", "8.8.8.8"),
+            ("https://[2606:4700::1111]/", "[2606:4700::1111]"),
+            ("nothing", ""),
+        ] {
+            assert_eq!(host_of(url), host);
         }
     }
 

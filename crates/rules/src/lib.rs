@@ -25,6 +25,7 @@ pub mod payload;
 pub mod query_state;
 pub mod retry;
 pub mod retry_after;
+pub mod running_queries;
 pub mod search;
 pub mod secret;
 pub mod signature;

@@ -20,6 +20,8 @@ const RESERVED: &[&str] = &[
     "expect",
     "host",
     "keep-alive",
+    // Whom an endpoint has allowed to call it.
+    "origin",
     "proxy-authorization",
     "proxy-connection",
     "te",

@@ -115,7 +115,9 @@ impl Subscriptions {
 }
 
 /// Carries out an update; `None` when its condition doesn't hold.
-async fn changed(update: UpdateItemFluentBuilder) -> Result<Option<Subscription>, StoreError> {
+pub(crate) async fn changed(
+    update: UpdateItemFluentBuilder,
+) -> Result<Option<Subscription>, StoreError> {
     match patiently(update).await {
         Ok(answer) => Ok(answer.attributes.map(from_item).transpose()?),
         Err(error) => match error.as_service_error() {

@@ -16,9 +16,12 @@ pub mod members;
 mod patience;
 pub mod queries;
 mod removal;
+mod replays;
+pub mod running_queries;
 pub mod subscription;
 pub mod subscriptions;
 pub mod topics;
+mod usage;
 pub mod versions;
 
 pub use answers::Answers;
@@ -33,3 +36,4 @@ pub use queries::{Fact, Queries, Query};
 pub use subscription::Subscription;
 pub use subscriptions::Subscriptions;
 pub use topics::Topics;
+pub use usage::{Exceeded, Limits};

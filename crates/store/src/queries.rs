@@ -184,8 +184,8 @@ pub struct NoPlace;
 /// The table.
 #[derive(Clone, Debug)]
 pub struct Queries {
-    db: DynamoDb,
-    table: String,
+    pub(crate) db: DynamoDb,
+    pub(crate) table: String,
 }
 
 impl Queries {
@@ -268,7 +268,8 @@ impl Queries {
             .key_condition_expression("client_id = :client")
             .expression_attribute_values(":client", AttributeValue::S(client.to_string()))
             .projection_expression("execution_id");
-        remove_all(&self.db, &self.table, keys).await
+        remove_all(&self.db, &self.table, keys).await?;
+        self.forget_running(client).await
     }
 
     /// Takes the turn to have a result rendered, unless somebody has it. Returns whether it

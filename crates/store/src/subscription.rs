@@ -37,6 +37,9 @@ pub struct Subscription {
     pub authorization: Option<Authorization>,
     /// What they are signed with.
     pub secrets: SigningSecrets,
+    /// The name under which its endpoint lets itself be called, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// When it was made.
     #[serde(with = "iso_serde")]
     pub created_at: OffsetDateTime,

@@ -26,12 +26,16 @@ use time::{Duration, OffsetDateTime};
 use crate::StoreError;
 use crate::answers::Together;
 use crate::members::{Member, segment_key};
+use crate::removal::remove_all;
 use crate::subscription::{ENTITIES, Subscription};
 use crate::topics::MAX_ID_LENGTH;
+use crate::usage::{self, Exceeded, Limits, counts_of};
 
 const BY_CLIENT: &str = "by-client";
-/// The writes that make a subscription: itself and its membership.
-const OWN_WRITES: usize = 2;
+/// The writes that make a subscription: itself, its membership, and two counts.
+const OWN_WRITES: usize = 4;
+/// Whether a subscription is one of those that its client has: it is there, and its topic is.
+const COUNTED: &str = "attribute_exists(subscription_id) AND attribute_not_exists(expires_at)";
 /// No place in a list is written longer, in bytes.
 const MAX_PLACE_LENGTH: usize = 200;
 /// How long the subscription to a deleted topic stays, in days: as long as a delivery may be on its way.
@@ -58,6 +62,8 @@ pub enum Created {
     Done,
     /// Nothing was written: there is one of the same id.
     Exists,
+    /// Nothing was written: the client has as many as it may have.
+    TooMany(Exceeded),
     /// Nothing was written: of the other writes, that of this number is refused.
     Refused(usize),
 }
@@ -90,10 +96,11 @@ impl Subscriptions {
         &self.table
     }
 
-    /// Adds a subscription, together with other writes; from now on it is told.
+    /// Adds a subscription within the limits, together with other writes; from now on it is told.
     pub async fn create(
         &self,
         subscription: &Subscription,
+        limits: &Limits,
         others: Vec<Together>,
     ) -> Result<Created, StoreError> {
         let item = to_item(Item {
@@ -117,11 +124,14 @@ impl Subscriptions {
             .set_item(Some(member))
             .build()?;
         let writes = [put, member].map(|put| TransactWriteItem::builder().put(put).build());
+        let counts = usage::one_more(&self.members, subscription, limits)?;
         let others = others.into_iter().map(|Together(write)| write);
-        let written = self.transact(writes.into_iter().chain(others).collect());
+        let written = self.transact(writes.into_iter().chain(counts).chain(others).collect());
         match written.await {
             Ok(Transacted::Done) => Ok(Created::Done),
             Ok(Transacted::Refused(0)) => Ok(Created::Exists),
+            Ok(Transacted::Refused(2)) => Ok(Created::TooMany(Exceeded::OfClient)),
+            Ok(Transacted::Refused(3)) => Ok(Created::TooMany(Exceeded::AtHost)),
             Ok(Transacted::Refused(write)) => {
                 Ok(Created::Refused(write.saturating_sub(OWN_WRITES)))
             }
@@ -144,8 +154,8 @@ impl Subscriptions {
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(id)))
-            .update_expression("SET expires_at = if_not_exists(expires_at, :at)")
-            .condition_expression("attribute_exists(subscription_id)")
+            .update_expression("SET expires_at = :at")
+            .condition_expression(COUNTED)
             .expression_attribute_values(
                 ":at",
                 AttributeValue::N(
@@ -157,8 +167,10 @@ impl Subscriptions {
             .build()?;
         let update = TransactWriteItem::builder().update(update).build();
         let member = delete(&self.members, member_key(subscription))?;
-        // Where it is refused, its owner has deleted it.
-        self.transact(vec![update, member]).await.map(drop)
+        let counts = usage::one_less(&self.members, subscription)?;
+        // Where it is refused, this was done before, or its owner has deleted it.
+        let writes = [update, member].into_iter().chain(counts).collect();
+        self.transact(writes).await.map(drop)
     }
 
     /// The subscription of this id.
@@ -244,11 +256,35 @@ impl Subscriptions {
 
     /// Removes a subscription; from now on it is not told. To do so again changes nothing.
     pub async fn delete(&self, subscription: &Subscription) -> Result<(), StoreError> {
-        let writes = vec![
-            delete(&self.table, key(&subscription.subscription_id))?,
-            delete(&self.members, member_key(subscription))?,
-        ];
-        self.transact(writes).await.map(drop)
+        let id = &subscription.subscription_id;
+        let counted = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(id)))
+            .condition_expression(COUNTED)
+            .build()?;
+        let counted = TransactWriteItem::builder().delete(counted).build();
+        let member = delete(&self.members, member_key(subscription))?;
+        let counts = usage::one_less(&self.members, subscription)?;
+        let writes = [counted, member.clone()].into_iter().chain(counts);
+        match self.transact(writes.collect()).await? {
+            Transacted::Done => Ok(()),
+            Transacted::Refused(_) => {
+                let writes = vec![delete(&self.table, key(id))?, member];
+                self.transact(writes).await.map(drop)
+            }
+        }
+    }
+
+    /// Removes a client's counts, when all of its subscriptions are gone.
+    pub async fn forget_counts(&self, client_id: &str) -> Result<(), StoreError> {
+        let counts = self
+            .db
+            .query()
+            .table_name(&self.members)
+            .key_condition_expression("audience_segment = :counts")
+            .expression_attribute_values(":counts", AttributeValue::S(counts_of(client_id)))
+            .projection_expression("audience_segment, subscription_id");
+        remove_all(&self.db, &self.members, counts).await
     }
 
     /// Gives a subscription other secrets, together with another write; `false` when it is gone or was

@@ -1,4 +1,4 @@
-//! Members, exchanges, and what has arrived.
+//! Exchanges, and what has arrived.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use bellwire_store::deliveries::Attempt;
 use bellwire_store::exchanges::{Exchange, Slice};
-use bellwire_store::members::SEGMENT;
-use bellwire_store::{Deliveries, Exchanges, Members, Subscriptions};
+use bellwire_store::{Deliveries, Exchanges, Subscriptions};
 use support::TABLE;
 use time::{Duration, OffsetDateTime};
 
@@ -104,30 +103,4 @@ async fn exchanges_beyond_a_megabyte_come_in_slices() {
     let wanted: Vec<String> = (1..=98).map(|n| format!("d{n}")).collect();
     assert_eq!(found, wanted);
     assert!(slices > 1);
-}
-
-#[tokio::test]
-async fn segments_fill_up_one_after_the_other() {
-    let db = support::table(&["audience_segment", "subscription_id"], None).await;
-    let members = Members::new(db.clone(), TABLE.to_owned());
-    assert_eq!(members.count("t1").await.unwrap(), 0);
-    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
-    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
-    assert_eq!(members.count("t1").await.unwrap(), 2);
-    assert_eq!(members.count("t2").await.unwrap(), 0);
-    db.update_item()
-        .table_name(TABLE)
-        .key("audience_segment", support::s("t1#count"))
-        .key("subscription_id", support::s("count"))
-        .update_expression("SET given = :given")
-        .expression_attribute_values(
-            ":given",
-            aws_sdk_dynamodb::types::AttributeValue::N((SEGMENT - 1).to_string()),
-        )
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
-    assert_eq!(members.next_segment("t1").await.unwrap(), 1);
-    assert!(members.of("t1", 1).await.unwrap().is_empty());
 }

@@ -10,21 +10,29 @@ use bellwire_rules::lease::{
 };
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
-use bellwire_store::Subscriptions;
 use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::{Source, Subscription};
 use bellwire_store::subscriptions::Created;
+use bellwire_store::{Limits, Subscriptions};
 use support::TABLE;
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+/// Limits that are not reached.
+const LIMITS: Limits = Limits {
+    of_client: 1_000_000,
+    at_host: 1_000_000,
+};
 
 /// A subscription that has had nothing yet.
 async fn subscribed() -> Subscriptions {
     let db = support::table(&["subscription_id"], None).await;
     support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
     let subscriptions = Subscriptions::new(db, TABLE.to_owned(), "members".to_owned());
-    let created = subscriptions.create(&subscription(), Vec::new()).await;
+    let created = subscriptions
+        .create(&subscription(), &LIMITS, Vec::new())
+        .await;
     assert_eq!(created.unwrap(), Created::Done);
     subscriptions
 }
@@ -41,6 +49,7 @@ fn subscription() -> Subscription {
         webhook_url: "https://example.com/".to_owned(),
         webhook_headers: Default::default(),
         authorization: None,
+        origin: None,
         secrets: SigningSecrets::new(generate_secret().unwrap()),
         created_at: NOW,
         updated_at: NOW,
@@ -382,7 +391,10 @@ async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
     subscriptions.expire(&known, now).await.unwrap();
     assert!(subscriptions.get("s1").await.unwrap().is_none());
     // Over, it is gone, whether or not DynamoDB has removed it.
-    subscriptions.create(&known, Vec::new()).await.unwrap();
+    subscriptions
+        .create(&known, &LIMITS, Vec::new())
+        .await
+        .unwrap();
     let before = now - Duration::days(31);
     subscriptions.expire(&known, before).await.unwrap();
     assert!(subscriptions.get("s1").await.unwrap().is_none());
@@ -478,7 +490,7 @@ async fn what_is_written_is_what_was_decided() {
             ..subscription()
         };
         subscriptions
-            .create(&subscription, Vec::new())
+            .create(&subscription, &LIMITS, Vec::new())
             .await
             .unwrap();
         for failures in [0, 1] {

@@ -195,6 +195,9 @@ fn own_headers(letter: &Letter<'_>, sent_at: OffsetDateTime) -> Result<HeaderMap
         Ok::<_, Unsendable>(())
     };
     add("webhook-id", id)?;
+    if let Some(origin) = &letter.subscription.origin {
+        add("origin", origin)?;
+    }
     add("webhook-timestamp", &timestamp.to_string())?;
     add("webhook-signature", &signature)?;
     add("x-bellwire-attempt", &attempt.to_string())?;

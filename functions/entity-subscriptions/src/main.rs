@@ -14,11 +14,14 @@ mod subscribe;
 mod unsubscribe;
 
 use bellwire_edge::idempotency::Idempotency;
-use bellwire_edge::{Failure, body, envelope};
+use bellwire_edge::{Failure, body, domain, envelope};
+use bellwire_outbound::Consent;
 use bellwire_rules::UrlPolicy;
 use bellwire_runtime::env::{days, required};
 use bellwire_runtime::{aws, logs};
-use bellwire_store::{Answers, Client, Clients, Exchanges, Members, Subscription, Subscriptions};
+use bellwire_store::{
+    Answers, Client, Clients, Exchanges, Limits, Members, Subscription, Subscriptions,
+};
 use lambda_http::http::{Method, Response, StatusCode};
 use lambda_http::{Body, Error, Request, RequestExt};
 use serde_json::json;
@@ -36,6 +39,8 @@ struct Function {
     exchanges: Exchanges,
     idempotency: Idempotency,
     policy: UrlPolicy,
+    consent: Consent,
+    limits: Limits,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -49,6 +54,10 @@ impl Function {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
+        let policy = UrlPolicy {
+            allow_http: required("ALLOW_HTTP")?,
+            open_networks: required("OPEN_NETWORKS")?,
+        };
         let members: String = required("MEMBERS_TABLE")?;
         let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         Ok(Self {
@@ -66,9 +75,11 @@ impl Function {
                 required("EXCHANGES_TABLE")?,
                 days("EXCHANGES_KEPT_DAYS")?,
             ),
-            policy: UrlPolicy {
-                allow_http: required("ALLOW_HTTP")?,
-                open_networks: required("OPEN_NETWORKS")?,
+            consent: Consent::new(required("ENDPOINT_CONSENT")?, policy.clone()),
+            policy,
+            limits: Limits {
+                of_client: required("SUBSCRIPTIONS_PER_CLIENT")?,
+                at_host: required("SUBSCRIPTIONS_PER_HOST")?,
             },
         })
     }
@@ -84,7 +95,8 @@ impl Function {
                 let same = serde_json::to_string(&wish).map_err(Failure::internal)?;
                 let client_id = client.client_id.as_str();
                 let repeatable = self.idempotency.of(&request, client_id, &same)?;
-                self.subscribe(&client, wish, &repeatable).await
+                let domain = domain(&request);
+                self.subscribe(&client, wish, domain, &repeatable).await
             }
             (Some(key), &Method::POST) => {
                 let credentials = body::json::<RotateSecret>(&request)?.into();

@@ -2,6 +2,7 @@
 
 use bellwire_edge::Failure;
 use bellwire_edge::idempotency::Repeatable;
+use bellwire_outbound::NoConsent;
 use bellwire_rules::ids::{entity_audience_id, entity_subscription_id};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
@@ -28,6 +29,7 @@ impl Function {
         &self,
         client: &Client,
         wish: Wish,
+        domain: &str,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
@@ -55,6 +57,11 @@ impl Function {
                 "an entity can have at most {MAX_CALLBACKS} subscriptions of one client"
             )));
         }
+        let origin = self.consent.ask(&callback, domain).await;
+        let origin = origin.map_err(|no| match no {
+            NoConsent::Unasked(cause) => Failure::internal(cause),
+            refused => Failure::field("subscription.callback", refused),
+        })?;
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
         let subscription = Subscription {
@@ -65,6 +72,7 @@ impl Function {
             webhook_url: callback.as_str().to_owned(),
             webhook_headers: WebhookHeaders::default(),
             authorization: None,
+            origin,
             secrets: SigningSecrets::new(secret.clone()),
             created_at: now,
             updated_at: now,
@@ -77,8 +85,15 @@ impl Function {
         let answer = show(&Shown::with_secret(&subscription, &secret))?;
         let mut others = vec![self.clients.must_be_enabled(&client.client_id)?];
         others.extend(repeatable.record(&answer)?);
-        match self.subscriptions.create(&subscription, others).await? {
+        match self
+            .subscriptions
+            .create(&subscription, &self.limits, others)
+            .await?
+        {
             Created::Done => return Ok(answer),
+            Created::TooMany(exceeded) => {
+                return Err(Failure::conflict(self.limits.explain(exceeded)));
+            }
             Created::Refused(0) => return Err(Failure::wrong_credentials()),
             Created::Exists | Created::Refused(_) => {}
         }

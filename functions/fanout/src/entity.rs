@@ -39,7 +39,7 @@ impl Function {
         stream::iter(&audiences)
             .map(|audience| self.audience.tell_segment(audience, 0, &announcement))
             .buffer_unordered(CLIENTS_AT_ONCE)
-            .try_collect::<()>()
+            .try_for_each(|_| async { Ok(()) })
             .await?;
         Ok(())
     }

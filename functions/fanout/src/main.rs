@@ -6,17 +6,18 @@ mod replay;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_fanout::Audience;
-use bellwire_queues::{FanOut, Queue, Sources, batch, consume};
+use bellwire_queues::{Announcement, FanOut, Queue, Sources, batch, consume};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
 use bellwire_runtime::logs;
-use bellwire_store::{Events, Members};
+use bellwire_store::{Events, Members, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
 
 /// What the function keeps between batches.
 struct Function {
     events: Events,
+    subscriptions: Subscriptions,
     audience: Audience,
     fan_outs: Queue,
     deliveries: Queue,
@@ -39,14 +40,20 @@ impl Function {
         let queue = |name| Ok::<_, Error>(Queue::new(sqs.clone(), required(name)?));
         let fan_outs = queue("FAN_OUTS_QUEUE_URL")?;
         let deliveries = queue("DELIVERIES_QUEUE_URL")?;
+        let members: String = required("MEMBERS_TABLE")?;
         Ok(Self {
+            subscriptions: Subscriptions::new(
+                db.clone(),
+                required("SUBSCRIPTIONS_TABLE")?,
+                members.clone(),
+            ),
             events: Events::new(
                 db.clone(),
                 required("EVENTS_TABLE")?,
                 days("EVENTS_KEPT_DAYS")?,
             ),
             audience: Audience::new(
-                Members::new(db, required("MEMBERS_TABLE")?),
+                Members::new(db, members),
                 fan_outs.clone(),
                 deliveries.clone(),
             ),
@@ -70,17 +77,8 @@ impl Function {
                 segment,
                 announcement,
             }) => {
-                let told = self
-                    .audience
-                    .tell_segment(&audience_id, segment, &announcement);
-                let told = told.await.map_err(Error::from);
-                tracing::info!(
-                    audience = audience_id,
-                    segment,
-                    told = told.is_ok(),
-                    "segment"
-                );
-                told
+                self.tell_segment(&audience_id, segment, &announcement)
+                    .await
             }
             Ok(FanOut::Entity {
                 event_id,
@@ -98,5 +96,27 @@ impl Function {
         let cause = done.err()?;
         tracing::error!(%cause, message_id = message.message_id, "fan-out failed");
         Some(batch::id(message))
+    }
+
+    /// Tells a segment of a large topic. One that is empty for good gets no messages any more: where
+    /// that can't be recorded, the next message does it.
+    async fn tell_segment(
+        &self,
+        topic_id: &str,
+        segment: u64,
+        announcement: &Announcement,
+    ) -> Result<(), Error> {
+        let members = self
+            .audience
+            .tell_segment(topic_id, segment, announcement)
+            .await?;
+        tracing::info!(topic = topic_id, segment, members, "segment told");
+        if members == 0 {
+            match self.audience.skip_if_empty(topic_id, segment).await {
+                Ok(skipped) => tracing::info!(topic = topic_id, segment, skipped, "empty segment"),
+                Err(error) => tracing::warn!(%error, topic = topic_id, segment, "empty segment"),
+            }
+        }
+        Ok(())
     }
 }

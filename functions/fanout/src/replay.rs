@@ -3,6 +3,7 @@
 
 use bellwire_queues::{Delivery, FanOut, Message, Replay, Told};
 use lambda_runtime::Error;
+use time::OffsetDateTime;
 
 use crate::Function;
 
@@ -20,6 +21,13 @@ impl Function {
             topic_id,
             ..
         } = &replay;
+        let now = OffsetDateTime::now_utc();
+        let id = &replay.replay_id;
+        let goes_on = self.subscriptions.continue_replay(subscription_id, id, now);
+        if !goes_on.await? {
+            tracing::info!(subscription = subscription_id, "nobody to replay to");
+            return Ok(());
+        }
         let after = replay.after.clone();
         let slice = self
             .events
@@ -44,7 +52,9 @@ impl Function {
             .collect::<Result<_, _>>()?;
         self.deliveries.send_all(messages).await?;
         tracing::info!(subscription = subscription_id, events = count, "replayed");
-        if slice.more_after.is_some() {
+        if slice.more_after.is_none() {
+            self.subscriptions.end_replay(subscription_id, id).await?;
+        } else {
             let hops = replay.hops.next(MOST_STEPS);
             let rest = FanOut::Replay(Replay {
                 after: slice.more_after,

@@ -4,6 +4,7 @@
 //! `POST` is [`run`] or [`register`], `GET /v1/queries` is [`list`].
 
 mod list;
+mod places;
 mod register;
 mod request;
 mod run;
@@ -12,6 +13,7 @@ use bellwire_athena::answers::Shown;
 use bellwire_athena::{Athena, Executions};
 use bellwire_edge::{Authenticator, Failure, body, idempotency_key, ok, serve};
 use bellwire_notifications::{Completions, Publisher};
+use bellwire_rules::running_queries::Concurrency;
 use bellwire_rules::{ClientId, ExecutionId};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::required;
@@ -20,6 +22,7 @@ use bellwire_store::{Clients, Queries};
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
 
+use crate::places::Places;
 use crate::request::{QueryRequest, Wish};
 use crate::run::Workgroup;
 
@@ -31,6 +34,7 @@ struct Function {
     completions: Completions,
     athena: Athena,
     executions: Executions,
+    places: Places,
     /// Where queries run, if this stack runs any.
     workgroup: Option<Workgroup>,
 }
@@ -61,9 +65,15 @@ impl Function {
                 })
             })
             .transpose()?;
+        let executions = Executions::new(athena.clone(), completions.clone());
+        let limits = Concurrency {
+            queries: required("RUNNING_QUERIES_PER_CLIENT")?,
+            waiting: required("WAITING_REQUESTS_PER_CLIENT")?,
+        };
         Ok(Self {
             authenticator: Authenticator::new(clients.clone()),
-            executions: Executions::new(athena.clone(), completions.clone()),
+            places: Places::new(queries.clone(), executions.clone(), limits),
+            executions,
             completions,
             clients,
             queries,

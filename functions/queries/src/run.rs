@@ -12,14 +12,16 @@ use bellwire_edge::{Failure, ok};
 use bellwire_notifications::{NotifyError, Outcome};
 use bellwire_rules::digest::sha256_hex;
 use bellwire_rules::ids::random_id;
+use bellwire_rules::running_queries::Request;
 use bellwire_rules::{ClientId, ExecutionId, QueryState};
 use bellwire_store::Query;
 use lambda_http::Body;
 use lambda_http::http::Response;
 
 use crate::Function;
+use crate::places::Taken;
 use crate::register::OnRecord;
-use crate::request::Run;
+use crate::request::{Run, Token};
 
 /// How long a caller waits for a result: API Gateway gives up after 29 s.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -54,7 +56,12 @@ impl Function {
             Some(token) => sha256_hex(&format!("{client}#{}", token.text)),
             None => random_id(),
         };
-        let id = self
+        let request = Request {
+            token: token.clone(),
+            waits_as: wish.wait.then(random_id),
+        };
+        let mut taken = self.places.take(client, request).await?;
+        let started = self
             .athena
             .start(
                 &workgroup.name,
@@ -62,21 +69,18 @@ impl Function {
                 wish.sql.as_str(),
                 &token,
             )
-            .await
-            .map_err(|error| match error {
-                AthenaError::Refused(reason) => match &wish.token {
-                    Some(token) if reason.contains(OTHER_PARAMETERS) => Failure::conflicting_field(
-                        token.said_in,
-                        "was used for another QueryString",
-                    ),
-                    _ => Failure::field("QueryString", reason),
-                },
-                AthenaError::Busy => Failure::try_again("too many queries; please try again"),
-                other => Failure::internal(other),
-            })?;
+            .await;
+        let id = match started {
+            Ok(id) => id,
+            Err(error) => {
+                taken.give_up().await;
+                return Err(refusal(error, wish.token.as_ref()));
+            }
+        };
+        taken.started(&id).await;
         self.own(&id, client, true).await?;
         if wish.wait {
-            return self.wait(id, began).await;
+            return self.wait(id, began, taken).await;
         }
         ok(&OnRecord { execution_id: id })
     }
@@ -108,12 +112,18 @@ impl Function {
 
     /// Waits for the end, and answers with the first rows. The query runs: from now on there
     /// is no failure, which would be to have it run again, but what is known in time.
-    async fn wait(&self, id: ExecutionId, began: Instant) -> Result<Response<Body>, Failure> {
+    async fn wait(
+        &self,
+        id: ExecutionId,
+        began: Instant,
+        taken: Taken<'_>,
+    ) -> Result<Response<Body>, Failure> {
         let at_last = tokio::time::Instant::from_std(began + AT_LAST);
         let started = Query::started(id.clone());
         let waiting = self.ended(&id, began + PATIENCE);
         let ended = tokio::time::timeout_at(at_last, waiting).await;
         let query = ended.ok().flatten().unwrap_or(started);
+        taken.waited(&query).await;
         if query.state != QueryState::Succeeded {
             return ok(&Shown::from(query));
         }
@@ -144,5 +154,17 @@ impl Function {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// What a caller is told whose query Athena doesn't start.
+fn refusal(error: AthenaError, token: Option<&Token>) -> Failure {
+    match (error, token) {
+        (AthenaError::Refused(reason), Some(token)) if reason.contains(OTHER_PARAMETERS) => {
+            Failure::conflicting_field(token.said_in, "was used for another QueryString")
+        }
+        (AthenaError::Refused(reason), _) => Failure::field("QueryString", reason),
+        (AthenaError::Busy, _) => Failure::try_again("too many queries; please try again"),
+        (other, _) => Failure::internal(other),
     }
 }

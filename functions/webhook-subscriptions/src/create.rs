@@ -2,6 +2,7 @@
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
+use bellwire_outbound::NoConsent;
 use bellwire_queues::{Delivery, Message, Told};
 use bellwire_rules::ids::random_id;
 use bellwire_rules::lease::Progress;
@@ -27,12 +28,18 @@ impl Function {
         client: &Client,
         topic: &Topic,
         wish: Wish,
+        domain: &str,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
             return self.created_before(answer).await;
         }
         let checked = wish.check(&self.policy, topic)?;
+        let origin = self.consent.ask(&checked.webhook_url, domain).await;
+        let origin = origin.map_err(|no| match no {
+            NoConsent::Unasked(cause) => Failure::internal(cause),
+            refused => Failure::field("webhookUrl", refused),
+        })?;
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
         let subscription = Subscription {
@@ -43,9 +50,10 @@ impl Function {
                 mode: checked.mode,
             },
             segment: self.members.next_segment(&topic.id).await?,
-            webhook_url: checked.webhook_url,
+            webhook_url: checked.webhook_url.as_str().to_owned(),
             webhook_headers: checked.headers,
             authorization: checked.authorization,
+            origin,
             secrets: SigningSecrets::new(secret.clone()),
             created_at: now,
             updated_at: now,
@@ -63,11 +71,22 @@ impl Function {
         let mut others = vec![
             self.topics.must_be_live(&topic.id)?,
             self.clients.must_be_enabled(&client.client_id)?,
+            self.members.must_be_open(&topic.id, subscription.segment)?,
         ];
         others.extend(record);
-        match self.subscriptions.create(&subscription, others).await? {
+        match self
+            .subscriptions
+            .create(&subscription, &self.limits, others)
+            .await?
+        {
             // An id that is random: the SDK has repeated the request.
             Created::Done | Created::Exists => {}
+            Created::TooMany(exceeded) => {
+                return match repeatable.earlier().await? {
+                    Some(answer) => self.created_before(answer).await,
+                    None => Err(Failure::conflict(self.limits.explain(exceeded))),
+                };
+            }
             Created::Refused(other) => {
                 return match (repeatable.earlier().await?, other) {
                     (Some(answer), _) => self.created_before(answer).await,

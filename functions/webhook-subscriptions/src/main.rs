@@ -13,7 +13,8 @@ mod switch;
 mod test;
 
 use bellwire_edge::idempotency::{Idempotency, Repeatable};
-use bellwire_edge::{Authenticator, Failure, body, list, no_content, ok, serve};
+use bellwire_edge::{Authenticator, Failure, body, domain, list, no_content, ok, serve};
+use bellwire_outbound::Consent;
 use bellwire_payloads::Payloads;
 use bellwire_queues::Queue;
 use bellwire_rules::UrlPolicy;
@@ -23,7 +24,9 @@ use bellwire_runtime::env::{days, required};
 use bellwire_runtime::logs;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
-use bellwire_store::{Answers, Client, Clients, Events, Exchanges, Members, Subscriptions, Topics};
+use bellwire_store::{
+    Answers, Client, Clients, Events, Exchanges, Limits, Members, Subscriptions, Topics,
+};
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
 
@@ -46,6 +49,8 @@ struct Function {
     fan_outs: Queue,
     idempotency: Idempotency,
     policy: UrlPolicy,
+    consent: Consent,
+    limits: Limits,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -60,6 +65,10 @@ impl Function {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
         let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
+        let policy = UrlPolicy {
+            allow_http: required("ALLOW_HTTP")?,
+            open_networks: required("OPEN_NETWORKS")?,
+        };
         let members: String = required("MEMBERS_TABLE")?;
         let clients = Clients::new(db.clone(), required("CLIENTS_TABLE")?);
         Ok(Self {
@@ -90,9 +99,11 @@ impl Function {
             ),
             deliveries: Queue::new(sqs.clone(), required("DELIVERIES_QUEUE_URL")?),
             fan_outs: Queue::new(sqs, required("FAN_OUTS_QUEUE_URL")?),
-            policy: UrlPolicy {
-                allow_http: required("ALLOW_HTTP")?,
-                open_networks: required("OPEN_NETWORKS")?,
+            consent: Consent::new(required("ENDPOINT_CONSENT")?, policy.clone()),
+            policy,
+            limits: Limits {
+                of_client: required("SUBSCRIPTIONS_PER_CLIENT")?,
+                at_host: required("SUBSCRIPTIONS_PER_HOST")?,
             },
         })
     }
@@ -107,7 +118,9 @@ impl Function {
                 Method::POST => {
                     let wish = body::json(&request)?;
                     let repeatable = self.repeatable(&client, &request)?;
-                    self.create(&client, &topic, wish, &repeatable).await
+                    let domain = domain(&request);
+                    self.create(&client, &topic, wish, domain, &repeatable)
+                        .await
                 }
                 _ => self.list(&client, &topic, &request).await,
             };

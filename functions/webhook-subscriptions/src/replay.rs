@@ -1,8 +1,9 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/replay`.
 
 use bellwire_edge::idempotency::Repeatable;
-use bellwire_edge::{Failure, accepted, body};
+use bellwire_edge::{Failure, accepted, body, idempotency_key};
 use bellwire_queues::{FanOut, Hops, Message, Replay};
+use bellwire_rules::ids::{idempotent_event_id, random_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_store::subscription::Subscription;
@@ -27,7 +28,8 @@ struct Stretch {
 impl Function {
     /// Has the events sent again that were accepted from `start` to `end` (or now), and have
     /// not arrived. Events from before the subscription are not its own, and those that are not kept
-    /// any more are left out; the answer says from when on events are sent.
+    /// any more are left out; the answer says from when on events are sent. There is one replay of a
+    /// subscription at a time.
     pub async fn replay(
         &self,
         subscription: &Subscription,
@@ -56,7 +58,19 @@ impl Function {
         // The payload of an older event may be gone before its item is.
         let kept_since = self.events.kept_since(now);
         let start = stretch.start.max(subscription.created_at).max(kept_since);
+        let id = &subscription.subscription_id;
+        // The same in a repetition that comes before there is an answer.
+        let replay_id = match idempotency_key::of(request)? {
+            Some(key) => idempotent_event_id(&subscription.client_id, id, key),
+            None => random_id(),
+        };
+        if !self.subscriptions.begin_replay(id, &replay_id, now).await? {
+            return Err(Failure::conflict(
+                "another replay of this subscription is going on: wait for its end",
+            ));
+        }
         let replay = FanOut::Replay(Replay {
+            replay_id: replay_id.clone(),
             subscription_id: subscription.subscription_id.clone(),
             client_id: subscription.client_id.clone(),
             topic_id: topic_id.to_owned(),
@@ -65,7 +79,10 @@ impl Function {
             after: None,
             hops: Hops::default(),
         });
-        self.fan_outs.send(Message::new(&replay)?).await?;
+        if let Err(error) = self.fan_outs.send(Message::new(&replay)?).await {
+            self.subscriptions.end_replay(id, &replay_id).await?;
+            return Err(error.into());
+        }
         let (start, end) = (timestamp::iso(start), timestamp::iso(end.max(start)));
         let answer = accepted(&json!({ "start": start, "end": end }))?;
         repeatable.keep(&answer).await?;

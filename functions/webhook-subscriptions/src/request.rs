@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bellwire_edge::Failure;
-use bellwire_rules::UrlPolicy;
 use bellwire_rules::authorization::{Authorization, AuthorizationWish};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::topic::Topic;
 use bellwire_rules::webhook_headers::WebhookHeaders;
+use bellwire_rules::{CallbackUrl, UrlPolicy};
 use serde::Deserialize;
 
 /// The body of a subscription's creation.
@@ -23,7 +23,7 @@ pub struct Wish {
 /// A wish that was checked.
 pub struct Checked {
     /// Where publications are sent, in normal form.
-    pub webhook_url: String,
+    pub webhook_url: CallbackUrl,
     /// With which headers.
     pub headers: WebhookHeaders,
     /// In which form.
@@ -59,7 +59,7 @@ impl Wish {
             ));
         }
         Ok(Checked {
-            webhook_url: webhook_url.as_str().to_owned(),
+            webhook_url,
             headers,
             mode,
             authorization,

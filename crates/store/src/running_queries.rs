@@ -1,0 +1,102 @@
+//! What a client has going on at once, in the Queries table: one item for each client, under `client#`
+//! and its id, which is no execution's. A change is written on the condition that nothing has changed since.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use bellwire_rules::ClientId;
+use bellwire_rules::running_queries::RunningQueries;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
+use time::{Duration, OffsetDateTime};
+
+use crate::{Queries, StoreError};
+
+/// How long the item of a client stays that runs no queries: longer than a query has a place.
+const KEPT: Duration = Duration::days(7);
+
+/// What a client has going on, as it is on record.
+#[derive(Clone, Debug, Default)]
+pub struct OnRecord {
+    /// What it is.
+    pub running: RunningQueries,
+    /// How often it has changed; 0 when there is no record.
+    revision: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Item {
+    execution_id: String,
+    revision: u64,
+    #[serde(flatten)]
+    running: RunningQueries,
+    expires_at: i64,
+}
+
+impl Queries {
+    /// What a client has going on.
+    pub async fn running(&self, client: &ClientId) -> Result<OnRecord, StoreError> {
+        let answer = self
+            .db
+            .get_item()
+            .table_name(&self.table)
+            .key("execution_id", AttributeValue::S(key(client)))
+            .consistent_read(true)
+            .send()
+            .await?;
+        let item: Option<Item> = answer.item.map(from_item).transpose()?;
+        Ok(item.map_or_else(OnRecord::default, |item| OnRecord {
+            running: item.running,
+            revision: item.revision,
+        }))
+    }
+
+    /// Puts in the place of what is on record what follows from it. Returns what is on record now;
+    /// `None` when it has changed.
+    pub async fn replace_running(
+        &self,
+        client: &ClientId,
+        known: &OnRecord,
+        next: RunningQueries,
+        now: OffsetDateTime,
+    ) -> Result<Option<OnRecord>, StoreError> {
+        let item = Item {
+            execution_id: key(client),
+            revision: known.revision + 1,
+            running: next.clone(),
+            expires_at: (now + KEPT).unix_timestamp(),
+        };
+        let written = self
+            .db
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(execution_id) OR revision = :known")
+            .expression_attribute_values(":known", AttributeValue::N(known.revision.to_string()))
+            .send()
+            .await;
+        match written {
+            Ok(_) => Ok(Some(OnRecord {
+                running: next,
+                revision: known.revision + 1,
+            })),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Removes what is on record of a client.
+    pub(crate) async fn forget_running(&self, client: &ClientId) -> Result<(), StoreError> {
+        self.db
+            .delete_item()
+            .table_name(&self.table)
+            .key("execution_id", AttributeValue::S(key(client)))
+            .send()
+            .await?;
+        Ok(())
+    }
+}
+
+fn key(client: &ClientId) -> String {
+    format!("client#{client}")
+}

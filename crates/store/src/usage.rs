@@ -1,0 +1,107 @@
+//! How many subscriptions a client has, in the Members table.
+//!
+//! Key `audience_segment` (`client#` and the client's id), `subscription_id` (what is counted: `topics`
+//! or `entities`, alone for all of the client's, with `@` and a host for those there). A count changes
+//! in the transaction that makes or removes a subscription, so that it is exact, also for
+//! requests at the same time.
+
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use bellwire_rules::callback_url::host_of;
+
+use crate::StoreError;
+use crate::subscription::{Source, Subscription};
+
+/// How many subscriptions of a kind, to topics or to entities, a client may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// All in all.
+    pub of_client: u64,
+    /// At one host.
+    pub at_host: u64,
+}
+
+impl Limits {
+    /// What a client is told that has reached one of them.
+    pub fn explain(&self, exceeded: Exceeded) -> String {
+        match exceeded {
+            Exceeded::OfClient => format!(
+                "a client can have at most {} subscriptions like this one: delete some first",
+                self.of_client
+            ),
+            Exceeded::AtHost => format!(
+                "a client can have at most {} subscriptions like this one at one host: delete some first",
+                self.at_host
+            ),
+        }
+    }
+}
+
+/// The limit that one subscription more would exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exceeded {
+    /// That of the client.
+    OfClient,
+    /// That of the client at the subscription's host.
+    AtHost,
+}
+
+/// The writes that count a subscription, unless one of the limits is reached: of the client's, and
+/// of those at its host.
+pub(crate) fn one_more(
+    table: &str,
+    subscription: &Subscription,
+    limits: &Limits,
+) -> Result<[TransactWriteItem; 2], StoreError> {
+    let [of_client, at_host] = counted(subscription);
+    let write = |what, limit: u64| {
+        let update = add(table, subscription, what, "1")
+            .condition_expression("attribute_not_exists(subscriptions) OR subscriptions < :limit")
+            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
+        built(update)
+    };
+    Ok([
+        write(of_client, limits.of_client)?,
+        write(at_host, limits.at_host)?,
+    ])
+}
+
+/// The writes that count a subscription no more.
+pub(crate) fn one_less(
+    table: &str,
+    subscription: &Subscription,
+) -> Result<[TransactWriteItem; 2], StoreError> {
+    let [of_client, at_host] = counted(subscription);
+    let write = |what| built(add(table, subscription, what, "-1"));
+    Ok([write(of_client)?, write(at_host)?])
+}
+
+/// The key of a client's counts.
+pub(crate) fn counts_of(client_id: &str) -> String {
+    format!("client#{client_id}")
+}
+
+fn counted(subscription: &Subscription) -> [String; 2] {
+    let kind = match subscription.source {
+        Source::Topic { .. } => "topics",
+        Source::Entity { .. } => "entities",
+    };
+    let host = host_of(&subscription.webhook_url);
+    [kind.to_owned(), format!("{kind}@{host}")]
+}
+
+fn add(table: &str, subscription: &Subscription, what: String, difference: &str) -> UpdateBuilder {
+    Update::builder()
+        .table_name(table)
+        .key(
+            "audience_segment",
+            AttributeValue::S(counts_of(&subscription.client_id)),
+        )
+        .key("subscription_id", AttributeValue::S(what))
+        .update_expression("ADD subscriptions :difference")
+        .expression_attribute_values(":difference", AttributeValue::N(difference.to_owned()))
+}
+
+fn built(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
+    Ok(TransactWriteItem::builder().update(update.build()?).build())
+}
