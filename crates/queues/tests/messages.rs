@@ -1,0 +1,130 @@
+//! How every message is written. Messages outlive the version that has sent them, in a queue or among the
+//! dead letters: a change here has to read what there is.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use bellwire_queues::{Announcement, Delivery, FanOut, Hops, Publication, Replay, Told, Work};
+use bellwire_rules::entity::EntityEvent;
+use bellwire_rules::payload::Payload;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+const NOW: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+
+/// The messages, each read again and written as it was.
+fn written<T: Serialize + DeserializeOwned>(messages: &[T]) -> String {
+    let texts = messages.iter().map(|message| {
+        let text = serde_json::to_string_pretty(message).unwrap();
+        let read: T = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string_pretty(&read).unwrap(), text);
+        text
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+fn inline() -> Payload {
+    Payload::Inline(r#"{"n":1}"#.to_owned())
+}
+
+fn stored() -> Payload {
+    Payload::Stored("events-45/e1".to_owned())
+}
+
+fn entity_event() -> EntityEvent {
+    serde_json::from_str(
+        r#"{"entity_key": "order-1", "entity_type": "Document", "callback_event": "entity_updated",
+            "client_ids": ["cl_aaaaaaaaaaaaaaaaaaaaaaaa"]}"#,
+    )
+    .unwrap()
+}
+
+fn every_kind() -> Vec<Told> {
+    let event_id = "e1".to_owned();
+    let event = entity_event();
+    vec![
+        Told::Document { version: 7 },
+        Told::Event {
+            event_id: event_id.clone(),
+            payload: inline(),
+        },
+        Told::Test {
+            event_id: event_id.clone(),
+            payload: stored(),
+        },
+        Told::TopicDeleted {
+            event_id: event_id.clone(),
+        },
+        Told::Entity {
+            event_id,
+            entity_type: event.entity_type,
+            callback_event: event.callback_event,
+        },
+    ]
+}
+
+#[test]
+fn publications() {
+    let publication = |work, redriven| Publication {
+        event_id: "e1".to_owned(),
+        topic_id: "t1".to_owned(),
+        accepted_at: NOW,
+        redriven,
+        work,
+    };
+    let document = Work::Document { payload: stored() };
+    let event = Work::Event {
+        payload: inline(),
+        repeatable: true,
+    };
+    insta::assert_snapshot!(written(&[
+        publication(document, false),
+        publication(event, true),
+        publication(Work::TopicDeleted, false),
+    ]));
+}
+
+#[test]
+fn fan_outs() {
+    let segment = |told| FanOut::Segment {
+        audience_id: "t1".to_owned(),
+        segment: 3,
+        announcement: Announcement {
+            accepted_at: NOW,
+            told,
+        },
+    };
+    let mut messages: Vec<FanOut> = every_kind().into_iter().map(segment).collect();
+    let replay = Replay {
+        replay_id: "r1".to_owned(),
+        subscription_id: "s1".to_owned(),
+        client_id: "c1".to_owned(),
+        topic_id: "t1".to_owned(),
+        start: NOW,
+        end: NOW,
+        after: Some("event#2026".to_owned()),
+        hops: Hops::default().next(9).unwrap(),
+    };
+    messages.push(FanOut::Replay(replay));
+    messages.push(FanOut::Entity {
+        event_id: "e1".to_owned(),
+        accepted_at: NOW,
+        event: entity_event(),
+    });
+    insta::assert_snapshot!(written(&messages));
+}
+
+#[test]
+fn deliveries() {
+    let deliveries: Vec<Delivery> = every_kind()
+        .into_iter()
+        .map(|told| Delivery::new("s1".to_owned(), "c1".to_owned(), NOW, told))
+        .collect();
+    let mut sent_on = deliveries.clone();
+    for delivery in &mut sent_on {
+        delivery.attempt = 2;
+        delivery.hops = Hops::default().next(9).unwrap();
+    }
+    insta::assert_snapshot!(written(&[deliveries, sent_on].concat()));
+}

@@ -1,0 +1,418 @@
+//! How everything that is stored is written. Items outlive the version that has written them: a change
+//! here has to read what there is.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use bellwire_rules::endpoint::{Disabled, DisabledReason};
+use bellwire_rules::entity::EntityKey;
+use bellwire_rules::lease::{Acquire, Ending, Progress, Session};
+use bellwire_rules::modes::SubscriptionMode;
+use bellwire_rules::payload::Payload;
+use bellwire_rules::running_queries::{Concurrency, Request, RunningQueries};
+use bellwire_rules::signature::SigningSecrets;
+use bellwire_rules::topic::Topic;
+use bellwire_rules::webhook_headers::WebhookHeaders;
+use bellwire_rules::{ClientId, ExecutionId, Format, QueryState, Secret, Statuses};
+use bellwire_store::answers::{Answer, RepeatableRequest};
+use bellwire_store::callbacks::Wanted;
+use bellwire_store::deliveries::Attempt;
+use bellwire_store::events::Event;
+use bellwire_store::exchanges::{Callback, Exchange};
+use bellwire_store::leases::Acquisition;
+use bellwire_store::queries::End;
+use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::topics::Found;
+use bellwire_store::versions::Version;
+use bellwire_store::{
+    Answers, Callbacks, Client, Clients, Deliveries, Events, Exchanges, Limits, Members, Queries,
+    Subscriptions, Topics,
+};
+use serde_json::Value;
+use support::TABLE;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+const WEEK: Duration = Duration::days(7);
+const LIMITS: Limits = Limits {
+    of_client: 10,
+    at_host: 10,
+};
+
+fn client_id() -> ClientId {
+    ClientId::parse("cl_aaaaaaaaaaaaaaaaaaaaaaaa").unwrap()
+}
+
+/// All items of a table, in the order of their texts.
+async fn items(db: &DynamoDb, table: &str) -> String {
+    let items = db.scan().table_name(table).send().await.unwrap().items;
+    let items: Vec<Value> =
+        serde_dynamo::aws_sdk_dynamodb_1::from_items(items.unwrap_or_default()).unwrap();
+    let mut texts: Vec<String> = items
+        .iter()
+        .map(|item| serde_json::to_string_pretty(item).unwrap())
+        .collect();
+    texts.sort();
+    texts.join("\n")
+}
+
+#[tokio::test]
+async fn clients() {
+    let db = support::table(&["client_id"], None).await;
+    let clients = Clients::new(db.clone(), TABLE.to_owned());
+    let client = Client {
+        client_id: client_id(),
+        name: "acme".to_owned(),
+        publisher: true,
+        api_key_sha256: Secret::new("key").hash(),
+        client_secret_sha256: Secret::new("secret").hash(),
+        earlier_client_secrets: Vec::new(),
+        created_at: NOW,
+        key_rotated_at: None,
+        disabled_at: None,
+    };
+    clients.create(&client).await.unwrap();
+    let other = Secret::new("another").hash();
+    clients
+        .rotate_key(&client_id(), &other, NOW)
+        .await
+        .unwrap()
+        .unwrap();
+    clients
+        .rotate_secret(&client, &other, NOW, NOW + WEEK)
+        .await
+        .unwrap()
+        .unwrap();
+    clients.disable(&client_id(), NOW).await.unwrap().unwrap();
+    insta::assert_snapshot!(items(&db, TABLE).await);
+}
+
+#[tokio::test]
+async fn callbacks() {
+    let db = support::table(&["client_id", "callback_id"], None).await;
+    let callbacks = Callbacks::new(db.clone(), TABLE.to_owned());
+    let wanted = |url: &str| Wanted {
+        callback_url: url.to_owned(),
+        statuses: Statuses::new([QueryState::Failed]).unwrap(),
+        format: Format::Envelope,
+        subscription_arn: "arn:1".to_owned(),
+    };
+    let pending = wanted("https://example.com/pending");
+    callbacks
+        .record_pending(&client_id(), &pending, NOW)
+        .await
+        .unwrap();
+    let confirmed = wanted("https://example.com/confirmed");
+    let token = Secret::new("token");
+    callbacks
+        .record_confirmed(&client_id(), &confirmed, Some(&token), NOW)
+        .await
+        .unwrap();
+    insta::assert_snapshot!(items(&db, TABLE).await);
+}
+
+#[tokio::test]
+async fn topics() {
+    let db = support::table(&["topic_id"], None).await;
+    let topics = Topics::new(db.clone(), TABLE.to_owned());
+    let topic = |id: &str, name: &str| {
+        let text = format!(
+            r#"{{"name": "{name}", "publisher": {{"type": "http-post", "payload": {{"type": "event"}}, "config": {{"note": [1]}}}},
+                "subscribers": [{{"type": "webhook", "allowedSubscriptionModes": ["event"]}}]}}"#
+        );
+        Topic::new(id.to_owned(), serde_json::from_str(&text).unwrap(), NOW)
+    };
+    for (id, name) in [("t1", "orders"), ("t2", "invoices")] {
+        topics.create(&topic(id, name), None).await.unwrap();
+    }
+    let Found::Live(known) = topics.get("t1").await.unwrap() else {
+        panic!("a topic");
+    };
+    let changed = topic("t1", "renamed");
+    topics.update(&known, &changed).await.unwrap();
+    let Found::Live(known) = topics.get("t2").await.unwrap() else {
+        panic!("a topic");
+    };
+    topics.delete(&known, NOW).await.unwrap();
+    insta::assert_snapshot!(items(&db, TABLE).await);
+}
+
+fn subscription(id: &str) -> Subscription {
+    Subscription {
+        subscription_id: id.to_owned(),
+        client_id: client_id().to_string(),
+        source: Source::Topic {
+            topic_id: "t1".to_owned(),
+            mode: SubscriptionMode::SnapshotPatch,
+        },
+        segment: 0,
+        webhook_url: "https://example.com/hook".to_owned(),
+        webhook_headers: WebhookHeaders::check(BTreeMap::from([(
+            "X-Key".to_owned(),
+            "value".to_owned(),
+        )]))
+        .unwrap(),
+        authorization: Some(
+            serde_json::from_str(
+                r#"{"client_id": "id", "client_secret": "s", "provider": "https://id.example.com/token",
+                    "mode": "header", "scope": "hooks"}"#,
+            )
+            .unwrap(),
+        ),
+        secrets: SigningSecrets::new(Secret::new("whsec_AAAA"))
+            .rotated(Secret::new("whsec_BBBB"), NOW)
+            .rotated(Secret::new("whsec_CCCC"), NOW),
+        origin: Some("api.example.com".to_owned()),
+        created_at: NOW,
+        updated_at: NOW,
+        disabled: None,
+        unannounced: false,
+        client_disabled: false,
+        failing_since: None,
+        progress: Progress::default(),
+    }
+}
+
+/// Wants a version, as a message at a second.
+fn acquire(message_id: &str, version: u64, second: u64) -> Acquire<'_> {
+    Acquire {
+        version,
+        message_id,
+        nonce: second,
+        failures: 0,
+        now: second * 1000,
+        until: (second + 10) * 1000,
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_and_members() {
+    let db = support::table(&["subscription_id"], None).await;
+    support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
+    let subscriptions = Subscriptions::new(db.clone(), TABLE.to_owned(), "members".to_owned());
+    let members = Members::new(db.clone(), "members".to_owned());
+    members.next_segment("t1").await.unwrap();
+    let disabled = Subscription {
+        disabled: Some(Disabled {
+            reason: DisabledReason::Gone,
+            at: NOW,
+        }),
+        unannounced: true,
+        client_disabled: true,
+        failing_since: Some(NOW),
+        authorization: None,
+        ..subscription("disabled")
+    };
+    let entity = Subscription {
+        source: Source::Entity {
+            entity_key: EntityKey::try_from("order-1".to_owned()).unwrap(),
+        },
+        webhook_headers: WebhookHeaders::default(),
+        origin: None,
+        ..subscription("entity")
+    };
+    let all = [
+        subscription("held"),
+        subscription("retrying"),
+        disabled,
+        entity,
+    ];
+    for subscription in &all {
+        subscriptions
+            .create(subscription, &LIMITS, Vec::new())
+            .await
+            .unwrap();
+    }
+    // One that is held by a function while another message wants a later version.
+    subscriptions
+        .acquire_lease("held", acquire("m1", 3, 0))
+        .await
+        .unwrap();
+    subscriptions
+        .acquire_lease("held", acquire("m2", 4, 1))
+        .await
+        .unwrap();
+    // One that waits for its retry.
+    let held = subscriptions.acquire_lease("retrying", acquire("m1", 3, 0));
+    let Acquisition::Held(mut held) = held.await.unwrap() else {
+        panic!("a lease");
+    };
+    let session = Session::begin(&held.subscription.progress)
+        .acknowledged(2)
+        .failed();
+    let ending = Ending::Failed {
+        retry_at: Some(90_000),
+    };
+    subscriptions
+        .release_lease(&mut held, session, ending, NOW, WEEK)
+        .await
+        .unwrap();
+    subscriptions
+        .acquire_lease("retrying", acquire("m2", 4, 1))
+        .await
+        .unwrap();
+    subscriptions
+        .begin_replay("entity", "r1", NOW)
+        .await
+        .unwrap();
+    let ended = subscription("ended");
+    subscriptions
+        .create(&ended, &LIMITS, Vec::new())
+        .await
+        .unwrap();
+    subscriptions.expire(&ended, NOW).await.unwrap();
+    insta::assert_snapshot!("subscriptions", items(&db, TABLE).await);
+    insta::assert_snapshot!("members", items(&db, "members").await);
+}
+
+#[tokio::test]
+async fn events() {
+    let db = support::table(&["source", "key"], None).await;
+    let events = Events::new(db.clone(), TABLE.to_owned(), WEEK);
+    let event = Event {
+        event_id: "e1".to_owned(),
+        accepted_at: NOW,
+        payload: Payload::Inline(r#"{"n":1}"#.to_owned()),
+    };
+    events.record("topic", &event, NOW).await.unwrap();
+    let once = Event {
+        event_id: "e2".to_owned(),
+        payload: Payload::Stored("events-45/e2".to_owned()),
+        ..event
+    };
+    events.record_once("topic", &once, NOW).await.unwrap();
+    let version = |number| Version {
+        version: number,
+        accepted_at: NOW,
+        snapshot: Payload::Stored(format!("documents/{number}")),
+        patch: Some(Payload::Inline("[]".to_owned())),
+        confirmed_at: None,
+    };
+    for number in 1..=2 {
+        let previous = (number > 1).then_some(number - 1);
+        let publication = format!("p{number}");
+        events
+            .commit("document", &publication, &version(number), previous, NOW)
+            .await
+            .unwrap();
+    }
+    events.note_unchanged("document", "p3", NOW).await.unwrap();
+    events.confirm("document", 2, NOW + WEEK).await.unwrap();
+    events
+        .commit("deleted", "p1", &version(1), None, NOW)
+        .await
+        .unwrap();
+    events
+        .end_document("deleted", Some(&version(1)), NOW)
+        .await
+        .unwrap();
+    insta::assert_snapshot!(items(&db, TABLE).await);
+}
+
+#[tokio::test]
+async fn queries() {
+    let db = support::table(&["execution_id"], None).await;
+    let queries = Queries::new(db.clone(), TABLE.to_owned());
+    let id = |text: &str| ExecutionId::parse(text).unwrap();
+    queries
+        .record_owner(&id("q1"), &client_id(), true, NOW)
+        .await
+        .unwrap();
+    let end = End {
+        state: QueryState::Failed,
+        at: NOW,
+        reason: Some("SYNTAX_ERROR"),
+    };
+    queries.record_end(&id("q1"), end, NOW).await.unwrap();
+    queries.mark_notified(&id("q1"), NOW).await.unwrap();
+    queries.take_rendering(&id("q1"), NOW).await.unwrap();
+    queries
+        .record_progress(&id("q2"), QueryState::Running, 3, NOW)
+        .await
+        .unwrap();
+    let limits = Concurrency {
+        queries: 5,
+        waiting: 5,
+    };
+    let request = |token: &str| Request {
+        token: token.to_owned(),
+        waits_as: Some("w1".to_owned()),
+    };
+    let known = queries.running(&client_id()).await.unwrap();
+    let next = RunningQueries::default()
+        .taken(&request("a"), limits, NOW)
+        .unwrap();
+    let next = next
+        .started("a", id("q3"), NOW)
+        .taken(&request("b"), limits, NOW);
+    queries
+        .replace_running(&client_id(), &known, next.unwrap(), NOW)
+        .await
+        .unwrap()
+        .unwrap();
+    insta::assert_snapshot!(items(&db, TABLE).await);
+}
+
+#[tokio::test]
+async fn exchanges_and_marks() {
+    let db = support::table(&["delivery_id"], None).await;
+    support::add_table(&db, "exchanges", &["subscription_id", "exchange_id"]).await;
+    let subscriptions = Subscriptions::new(db.clone(), "none".to_owned(), "none".to_owned());
+    let exchanges = Exchanges::new(db.clone(), "exchanges".to_owned(), WEEK);
+    let deliveries = Deliveries::new(db.clone(), TABLE.to_owned(), WEEK, subscriptions, exchanges);
+    let first = Exchange {
+        subscription_id: "s1".to_owned(),
+        pipeline_id: "d1".to_owned(),
+        event_type: "event".to_owned(),
+        request_datetime: NOW,
+        request_duration: "PT0.012S".to_owned(),
+        request_url: "https://example.com/hook".to_owned(),
+        request_headers: BTreeMap::from([("webhook-id".to_owned(), "d1".to_owned())]),
+        request_retry_attempts: None,
+        request_retry_max_attempts: None,
+        response_code: Some(200),
+        response_headers: BTreeMap::from([("server".to_owned(), "x".to_owned())]),
+        response_body: Some("ok".to_owned()),
+        response_size: Some("2 bytes".to_owned()),
+        error_message: None,
+        callback: None,
+    };
+    let retry = Exchange {
+        pipeline_id: "d2".to_owned(),
+        request_retry_attempts: Some(2),
+        request_retry_max_attempts: Some(7),
+        response_code: None,
+        response_headers: BTreeMap::new(),
+        response_body: None,
+        response_size: None,
+        error_message: Some("no answer within 3 s".to_owned()),
+        callback: Some(Callback {
+            body: "{}".to_owned(),
+            next_attempt: Some(NOW),
+        }),
+        ..first.clone()
+    };
+    let attempts =
+        [(first, true), (retry, false)].map(|(exchange, arrived)| Attempt { exchange, arrived });
+    deliveries.record(&attempts, NOW).await.unwrap();
+    insta::assert_snapshot!("marks", items(&db, TABLE).await);
+    insta::assert_snapshot!("exchanges", items(&db, "exchanges").await);
+}
+
+#[tokio::test]
+async fn answers() {
+    let db = support::table(&["request_id"], None).await;
+    let answers = Answers::new(db.clone(), TABLE.to_owned());
+    let request = RepeatableRequest::new("cl_a", "key", &["POST", "/topics", "{}"]);
+    let answer = Answer {
+        status: 201,
+        body: r#"{"id":"t1"}"#.to_owned(),
+    };
+    answers.keep(&request, answer, NOW).await.unwrap();
+    insta::assert_snapshot!(items(&db, TABLE).await);
+}
