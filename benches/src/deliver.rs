@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use aws_sdk_dynamodb::Client;
-use bellwire_queues::{Delivery, Told};
+use bellwire_queues::{Delivery, DeliveryKind};
 use bellwire_rules::ids::random_id;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::{Payload, compress};
@@ -162,7 +162,7 @@ fn deliveries(subscriptions: &[Subscription], text: &str, count: usize) -> Vec<B
                 subscription.subscription_id.clone(),
                 subscription.client_id.clone(),
                 OffsetDateTime::now_utc(),
-                Told::Event {
+                DeliveryKind::Event {
                     event_id: random_id(),
                     payload: payload.clone(),
                 },

@@ -55,7 +55,7 @@ pub fn subscription(
         created_at: now,
         updated_at: now,
         disabled: None,
-        unannounced: false,
+        owner_unnotified: false,
         client_disabled: false,
         failing_since: None,
         progress: Progress::default(),

@@ -1,6 +1,6 @@
 //! What a dead letter carries.
 
-use bellwire_queues::{Delivery, FanOut, Publication, Told};
+use bellwire_queues::{Delivery, DeliveryKind, FanOut, Publication};
 use bellwire_results::Rendering;
 use bellwire_rules::entity;
 use bellwire_rules::timestamp::iso_serde;
@@ -81,12 +81,12 @@ impl Carried {
     /// What it is, in a few words.
     pub fn what(&self) -> String {
         match self {
-            Self::Delivery(delivery) => match &delivery.told {
-                Told::Document { version } => format!("document {version}"),
-                Told::Event { event_id, .. } => format!("event {event_id}"),
-                Told::Test { event_id, .. } => format!("test {event_id}"),
-                Told::TopicDeleted { .. } => "end of the topic".to_owned(),
-                Told::Entity { event_id, .. } => format!("entity event {event_id}"),
+            Self::Delivery(delivery) => match &delivery.kind {
+                DeliveryKind::Document { version } => format!("document {version}"),
+                DeliveryKind::Event { event_id, .. } => format!("event {event_id}"),
+                DeliveryKind::Test { event_id, .. } => format!("test {event_id}"),
+                DeliveryKind::TopicDeleted { .. } => "end of the topic".to_owned(),
+                DeliveryKind::Entity { event_id, .. } => format!("entity event {event_id}"),
             },
             Self::FanOut(FanOut::Segment { segment, .. }) => format!("segment {segment}"),
             Self::FanOut(FanOut::Replay(_)) => "replay".to_owned(),

@@ -61,7 +61,7 @@ struct Found<'a> {
 
 /// A dead letter, as it is shown.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct DeadLetterView<'a> {
     id: &'a str,
     queue: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,7 +136,7 @@ async fn act<'a>(
         Command::Redrive(which) => {
             let chosen = which.chosen(&found)?;
             for it in &chosen {
-                // Sent first: if the removal fails it is here still, and sent once more, and
+                // AttemptResult first: if the removal fails it is here still, and sent once more, and
                 // then found to have arrived.
                 it.queue.source.send(it.again()?).await?;
                 held.remove(it.queue, &it.letter).await?;
@@ -170,7 +170,7 @@ fn print_list(found: &[Found<'_>], output: Output) -> anyhow::Result<()> {
         "dead letters",
         &shown,
         &["id", "queue", "for", "what", "at", "reason"],
-        shown.iter().map(Shown::row),
+        shown.iter().map(DeadLetterView::row),
     )?;
     Ok(())
 }
@@ -265,8 +265,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn shown(&self, whole: bool) -> Shown<'_> {
-        Shown {
+    fn shown(&self, whole: bool) -> DeadLetterView<'_> {
+        DeadLetterView {
             id: &self.letter.id,
             queue: self.queue.name,
             subscription: self.carried.subscription(),
@@ -314,7 +314,7 @@ impl<'a> Found<'a> {
     }
 }
 
-impl Shown<'_> {
+impl DeadLetterView<'_> {
     fn whom(&self) -> &str {
         self.subscription.or(self.topic).unwrap_or("")
     }

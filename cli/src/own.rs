@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_sns::Client as Sns;
 use bellwire_notifications::TopicPrefix;
-use bellwire_queues::{Delivery, Message, Queue, Told};
+use bellwire_queues::{Delivery, DeliveryKind, Message, Queue};
 use bellwire_rules::ClientId;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::{
@@ -128,7 +128,7 @@ impl Own {
             subscription.subscription_id.clone(),
             subscription.client_id.clone(),
             now,
-            Told::Document {
+            DeliveryKind::Document {
                 version: current.version,
             },
         );

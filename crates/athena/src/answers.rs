@@ -11,7 +11,7 @@ use crate::rows::Record;
 
 /// A query, and how it stands: `{"QueryExecutionId", "Status": {…}}`.
 #[derive(Serialize)]
-pub struct Shown {
+pub struct QueryView {
     #[serde(rename = "QueryExecutionId")]
     execution_id: ExecutionId,
     #[serde(rename = "Status")]
@@ -30,7 +30,7 @@ struct Status {
     state_change_reason: Option<String>,
 }
 
-impl From<Query> for Shown {
+impl From<Query> for QueryView {
     fn from(query: Query) -> Self {
         Self {
             execution_id: query.execution_id,

@@ -118,7 +118,7 @@ impl Executions {
             Ok(outcome) => {
                 tracing::info!(query = id.as_str(), ?outcome, "an end was found by looking")
             }
-            Err(NotifyError::TurnTaken) => {
+            Err(NotifyError::LeaseHeld) => {
                 tracing::info!(query = id.as_str(), "the owner is being told");
             }
             Err(error) => {

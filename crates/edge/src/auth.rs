@@ -46,7 +46,7 @@ impl Authenticator {
         let hash = Secret::new(key).hash();
         let client = match self.remembered(&hash) {
             Some(client) => client,
-            None => self.look_up(&hash).await?,
+            None => self.prefetch(&hash).await?,
         };
         tracing::Span::current().record("client", client.client_id.as_str());
         Ok(client)
@@ -73,7 +73,7 @@ impl Authenticator {
         (age < CACHED_FOR).then(|| client.clone())
     }
 
-    async fn look_up(&self, hash: &SecretHash) -> Result<Client, Failure> {
+    async fn prefetch(&self, hash: &SecretHash) -> Result<Client, Failure> {
         let client = self
             .clients
             .by_api_key(hash)

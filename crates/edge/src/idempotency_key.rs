@@ -7,7 +7,7 @@ use lambda_http::Request;
 use crate::Failure;
 
 /// The longest key, in characters.
-const MAX_LENGTH: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 
 /// The key of a request, if it has one.
 ///
@@ -20,12 +20,12 @@ pub fn of(request: &Request) -> Result<Option<&str>, Failure> {
     value
         .to_str()
         .ok()
-        .filter(|key| (1..=MAX_LENGTH).contains(&key.len()))
+        .filter(|key| (1..=MAX_KEY_LENGTH).contains(&key.len()))
         .map(Some)
         .ok_or_else(|| {
             Failure::field(
                 "Idempotency-Key",
-                format!("must have 1 to {MAX_LENGTH} visible ASCII characters"),
+                format!("must have 1 to {MAX_KEY_LENGTH} visible ASCII characters"),
             )
         })
 }

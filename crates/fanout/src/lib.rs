@@ -5,7 +5,7 @@
 //! way a step that is repeated sends the same messages again, and `deliver` knows what has
 //! arrived.
 
-use bellwire_queues::{Announcement, Delivery, FanOut, Message, Queue, QueueError};
+use bellwire_queues::{AudienceEvent, Delivery, FanOut, Message, Queue, QueueError};
 use bellwire_store::members::Member;
 use bellwire_store::{Members, StoreError};
 
@@ -44,14 +44,10 @@ impl Audience {
     }
 
     /// Tells all members of a topic, directly or by segments.
-    pub async fn tell(
-        &self,
-        topic_id: &str,
-        announcement: Announcement,
-    ) -> Result<(), FanOutError> {
+    pub async fn fan_out(&self, topic_id: &str, event: AudienceEvent) -> Result<(), FanOutError> {
         let segments = self.members.segments(topic_id).await?;
         if segments.given <= SMALL {
-            self.tell_segment(topic_id, 0, &announcement).await?;
+            self.fan_out_segment(topic_id, 0, &event).await?;
             return Ok(());
         }
         let messages = segments
@@ -60,7 +56,7 @@ impl Audience {
                 Message::new(&FanOut::Segment {
                     audience_id: topic_id.to_owned(),
                     segment,
-                    announcement: announcement.clone(),
+                    event: event.clone(),
                 })
             })
             .collect::<Result<_, _>>()?;
@@ -68,17 +64,17 @@ impl Audience {
     }
 
     /// Tells the members of one segment of an audience. Returns how many there are.
-    pub async fn tell_segment(
+    pub async fn fan_out_segment(
         &self,
         audience_id: &str,
         segment: u64,
-        announcement: &Announcement,
+        event: &AudienceEvent,
     ) -> Result<usize, FanOutError> {
         let members = self.members.of(audience_id, segment).await?;
         for members in members.chunks(AT_ONCE) {
             let messages = members
                 .iter()
-                .map(|member| Message::delivery(&delivery(member, announcement)))
+                .map(|member| Message::delivery(&delivery(member, event)))
                 .collect::<Result<_, _>>()?;
             self.deliveries.send_all(messages).await?;
         }
@@ -91,11 +87,11 @@ impl Audience {
     }
 }
 
-fn delivery(member: &Member, announcement: &Announcement) -> Delivery {
+fn delivery(member: &Member, event: &AudienceEvent) -> Delivery {
     Delivery::new(
         member.subscription_id.clone(),
         member.client_id.clone(),
-        announcement.accepted_at,
-        announcement.told.clone(),
+        event.accepted_at,
+        event.kind.clone(),
     )
 }

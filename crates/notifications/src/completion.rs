@@ -18,7 +18,7 @@ use crate::{Publisher, SnsError};
 pub enum NotifyError {
     /// Another invocation has the turn to publish. It may have died: repeat later.
     #[error("another invocation has the turn to publish this query's completion")]
-    TurnTaken,
+    LeaseHeld,
     /// The Queries table failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,7 +102,7 @@ impl Completions {
 
     /// Publishes if both facts are there and it is our turn.
     async fn notify(&self, fact: Fact) -> Result<Outcome, NotifyError> {
-        let (query, our_turn) = match fact {
+        let (query, has_lease) = match fact {
             Fact::Recorded(query) => (query, true),
             Fact::KnownBefore(query) => (query, false),
         };
@@ -111,14 +111,14 @@ impl Completions {
         };
         let id = &query.execution_id;
         let now = OffsetDateTime::now_utc();
-        if !our_turn && !self.queries.take_turn(id, now).await? {
-            return self.after_losing_the_turn(id).await;
+        if !has_lease && !self.queries.acquire_publish_lease(id, now).await? {
+            return self.after_losing_the_lease(id).await;
         }
         let audience = match self.publish(&query, owner, ended_at).await {
             Ok(audience) => audience,
             Err(error) => {
                 // Whoever repeats need not wait for the turn to run out.
-                if let Err(error) = self.queries.give_turn_back(id).await {
+                if let Err(error) = self.queries.release_publish_lease(id).await {
                     tracing::warn!(%error, "the turn to publish could not be given back");
                 }
                 return Err(error);
@@ -136,9 +136,9 @@ impl Completions {
     }
 
     /// Somebody was faster: either done by now, or still at it.
-    async fn after_losing_the_turn(&self, id: &ExecutionId) -> Result<Outcome, NotifyError> {
+    async fn after_losing_the_lease(&self, id: &ExecutionId) -> Result<Outcome, NotifyError> {
         match self.queries.get(id).await? {
-            Some(query) if query.to_notify().is_some() => Err(NotifyError::TurnTaken),
+            Some(query) if query.to_notify().is_some() => Err(NotifyError::LeaseHeld),
             _ => Ok(Outcome::Recorded),
         }
     }

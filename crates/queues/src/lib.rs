@@ -12,6 +12,7 @@ mod queue;
 
 pub use consume::{Sources, consume};
 pub use messages::{
-    Announcement, Delivery, EventType, FanOut, Hops, Protocol, Publication, Replay, Told, Work,
+    AudienceEvent, Delivery, DeliveryKind, EventType, FanOut, Hops, Protocol, Publication, Replay,
+    Work,
 };
 pub use queue::{LONGEST_DELAY, Message, Queue, QueueError};

@@ -55,7 +55,8 @@ pub enum FanOut {
         /// The segment's number.
         segment: u64,
         /// What they are told.
-        announcement: Announcement,
+        #[serde(rename = "announcement")]
+        event: AudienceEvent,
     },
     /// Tell one subscription again what it has missed.
     Replay(Replay),
@@ -74,12 +75,13 @@ pub enum FanOut {
 
 /// The same news for many subscriptions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Announcement {
+pub struct AudienceEvent {
     /// When the API took what is told.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
     /// What is told.
-    pub told: Told,
+    #[serde(rename = "told")]
+    pub kind: DeliveryKind,
 }
 
 /// A wish to have a topic's events again.
@@ -148,7 +150,8 @@ pub struct Delivery {
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
     /// What is told.
-    pub told: Told,
+    #[serde(rename = "told")]
+    pub kind: DeliveryKind,
 }
 
 impl Delivery {
@@ -157,7 +160,7 @@ impl Delivery {
         subscription_id: String,
         client_id: String,
         accepted_at: OffsetDateTime,
-        told: Told,
+        kind: DeliveryKind,
     ) -> Self {
         Self {
             subscription_id,
@@ -165,7 +168,7 @@ impl Delivery {
             attempt: 0,
             hops: Hops::default(),
             accepted_at,
-            told,
+            kind,
         }
     }
 }
@@ -173,7 +176,7 @@ impl Delivery {
 /// What a subscription is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Told {
+pub enum DeliveryKind {
     /// That a topic's document has this version. What is sent depends on what the
     /// subscription has.
     Document {
@@ -229,7 +232,7 @@ impl Protocol {
     }
 }
 
-impl Told {
+impl DeliveryKind {
     /// The protocol that it belongs to.
     pub fn protocol(&self) -> Protocol {
         match self {
@@ -289,7 +292,7 @@ mod tests {
             attempt: 2,
             hops: Hops::default(),
             accepted_at: OffsetDateTime::UNIX_EPOCH,
-            told: Told::Event {
+            kind: DeliveryKind::Event {
                 event_id: "e1".to_owned(),
                 payload: Payload::Stored("events/e1".to_owned()),
             },

@@ -203,7 +203,7 @@ impl Queue {
 
     /// Puts a message that nothing can be done with into this dead-letter queue, as it
     /// came, with the reason in the attribute `reason`.
-    pub async fn bury(
+    pub async fn dead_letter(
         &self,
         body: &str,
         reason: &str,

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use bellwire_queues::{Announcement, Delivery, FanOut, Hops, Publication, Replay, Told, Work};
+use bellwire_queues::{
+    AudienceEvent, Delivery, DeliveryKind, FanOut, Hops, Publication, Replay, Work,
+};
 use bellwire_rules::entity::EntityEvent;
 use bellwire_rules::payload::Payload;
 use serde::Serialize;
@@ -40,23 +42,23 @@ fn entity_event() -> EntityEvent {
     .unwrap()
 }
 
-fn every_kind() -> Vec<Told> {
+fn every_kind() -> Vec<DeliveryKind> {
     let event_id = "e1".to_owned();
     let event = entity_event();
     vec![
-        Told::Document { version: 7 },
-        Told::Event {
+        DeliveryKind::Document { version: 7 },
+        DeliveryKind::Event {
             event_id: event_id.clone(),
             payload: inline(),
         },
-        Told::Test {
+        DeliveryKind::Test {
             event_id: event_id.clone(),
             payload: stored(),
         },
-        Told::TopicDeleted {
+        DeliveryKind::TopicDeleted {
             event_id: event_id.clone(),
         },
-        Told::Entity {
+        DeliveryKind::Entity {
             event_id,
             entity_type: event.entity_type,
             callback_event: event.callback_event,
@@ -87,12 +89,12 @@ fn publications() {
 
 #[test]
 fn fan_outs() {
-    let segment = |told| FanOut::Segment {
+    let segment = |kind| FanOut::Segment {
         audience_id: "t1".to_owned(),
         segment: 3,
-        announcement: Announcement {
+        event: AudienceEvent {
             accepted_at: NOW,
-            told,
+            kind,
         },
     };
     let mut messages: Vec<FanOut> = every_kind().into_iter().map(segment).collect();
@@ -119,7 +121,7 @@ fn fan_outs() {
 fn deliveries() {
     let deliveries: Vec<Delivery> = every_kind()
         .into_iter()
-        .map(|told| Delivery::new("s1".to_owned(), "c1".to_owned(), NOW, told))
+        .map(|kind| Delivery::new("s1".to_owned(), "c1".to_owned(), NOW, kind))
         .collect();
     let mut sent_on = deliveries.clone();
     for delivery in &mut sent_on {

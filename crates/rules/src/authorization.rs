@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::callback_url::{UrlPolicy, UrlRefused};
 
 /// The longest client id, client secret and scope, in characters.
-const MAX_LENGTH: usize = 2048;
+const MAX_FIELD_LENGTH: usize = 2048;
 
 /// What a customer says of it.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct AuthorizationWish {
+pub struct CreateAuthorization {
     #[serde(rename = "type")]
     kind: AuthorizationType,
     client_id: String,
@@ -60,7 +60,7 @@ pub struct Authorization {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadAuthorization {
     /// A text that is empty or too long.
-    #[error("must have 1 to {MAX_LENGTH} characters")]
+    #[error("must have 1 to {MAX_FIELD_LENGTH} characters")]
     Length(&'static str),
     /// The URL of the provider.
     #[error(transparent)]
@@ -80,7 +80,7 @@ impl BadAuthorization {
 /// What is shown of the settings.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownAuthorization<'a> {
+pub struct AuthorizationView<'a> {
     #[serde(rename = "type")]
     kind: AuthorizationType,
     client_id: &'a str,
@@ -94,23 +94,26 @@ pub struct ShownAuthorization<'a> {
 impl Authorization {
     /// Checks what a customer said. The provider's URL obeys the policy of callbacks: it
     /// is called by Bellwire too.
-    pub fn check(wish: AuthorizationWish, policy: &UrlPolicy) -> Result<Self, BadAuthorization> {
-        let AuthorizationType::Oauth2 = wish.kind;
+    pub fn check(
+        create: CreateAuthorization,
+        policy: &UrlPolicy,
+    ) -> Result<Self, BadAuthorization> {
+        let AuthorizationType::Oauth2 = create.kind;
         for (field, text) in [
-            ("authorization.clientId", Some(&wish.client_id)),
-            ("authorization.clientSecret", Some(&wish.client_secret)),
-            ("authorization.scope", wish.scope.as_ref()),
+            ("authorization.clientId", Some(&create.client_id)),
+            ("authorization.clientSecret", Some(&create.client_secret)),
+            ("authorization.scope", create.scope.as_ref()),
         ] {
-            if text.is_some_and(|text| text.is_empty() || text.chars().count() > MAX_LENGTH) {
+            if text.is_some_and(|text| text.is_empty() || text.chars().count() > MAX_FIELD_LENGTH) {
                 return Err(BadAuthorization::Length(field));
             }
         }
         Ok(Self {
-            provider: policy.check(&wish.provider)?.as_str().to_owned(),
-            client_id: wish.client_id,
-            client_secret: wish.client_secret,
-            mode: wish.mode,
-            scope: wish.scope,
+            provider: policy.check(&create.provider)?.as_str().to_owned(),
+            client_id: create.client_id,
+            client_secret: create.client_secret,
+            mode: create.mode,
+            scope: create.scope,
         })
     }
 
@@ -120,8 +123,8 @@ impl Authorization {
     }
 
     /// The settings without the secret.
-    pub fn redacted(&self) -> ShownAuthorization<'_> {
-        ShownAuthorization {
+    pub fn redacted(&self) -> AuthorizationView<'_> {
+        AuthorizationView {
             kind: AuthorizationType::Oauth2,
             client_id: &self.client_id,
             client_secret: "[redacted]",
@@ -145,12 +148,12 @@ mod tests {
     use super::*;
 
     fn check(change: Value) -> Result<Authorization, String> {
-        let mut wish = json!({"type": "oauth2", "clientId": "me", "clientSecret": "hush", "provider": "https://id.example.com/token"});
+        let mut create = json!({"type": "oauth2", "clientId": "me", "clientSecret": "hush", "provider": "https://id.example.com/token"});
         for (key, value) in change.as_object().unwrap() {
-            wish[key] = value.clone();
+            create[key] = value.clone();
         }
-        let wish = serde_json::from_value(wish).map_err(|error| error.to_string())?;
-        Authorization::check(wish, &UrlPolicy::default())
+        let create = serde_json::from_value(create).map_err(|error| error.to_string())?;
+        Authorization::check(create, &UrlPolicy::default())
             .map_err(|bad| format!("{}: {bad}", bad.field()))
     }
 
@@ -159,11 +162,11 @@ mod tests {
         let authorization = check(json!({})).unwrap();
         assert_eq!(authorization.mode, CredentialsMode::Header);
         assert_eq!(authorization.expose_secret(), "hush");
-        let shown = format!(
+        let view = format!(
             "{authorization:?}{}",
             serde_json::to_string(&authorization.redacted()).unwrap()
         );
-        assert!(!shown.contains("hush"), "{shown}");
+        assert!(!view.contains("hush"), "{view}");
         assert_eq!(
             check(json!({"mode": "body", "scope": "a b"})).unwrap().mode,
             CredentialsMode::Body

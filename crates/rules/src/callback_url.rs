@@ -9,7 +9,7 @@ use url::{Host, Url};
 use crate::network::{OpenNetworks, is_global};
 
 /// The longest URL that is accepted, in characters.
-pub const MAX_LENGTH: usize = 2048;
+pub const MAX_URL_LENGTH: usize = 2048;
 
 /// What a stack allows of callback URLs.
 #[derive(Debug, Clone, Default)]
@@ -26,8 +26,8 @@ pub enum UrlRefused {
     /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// The text has more than [`MAX_LENGTH`] characters.
-    #[error("must have at most {MAX_LENGTH} characters")]
+    /// The text has more than [`MAX_URL_LENGTH`] characters.
+    #[error("must have at most {MAX_URL_LENGTH} characters")]
     TooLong,
     /// The text holds white space, a control character or a backslash, which
     /// HTTP clients read in different ways.
@@ -189,7 +189,7 @@ fn parse(text: &str) -> Result<Url, UrlRefused> {
     if text.is_empty() {
         return Err(UrlRefused::Empty);
     }
-    if text.chars().count() > MAX_LENGTH {
+    if text.chars().count() > MAX_URL_LENGTH {
         return Err(UrlRefused::TooLong);
     }
     if text
@@ -205,7 +205,7 @@ fn parse(text: &str) -> Result<Url, UrlRefused> {
     if url.fragment().is_some() {
         return Err(UrlRefused::Fragment);
     }
-    if url.as_str().len() > MAX_LENGTH {
+    if url.as_str().len() > MAX_URL_LENGTH {
         return Err(UrlRefused::TooLong);
     }
     Ok(url)

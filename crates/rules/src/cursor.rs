@@ -3,7 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 
 /// No place in a list is written longer, in bytes.
-const MAX_LENGTH: usize = 4096;
+const MAX_CURSOR_LENGTH: usize = 4096;
 
 /// The cursor for a place in a list: text that is safe in a URL and says nothing.
 pub fn cursor(place: &str) -> String {
@@ -12,7 +12,7 @@ pub fn cursor(place: &str) -> String {
 
 /// The place that a cursor stands for; `None` when it is none of ours.
 pub fn place(cursor: &str) -> Option<String> {
-    if cursor.is_empty() || cursor.len() > MAX_LENGTH {
+    if cursor.is_empty() || cursor.len() > MAX_CURSOR_LENGTH {
         return None;
     }
     String::from_utf8(BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?).ok()

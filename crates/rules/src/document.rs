@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 /// The largest publication, in bytes.
-pub const MAX_LENGTH: usize = 1024 * 1024;
+pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 
 /// A publication that is JSON, with the text that it was published as. The text is
 /// what subscribers get: numbers, order and spaces are the publisher's.
@@ -17,8 +17,8 @@ pub struct Document {
 /// Why a publication was refused; the text is for the publisher.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadDocument {
-    /// It has more than [`MAX_LENGTH`] bytes.
-    #[error("the body must have at most {MAX_LENGTH} bytes")]
+    /// It has more than [`MAX_DOCUMENT_BYTES`] bytes.
+    #[error("the body must have at most {MAX_DOCUMENT_BYTES} bytes")]
     TooLong,
     /// It is not JSON, or nests deeper than 128 levels.
     #[error("the body is not JSON: {0}")]
@@ -28,7 +28,7 @@ pub enum BadDocument {
 impl Document {
     /// Reads a publication.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadDocument> {
-        if bytes.len() > MAX_LENGTH {
+        if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(BadDocument::TooLong);
         }
         let not_json = |cause: &dyn ToString| BadDocument::NotJson(cause.to_string());
@@ -164,7 +164,7 @@ mod tests {
             assert!(matches!(refused, BadDocument::NotJson(_)), "{bytes:?}");
         }
         assert!(Document::parse("[".repeat(10_000).as_bytes()).is_err());
-        let long = [b' '].repeat(MAX_LENGTH);
+        let long = [b' '].repeat(MAX_DOCUMENT_BYTES);
         assert_eq!(
             Document::parse(&[&long[..], b"1"].concat()).unwrap_err(),
             BadDocument::TooLong

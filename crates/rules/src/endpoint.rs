@@ -15,7 +15,7 @@ pub struct EndpointState {
     /// Why nothing is sent, if so.
     pub disabled: Option<Disabled>,
     /// Whether its owner is still to be told that it was disabled.
-    pub unannounced: bool,
+    pub owner_unnotified: bool,
     /// Whether its client is shut out: nothing is sent, and its owner can't change that.
     pub client_disabled: bool,
     /// Since when every attempt has failed, if the last one did.
@@ -59,7 +59,7 @@ pub(crate) fn disabled_by_us(
 ) -> EndpointState {
     EndpointState {
         disabled: Some(Disabled { reason, at }),
-        unannounced: true,
+        owner_unnotified: true,
         ..state
     }
 }
@@ -86,7 +86,7 @@ pub fn enable(state: &EndpointState) -> EndpointState {
             ..state.progress.clone()
         },
         disabled: None,
-        unannounced: false,
+        owner_unnotified: false,
         client_disabled: state.client_disabled,
         failing_since: None,
     }
@@ -105,7 +105,7 @@ pub fn disable_client(state: &EndpointState) -> Option<EndpointState> {
 pub fn enable_client(state: &EndpointState) -> Option<EndpointState> {
     state.client_disabled.then(|| EndpointState {
         disabled: state.disabled.clone(),
-        unannounced: state.unannounced,
+        owner_unnotified: state.owner_unnotified,
         client_disabled: false,
         ..enable(state)
     })

@@ -112,7 +112,7 @@ impl TryFrom<Vec<ClientId>> for Clients {
 
 /// The body of a callback.
 #[derive(Debug, Serialize)]
-pub struct Callback<'a> {
+pub struct CallbackBody<'a> {
     /// The subscription.
     pub subscription_key: &'a str,
     /// The entity.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The most characters that an id has, as in Athena's API.
-pub const MAX_LENGTH: usize = 128;
+pub const MAX_EXECUTION_ID_LENGTH: usize = 128;
 
 /// The id that Athena gave to a query execution: 1 to 128 letters, digits,
 /// hyphens and underscores (Athena's own are UUIDs).
@@ -15,13 +15,13 @@ pub struct ExecutionId(String);
 
 /// The text is not an execution id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must have 1 to {MAX_LENGTH} letters, digits, hyphens or underscores")]
+#[error("must have 1 to {MAX_EXECUTION_ID_LENGTH} letters, digits, hyphens or underscores")]
 pub struct NotAnExecutionId;
 
 impl ExecutionId {
     /// Reads an id.
     pub fn parse(text: &str) -> Result<Self, NotAnExecutionId> {
-        let written_as_one = (1..=MAX_LENGTH).contains(&text.len())
+        let written_as_one = (1..=MAX_EXECUTION_ID_LENGTH).contains(&text.len())
             && text
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');

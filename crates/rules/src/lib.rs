@@ -19,6 +19,7 @@ pub mod lease;
 pub mod modes;
 pub mod network;
 pub mod notification;
+pub mod outcome;
 pub mod paging;
 pub mod patch;
 pub mod payload;
@@ -33,7 +34,6 @@ pub mod sql;
 pub mod statuses;
 pub mod timestamp;
 pub mod topic;
-pub mod verdict;
 pub mod webhook_headers;
 
 pub use callback_url::{CallbackUrl, UrlPolicy, UrlRefused};

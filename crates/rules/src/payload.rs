@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use crate::document::MAX_LENGTH;
+use crate::document::MAX_DOCUMENT_BYTES;
 
 /// The most bytes, compressed, of a payload that travels by itself. Ten in Base64 fit
 /// into one batch of SQS (1 MiB), and several into an item of DynamoDB (400 KB).
@@ -46,13 +46,13 @@ pub fn compress(payload: &[u8]) -> Vec<u8> {
 /// When it is none, or more than a payload may be.
 pub fn decompress(gzip: &[u8]) -> Result<Vec<u8>, Damaged> {
     // A patch or an error is never longer than the longest document.
-    let most = u64::try_from(MAX_LENGTH).map_err(|_| Damaged)?;
+    let most = u64::try_from(MAX_DOCUMENT_BYTES).map_err(|_| Damaged)?;
     let mut payload = Vec::new();
     GzDecoder::new(gzip)
         .take(most + 1)
         .read_to_end(&mut payload)
         .map_err(|_| Damaged)?;
-    if payload.len() > MAX_LENGTH {
+    if payload.len() > MAX_DOCUMENT_BYTES {
         return Err(Damaged);
     }
     Ok(payload)
@@ -104,9 +104,9 @@ mod tests {
         assert_eq!(decompress(b"no gzip"), Err(Damaged));
         assert_eq!(Payload::unpack("?"), Err(Damaged));
         assert_eq!(
-            decompress(&compress(&vec![0; MAX_LENGTH + 1])),
+            decompress(&compress(&vec![0; MAX_DOCUMENT_BYTES + 1])),
             Err(Damaged)
         );
-        assert!(decompress(&compress(&vec![0; MAX_LENGTH])).is_ok());
+        assert!(decompress(&compress(&vec![0; MAX_DOCUMENT_BYTES])).is_ok());
     }
 }

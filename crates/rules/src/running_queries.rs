@@ -31,13 +31,13 @@ pub struct Concurrency {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningQueries {
     /// By the token that Athena knows the request by.
-    queries: BTreeMap<String, Place>,
+    queries: BTreeMap<String, Running>,
     /// Until when they wait at most, by a random id.
     waiting: BTreeMap<String, i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+struct Running {
     /// Missing until Athena has said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     execution_id: Option<ExecutionId>,
@@ -75,17 +75,17 @@ impl RunningQueries {
     ) -> Result<Self, Full> {
         let mut next = self.clone();
         let seconds = now.unix_timestamp();
-        next.queries.retain(|_, place| place.until > seconds);
+        next.queries.retain(|_, running| running.until > seconds);
         next.waiting.retain(|_, until| *until > seconds);
         if !next.queries.contains_key(&request.token) {
             if next.queries.len() >= limits.queries {
                 return Err(Full::Queries);
             }
-            let place = Place {
+            let running = Running {
                 execution_id: None,
                 until: (now + STARTING).unix_timestamp(),
             };
-            next.queries.insert(request.token.clone(), place);
+            next.queries.insert(request.token.clone(), running);
         }
         if let Some(id) = &request.waits_as {
             if next.waiting.len() >= limits.waiting {
@@ -100,11 +100,11 @@ impl RunningQueries {
     /// With the execution that a request has come to.
     pub fn started(&self, token: &str, id: ExecutionId, now: OffsetDateTime) -> Self {
         let mut next = self.clone();
-        let place = Place {
+        let running = Running {
             execution_id: Some(id),
             until: (now + RUNNING).unix_timestamp(),
         };
-        next.queries.insert(token.to_owned(), place);
+        next.queries.insert(token.to_owned(), running);
         next
     }
 
@@ -128,14 +128,14 @@ impl RunningQueries {
     pub fn executions(&self) -> impl Iterator<Item = &ExecutionId> {
         self.queries
             .values()
-            .filter_map(|place| place.execution_id.as_ref())
+            .filter_map(|running| running.execution_id.as_ref())
     }
 
     /// Without executions that have ended.
     pub fn without(&self, ended: &[ExecutionId]) -> Self {
         let mut next = self.clone();
-        next.queries.retain(|_, place| {
-            !place
+        next.queries.retain(|_, running| {
+            !running
                 .execution_id
                 .as_ref()
                 .is_some_and(|id| ended.contains(id))

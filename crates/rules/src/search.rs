@@ -11,7 +11,7 @@ use winnow::prelude::*;
 use winnow::token::{take_till, take_while};
 
 /// The longest expression, in characters.
-const MAX_LENGTH: usize = 1000;
+const MAX_SEARCH_LENGTH: usize = 1000;
 /// How deep parentheses may be nested.
 const MAX_DEPTH: usize = 20;
 
@@ -33,7 +33,7 @@ pub enum Search {
 /// The text is no search expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be written like name:value AND (a.b!\"other value\" OR c?), with at most {MAX_LENGTH} characters"
+    "must be written like name:value AND (a.b!\"other value\" OR c?), with at most {MAX_SEARCH_LENGTH} characters"
 )]
 pub struct BadSearch;
 
@@ -48,7 +48,7 @@ impl Search {
             }
             Some(*depth)
         });
-        if text.chars().count() > MAX_LENGTH || depth.max().unwrap_or(0) > MAX_DEPTH {
+        if text.chars().count() > MAX_SEARCH_LENGTH || depth.max().unwrap_or(0) > MAX_DEPTH {
             return Err(BadSearch);
         }
         delimited(multispace0, any_of, multispace0)

@@ -10,7 +10,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The longest statement that Athena takes, in bytes.
 /// <https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>
-pub const MAX_LENGTH: usize = 262_144;
+pub const MAX_SQL_BYTES: usize = 262_144;
 
 /// The words that a reading statement begins with.
 const READING: [&str; 2] = ["SELECT", "WITH"];
@@ -22,7 +22,7 @@ pub enum SqlRefused {
     #[error("is empty")]
     Empty,
     /// It is longer than Athena takes.
-    #[error("must have at most {MAX_LENGTH} bytes")]
+    #[error("must have at most {MAX_SQL_BYTES} bytes")]
     TooLong,
     /// It has control characters, or line ends that SQL doesn't know.
     #[error("must not contain control characters other than tabs and line ends")]
@@ -69,7 +69,7 @@ impl ReadingSql {
 /// for Athena and not for this. Other control characters are refused, since nobody says what they end.
 /// <https://github.com/trinodb/trino/blob/master/core/trino-grammar/src/main/antlr4/io/trino/grammar/sql/SqlBase.g4>
 pub fn check(sql: &str) -> Result<ReadingSql, SqlRefused> {
-    if sql.len() > MAX_LENGTH {
+    if sql.len() > MAX_SQL_BYTES {
         return Err(SqlRefused::TooLong);
     }
     let sql = sql.replace("\r\n", "\n").replace('\r', "\n");

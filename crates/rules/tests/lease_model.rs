@@ -85,7 +85,7 @@ enum Step {
     /// The lease was asked for, and the answer got lost.
     AskedOnce,
     Holding(Session),
-    Sent(Session, Request),
+    AttemptResult(Session, Request),
     Releasing(Session, Ending, bool),
     Following(Then, u64),
     ArrangingRetry,
@@ -191,7 +191,7 @@ impl World {
             return Ok(());
         }
         if self.state.is_silent() {
-            return if self.state.unannounced && !self.state.client_disabled {
+            return if self.state.owner_unnotified && !self.state.client_disabled {
                 Err("nobody has told the owner")
             } else {
                 Ok(())
@@ -292,13 +292,13 @@ impl World {
                 let killed = |world: &mut World, effect: bool| {
                     world.left.crashes -= 1;
                     let function = world.functions.remove(n);
-                    if let (Step::Sent(_, request), true) = (function.step, effect) {
+                    if let (Step::AttemptResult(_, request), true) = (function.step, effect) {
                         world.receive(request, without);
                     }
                     world.queue.push(function.message);
                 };
                 add(&|world| killed(world, false));
-                if matches!(self.functions[n].step, Step::Sent(..)) {
+                if matches!(self.functions[n].step, Step::AttemptResult(..)) {
                     add(&|world| killed(world, true));
                 }
             }
@@ -339,7 +339,7 @@ impl World {
                         base: None,
                     },
                 };
-                add(&|world| world.functions[n].step = Step::Sent(session, request));
+                add(&|world| world.functions[n].step = Step::AttemptResult(session, request));
                 if self.left.out_of_time > 0 {
                     let step = Step::Releasing(session, Ending::OutOfTime, false);
                     add(&|world| {
@@ -348,7 +348,7 @@ impl World {
                     });
                 }
             }
-            Step::Sent(session, request) => {
+            Step::AttemptResult(session, request) => {
                 let retry_at = (session.failures < RETRIES).then_some(LATER);
                 let failed = Step::Releasing(session.failed(), Ending::Failed { retry_at }, false);
                 add(&|world| {
@@ -406,7 +406,7 @@ impl World {
             Step::Following(then, snapshots) => add(&|world| {
                 match then {
                     Then::Done => {}
-                    Then::TellOwner => world.state.unannounced = false,
+                    Then::TellOwner => world.state.owner_unnotified = false,
                     Then::SendOn { version } | Then::NewSchedule { version } => {
                         world.send(version, 0);
                     }
@@ -423,7 +423,7 @@ impl World {
                 world.functions.remove(n);
             }),
             Step::Announcing => add(&|world| {
-                world.state.unannounced = false;
+                world.state.owner_unnotified = false;
                 world.functions.remove(n);
             }),
         }
@@ -446,7 +446,7 @@ impl World {
                 return self.queue.push(function.message);
             }
             Acquired::ArrangeRetry(_) => Some(Step::ArrangingRetry),
-            Acquired::Disabled if self.state.unannounced => Some(Step::Announcing),
+            Acquired::Disabled if self.state.owner_unnotified => Some(Step::Announcing),
             Acquired::Disabled => None,
         };
         match step {

@@ -32,7 +32,7 @@ pub struct Attempt {
 
 /// What is known before an attempt.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct Prefetched {
     /// The subscriptions that exist, by their ids.
     pub subscriptions: HashMap<String, Subscription>,
     /// The deliveries that have arrived.
@@ -70,12 +70,12 @@ impl Deliveries {
 
     /// Which of these subscriptions exist, and which of these deliveries have arrived,
     /// for at most 50 deliveries at once.
-    pub async fn look_up(
+    pub async fn prefetch(
         &self,
         subscription_ids: HashSet<&str>,
         delivery_ids: HashSet<String>,
-    ) -> Result<Known, StoreError> {
-        let mut known = Known::default();
+    ) -> Result<Prefetched, StoreError> {
+        let mut known = Prefetched::default();
         let mut wanted = HashMap::from([
             (
                 self.subscriptions.table().to_owned(),

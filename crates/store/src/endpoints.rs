@@ -52,7 +52,7 @@ impl Subscriptions {
 
     /// Notes that the owner was told that the endpoint was disabled; of another time than this one
     /// nothing is noted.
-    pub async fn note_announced(&self, id: &str, told: &Disabled) -> Result<(), StoreError> {
+    pub async fn note_owner_notified(&self, id: &str, told: &Disabled) -> Result<(), StoreError> {
         let update = self
             .update(id)
             .update_expression("REMOVE unannounced")

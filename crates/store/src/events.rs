@@ -33,11 +33,11 @@ pub struct Event {
 
 /// Events of an event topic, oldest first, and where to go on.
 #[derive(Clone, Debug)]
-pub struct Slice {
+pub struct EventPage {
     /// The events.
     pub events: Vec<Event>,
     /// The key of the last one, when there may be more.
-    pub more_after: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -145,7 +145,7 @@ impl Events {
         end: OffsetDateTime,
         after: Option<String>,
         limit: i32,
-    ) -> Result<Slice, StoreError> {
+    ) -> Result<EventPage, StoreError> {
         let from = event_key(start, "");
         // Behind every id of the last moment.
         let to = event_key(end, "~");
@@ -164,13 +164,13 @@ impl Events {
             .consistent_read(true)
             .send()
             .await?;
-        let more_after = answer
+        let next_cursor = answer
             .last_evaluated_key
             .as_ref()
             .and_then(|key| key.get("key")?.as_s().ok().cloned());
-        Ok(Slice {
+        Ok(EventPage {
             events: from_items(answer.items.unwrap_or_default())?,
-            more_after,
+            next_cursor,
         })
     }
 

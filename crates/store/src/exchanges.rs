@@ -57,13 +57,13 @@ pub struct Exchange {
     pub error_message: Option<String>,
     /// What the callback log of an entity subscription shows besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub callback: Option<Callback>,
+    pub callback: Option<CallbackRecord>,
 }
 
 /// What is on record of a callback (protocol C) beyond the exchange.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Callback {
+pub struct CallbackRecord {
     /// What was sent.
     pub body: String,
     /// When it is tried again, if it is.
@@ -98,11 +98,11 @@ struct Item {
 
 /// Exchanges in the order of their requests, and where to go on.
 #[derive(Clone, Debug, Default)]
-pub struct Slice {
+pub struct ExchangePage {
     /// The exchanges.
     pub exchanges: Vec<Exchange>,
     /// The key of the last one, when there may be more.
-    pub more_after: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// The table.
@@ -138,7 +138,7 @@ impl Exchanges {
     }
 
     /// Whether a text is written as the key of an exchange.
-    pub fn is_place(text: &str) -> bool {
+    pub fn is_cursor(text: &str) -> bool {
         let at = text
             .split_once('#')
             .and_then(|(at, _)| timestamp::parse(at));
@@ -153,7 +153,7 @@ impl Exchanges {
         after: Option<String>,
         limit: i32,
         now: OffsetDateTime,
-    ) -> Result<Slice, StoreError> {
+    ) -> Result<ExchangePage, StoreError> {
         // Behind every id.
         let before = after.unwrap_or_else(|| "~".to_owned());
         let query = self
@@ -168,17 +168,16 @@ impl Exchanges {
             .expression_attribute_values(":before", AttributeValue::S(before))
             .scan_index_forward(false)
             .limit(limit);
-        let mut slice = slice(query).await?;
+        let mut page = page(query).await?;
         // DynamoDB may remove an item days after its end.
         let kept_since = now - self.kept;
-        let count = slice.exchanges.len();
-        slice
-            .exchanges
+        let count = page.exchanges.len();
+        page.exchanges
             .retain(|exchange| exchange.request_datetime >= kept_since);
-        if slice.exchanges.len() < count {
-            slice.more_after = None;
+        if page.exchanges.len() < count {
+            page.next_cursor = None;
         }
-        Ok(slice)
+        Ok(page)
     }
 
     /// Removes all of a subscription's exchanges. To do so again changes nothing.
@@ -205,7 +204,7 @@ impl Exchanges {
         end: OffsetDateTime,
         after: Option<String>,
         now: OffsetDateTime,
-    ) -> Result<Slice, StoreError> {
+    ) -> Result<ExchangePage, StoreError> {
         // The next text behind `after`.
         let behind = after.map(|after| after + "\0").unwrap_or_default();
         let kept_since = now - self.kept;
@@ -213,7 +212,7 @@ impl Exchanges {
         // Behind every id of the last moment.
         let to = exchange_id(end, "~");
         if from > to {
-            return Ok(Slice::default());
+            return Ok(ExchangePage::default());
         }
         let query = self
             .db
@@ -228,13 +227,13 @@ impl Exchanges {
             )
             .expression_attribute_values(":from", AttributeValue::S(from))
             .expression_attribute_values(":to", AttributeValue::S(to));
-        slice(query).await
+        page(query).await
     }
 }
 
-async fn slice(query: QueryFluentBuilder) -> Result<Slice, StoreError> {
+async fn page(query: QueryFluentBuilder) -> Result<ExchangePage, StoreError> {
     let answer = query.send().await?;
-    let more_after = answer
+    let next_cursor = answer
         .last_evaluated_key
         .as_ref()
         .and_then(|key| key.get("exchange_id")?.as_s().ok().cloned());
@@ -243,9 +242,9 @@ async fn slice(query: QueryFluentBuilder) -> Result<Slice, StoreError> {
         .iter()
         .map(|item| serde_json::from_str(&item.exchange))
         .collect::<Result<_, _>>()?;
-    Ok(Slice {
+    Ok(ExchangePage {
         exchanges,
-        more_after,
+        next_cursor,
     })
 }
 

@@ -280,7 +280,7 @@ fn attributes(state: &EndpointState) -> Result<HashMap<&'static str, AttributeVa
     if let Some(disabled) = &state.disabled {
         found.insert("disabled", to_attribute_value(disabled)?);
     }
-    if state.unannounced {
+    if state.owner_unnotified {
         found.insert("unannounced", AttributeValue::Bool(true));
     }
     if state.client_disabled {

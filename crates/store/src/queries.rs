@@ -26,14 +26,14 @@ use crate::StoreError;
 use crate::removal::remove_all;
 
 /// How long whoever has the turn may take to publish: longer than any function runs.
-const TURN: Duration = Duration::seconds(30);
+const PUBLISH_LEASE: Duration = Duration::seconds(30);
 /// How long Athena keeps its query history, and we ours.
 const KEPT: Duration = Duration::days(45);
 /// How long a rendering takes, at most: what its function may run, and some.
 const RENDERING: Duration = Duration::minutes(16);
 const BY_CLIENT: &str = "by-client";
 /// No place in a list is written longer, in bytes.
-const MAX_PLACE_LENGTH: usize = 200;
+const MAX_CURSOR_LENGTH: usize = 200;
 /// How many items one read of a list looks at, and how many reads make a page.
 const READ: i32 = 200;
 const READS: usize = 20;
@@ -113,21 +113,21 @@ pub struct End<'a> {
 
 /// A place in a client's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct QueryCursor {
     registered_at: String,
     execution_id: String,
 }
 
 /// Queries in the order of a list, and where to go on.
 #[derive(Clone, Debug)]
-pub struct Slice {
+pub struct QueryPage {
     /// The queries.
     pub found: Vec<Query>,
     /// The place behind which there may be more.
-    pub more_after: Option<Place>,
+    pub next_cursor: Option<QueryCursor>,
 }
 
-impl Place {
+impl QueryCursor {
     fn of(query: &Query) -> Option<Self> {
         Some(Self {
             registered_at: timestamp::iso(query.registered_at?),
@@ -154,20 +154,20 @@ impl Place {
 }
 
 /// `time#id`.
-impl fmt::Display for Place {
+impl fmt::Display for QueryCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.registered_at, self.execution_id)
     }
 }
 
-impl FromStr for Place {
-    type Err = NoPlace;
+impl FromStr for QueryCursor {
+    type Err = NotACursor;
 
-    fn from_str(text: &str) -> Result<Self, NoPlace> {
-        let (at, id) = text.split_once('#').ok_or(NoPlace)?;
-        let too_long = text.len() > MAX_PLACE_LENGTH;
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (at, id) = text.split_once('#').ok_or(NotACursor)?;
+        let too_long = text.len() > MAX_CURSOR_LENGTH;
         if too_long || timestamp::parse(at).is_none() || ExecutionId::parse(id).is_err() {
-            return Err(NoPlace);
+            return Err(NotACursor);
         }
         Ok(Self {
             registered_at: at.to_owned(),
@@ -179,7 +179,7 @@ impl FromStr for Place {
 /// The text is no place in a list.
 #[derive(Debug, thiserror::Error)]
 #[error("is no place in the list")]
-pub struct NoPlace;
+pub struct NotACursor;
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -214,9 +214,9 @@ impl Queries {
         &self,
         client: &ClientId,
         state: Option<QueryState>,
-        after: Option<Place>,
+        after: Option<QueryCursor>,
         limit: usize,
-    ) -> Result<Slice, StoreError> {
+    ) -> Result<QueryPage, StoreError> {
         let mut found: Vec<Query> = Vec::new();
         let mut behind = after;
         for _ in 0..READS {
@@ -241,20 +241,23 @@ impl Queries {
             found.extend(queries);
             if found.len() > limit {
                 found.truncate(limit);
-                behind = found.last().and_then(Place::of);
-                return Ok(Slice {
+                behind = found.last().and_then(QueryCursor::of);
+                return Ok(QueryPage {
                     found,
-                    more_after: behind,
+                    next_cursor: behind,
                 });
             }
-            behind = answer.last_evaluated_key.as_ref().and_then(Place::in_key);
+            behind = answer
+                .last_evaluated_key
+                .as_ref()
+                .and_then(QueryCursor::in_key);
             if behind.is_none() || found.len() == limit {
                 break;
             }
         }
-        Ok(Slice {
+        Ok(QueryPage {
             found,
-            more_after: behind,
+            next_cursor: behind,
         })
     }
 
@@ -274,7 +277,7 @@ impl Queries {
 
     /// Takes the turn to have a result rendered, unless somebody has it. Returns whether it
     /// was taken.
-    pub async fn take_rendering(
+    pub async fn acquire_rendering_lease(
         &self,
         id: &ExecutionId,
         now: OffsetDateTime,
@@ -292,7 +295,7 @@ impl Queries {
     }
 
     /// Gives that turn back: the result is not being rendered.
-    pub async fn give_rendering_back(&self, id: &ExecutionId) -> Result<(), StoreError> {
+    pub async fn release_rendering_lease(&self, id: &ExecutionId) -> Result<(), StoreError> {
         let request = self
             .update(id)
             .update_expression("REMOVE rendering_until")
@@ -320,7 +323,7 @@ impl Queries {
             .expression_attribute_values(":ours", AttributeValue::Bool(ours))
             .expression_attribute_values(":owner", AttributeValue::S(owner.to_string()))
             .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
-            .expression_attribute_values(":turn", seconds(now + TURN))
+            .expression_attribute_values(":turn", seconds(now + PUBLISH_LEASE))
             .expression_attribute_values(":expires_at", seconds(now + KEPT))
             .expression_attribute_values(":queued", to_attribute_value(QueryState::Queued)?);
         send(request).await
@@ -348,7 +351,7 @@ impl Queries {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":state", to_attribute_value(end.state)?)
             .expression_attribute_values(":at", AttributeValue::S(timestamp::iso(end.at)))
-            .expression_attribute_values(":turn", seconds(now + TURN))
+            .expression_attribute_values(":turn", seconds(now + PUBLISH_LEASE))
             .expression_attribute_values(":expires_at", seconds(now + KEPT_WITHOUT_OWNER));
         send(request).await
     }
@@ -384,7 +387,7 @@ impl Queries {
 
     /// Takes the turn to publish, if it is free: the one who had it died, or gave
     /// it back. Returns whether it was taken.
-    pub async fn take_turn(
+    pub async fn acquire_publish_lease(
         &self,
         id: &ExecutionId,
         now: OffsetDateTime,
@@ -396,13 +399,13 @@ impl Queries {
                 "attribute_exists(completed_at) AND attribute_not_exists(notified_at) AND \
                  (attribute_not_exists(turn_until) OR turn_until <= :now)",
             )
-            .expression_attribute_values(":turn", seconds(now + TURN))
+            .expression_attribute_values(":turn", seconds(now + PUBLISH_LEASE))
             .expression_attribute_values(":now", seconds(now));
         Ok(matches!(send(request).await?, Fact::Recorded(_)))
     }
 
     /// Gives the turn back without having published.
-    pub async fn give_turn_back(&self, id: &ExecutionId) -> Result<(), StoreError> {
+    pub async fn release_publish_lease(&self, id: &ExecutionId) -> Result<(), StoreError> {
         let request = self
             .update(id)
             .update_expression("REMOVE turn_until")

@@ -50,8 +50,12 @@ pub struct Subscription {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Disabled>,
     /// Whether its owner is still to be told that it was disabled.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unannounced: bool,
+    #[serde(
+        rename = "unannounced",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub owner_unnotified: bool,
     /// Whether its client is shut out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub client_disabled: bool,
@@ -91,7 +95,7 @@ impl Subscription {
         EndpointState {
             progress: self.progress.clone(),
             disabled: self.disabled.clone(),
-            unannounced: self.unannounced,
+            owner_unnotified: self.owner_unnotified,
             client_disabled: self.client_disabled,
             failing_since: self.failing_since,
         }

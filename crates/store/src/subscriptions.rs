@@ -37,7 +37,7 @@ const OWN_WRITES: usize = 4;
 /// Whether a subscription is one of those that its client has: it is there, and its topic is.
 const COUNTED: &str = "attribute_exists(subscription_id) AND attribute_not_exists(expires_at)";
 /// No place in a list is written longer, in bytes.
-const MAX_PLACE_LENGTH: usize = 200;
+const MAX_CURSOR_LENGTH: usize = 200;
 /// How long the subscription to a deleted topic stays, in days: as long as a delivery may be on its way.
 const ENDED_KEPT_DAYS: i64 = ON_ITS_WAY_DAYS as i64;
 
@@ -70,11 +70,11 @@ pub enum Created {
 
 /// Subscriptions in the order of a list, and where to go on.
 #[derive(Clone, Debug)]
-pub struct Slice {
+pub struct SubscriptionPage {
     /// The subscriptions.
     pub subscriptions: Vec<Subscription>,
     /// The place of the last one, when there may be more.
-    pub more_after: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// The table, with the one of members.
@@ -222,7 +222,7 @@ impl Subscriptions {
         client_id: &str,
         after: Option<String>,
         limit: i32,
-    ) -> Result<Slice, StoreError> {
+    ) -> Result<SubscriptionPage, StoreError> {
         // The next text behind `after`, and the first behind every place.
         let from = after.map_or_else(|| ENTITIES.to_owned(), |after| after + "\0");
         let to = ENTITIES.replace('#', "$");
@@ -239,19 +239,19 @@ impl Subscriptions {
             .send()
             .await?;
         let subscriptions: Vec<Subscription> = from_items(answer.items.unwrap_or_default())?;
-        let more_after = answer
+        let next_cursor = answer
             .last_evaluated_key
             .and(subscriptions.last())
             .map(Subscription::listed);
-        Ok(Slice {
+        Ok(SubscriptionPage {
             subscriptions,
-            more_after,
+            next_cursor,
         })
     }
 
     /// Whether a text is a place in the list of a client's subscriptions to entities.
-    pub fn is_place(text: &str) -> bool {
-        text.len() <= MAX_PLACE_LENGTH && text.starts_with(ENTITIES)
+    pub fn is_cursor(text: &str) -> bool {
+        text.len() <= MAX_CURSOR_LENGTH && text.starts_with(ENTITIES)
     }
 
     /// Removes a subscription; from now on it is not told. To do so again changes nothing.

@@ -39,8 +39,12 @@ struct Item {
     /// The topic, in JSON: its `config` may be any object.
     topic: String,
     /// Whether the deletion is still to be announced to the topic's subscribers.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    unannounced: bool,
+    #[serde(
+        rename = "unannounced",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    deletion_unqueued: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
 }
@@ -52,7 +56,7 @@ pub struct StoredTopic {
     pub topic: Topic,
     revision: u64,
     deleted: bool,
-    unannounced: bool,
+    deletion_unqueued: bool,
 }
 
 /// What looking for a topic came to.
@@ -63,7 +67,7 @@ pub enum Found {
     /// It was deleted, in the last 30 days.
     Deleted {
         /// Whether that is still to be announced to its subscribers.
-        unannounced: bool,
+        deletion_unqueued: bool,
     },
     /// There is none.
     Unknown,
@@ -114,7 +118,7 @@ impl Topics {
         let stored = read(from_item(item)?)?;
         Ok(if stored.deleted {
             Found::Deleted {
-                unannounced: stored.unannounced,
+                deletion_unqueued: stored.deletion_unqueued,
             }
         } else {
             Found::Live(stored)
@@ -189,7 +193,7 @@ impl Topics {
     }
 
     /// Deletes a topic; its name is free again. That it is to be announced is on record
-    /// until [`Self::note_announced`].
+    /// until [`Self::note_deletion_queued`].
     pub async fn delete(
         &self,
         known: &StoredTopic,
@@ -197,7 +201,7 @@ impl Topics {
     ) -> Result<Written, StoreError> {
         let mark = Item {
             listed: None,
-            unannounced: true,
+            deletion_unqueued: true,
             expires_at: Some((now + MARK_KEPT).unix_timestamp()),
             ..item(&known.topic, known.revision + 1)?
         };
@@ -211,7 +215,7 @@ impl Topics {
     }
 
     /// Notes that a topic's deletion was announced.
-    pub async fn note_announced(&self, id: &str) -> Result<(), StoreError> {
+    pub async fn note_deletion_queued(&self, id: &str) -> Result<(), StoreError> {
         let update = self
             .db
             .update_item()
@@ -330,7 +334,7 @@ fn item(topic: &Topic, revision: u64) -> Result<Item, StoreError> {
         listed: Some(LISTED.to_owned()),
         created_at: bellwire_rules::timestamp::iso(topic.create_timestamp),
         topic: serde_json::to_string(topic)?,
-        unannounced: false,
+        deletion_unqueued: false,
         expires_at: None,
     })
 }
@@ -340,7 +344,7 @@ fn read(item: Item) -> Result<StoredTopic, StoreError> {
         topic: serde_json::from_str(&item.topic)?,
         revision: item.revision,
         deleted: item.listed.is_none(),
-        unannounced: item.unannounced,
+        deletion_unqueued: item.deletion_unqueued,
     })
 }
 

@@ -141,12 +141,12 @@ async fn clients_see_their_own_and_removing_twice_is_fine() {
     let (callbacks, client) = callbacks().await;
     let other = ClientId::generate().unwrap();
     for (n, owner) in [&client, &client, &other].into_iter().enumerate() {
-        let wish = Wanted {
+        let other = Wanted {
             callback_url: format!("{URL}/{n}"),
             ..wanted()
         };
         let now = NOW + Duration::minutes(i64::try_from(n).unwrap());
-        callbacks.record_pending(owner, &wish, now).await.unwrap();
+        callbacks.record_pending(owner, &other, now).await.unwrap();
     }
     let urls = |list: Vec<bellwire_store::Callback>| {
         list.into_iter()
@@ -167,11 +167,14 @@ async fn clients_see_their_own_and_removing_twice_is_fine() {
 async fn a_url_of_2048_characters_is_a_key() {
     let (callbacks, client) = callbacks().await;
     let url = format!("https://example.com/{}", "a".repeat(2028));
-    let wish = Wanted {
+    let other = Wanted {
         callback_url: url.clone(),
         ..wanted()
     };
-    callbacks.record_pending(&client, &wish, NOW).await.unwrap();
+    callbacks
+        .record_pending(&client, &other, NOW)
+        .await
+        .unwrap();
     assert!(callbacks.get(&client, &url).await.unwrap().is_some());
 }
 

@@ -6,7 +6,7 @@ mod support;
 use std::collections::{BTreeMap, HashSet};
 
 use bellwire_store::deliveries::Attempt;
-use bellwire_store::exchanges::{Exchange, Slice};
+use bellwire_store::exchanges::{Exchange, ExchangePage};
 use bellwire_store::{Deliveries, Exchanges, Subscriptions};
 use support::TABLE;
 use time::{Duration, OffsetDateTime};
@@ -55,17 +55,17 @@ async fn what_has_arrived_is_known() {
     deliveries.record(&attempts, NOW).await.unwrap();
     let ids: HashSet<String> = (0..40).map(|n| format!("d{n}")).collect();
     let known = deliveries
-        .look_up(HashSet::from(["s1"]), ids)
+        .prefetch(HashSet::from(["s1"]), ids)
         .await
         .unwrap();
     let arrived: HashSet<String> = (0..40).step_by(2).map(|n| format!("d{n}")).collect();
     assert_eq!(known.arrived, arrived);
     assert!(known.subscriptions.is_empty());
-    let nothing = deliveries.look_up(HashSet::new(), HashSet::new());
+    let nothing = deliveries.prefetch(HashSet::new(), HashSet::new());
     assert!(nothing.await.unwrap().arrived.is_empty());
 
-    let slice = exchanges.between("s1", NOW, NOW + Duration::hours(1), None, NOW);
-    assert_eq!(slice.await.unwrap().exchanges.len(), 40);
+    let page = exchanges.between("s1", NOW, NOW + Duration::hours(1), None, NOW);
+    assert_eq!(page.await.unwrap().exchanges.len(), 40);
 }
 
 #[tokio::test]
@@ -75,12 +75,12 @@ async fn exchanges_are_shown_for_as_long_as_they_are_kept() {
     deliveries.record(&attempts, NOW).await.unwrap();
     // A week later; DynamoDB hasn't removed any.
     let now = NOW + Duration::days(7) + Duration::seconds(6);
-    let slice = exchanges.between("s1", NOW, now, None, now).await.unwrap();
-    let left = |slice: Slice| slice.exchanges.into_iter().map(|it| it.pipeline_id);
-    assert!(left(slice).eq(["d6", "d7", "d8", "d9"]));
-    let slice = exchanges.newest("s1", None, 6, now).await.unwrap();
-    assert_eq!(slice.more_after, None);
-    assert!(left(slice).eq(["d9", "d8", "d7", "d6"]));
+    let page = exchanges.between("s1", NOW, now, None, now).await.unwrap();
+    let left = |page: ExchangePage| page.exchanges.into_iter().map(|it| it.pipeline_id);
+    assert!(left(page).eq(["d6", "d7", "d8", "d9"]));
+    let page = exchanges.newest("s1", None, 6, now).await.unwrap();
+    assert_eq!(page.next_cursor, None);
+    assert!(left(page).eq(["d9", "d8", "d7", "d6"]));
 }
 
 #[tokio::test]
@@ -91,10 +91,10 @@ async fn exchanges_beyond_a_megabyte_come_in_slices() {
     let end = NOW + Duration::seconds(98);
     let (mut after, mut found, mut slices) = (None, Vec::new(), 0);
     loop {
-        let slice = exchanges.between("s1", NOW + Duration::seconds(1), end, after, NOW);
-        let slice = slice.await.unwrap();
-        found.extend(slice.exchanges.into_iter().map(|it| it.pipeline_id));
-        after = slice.more_after;
+        let page = exchanges.between("s1", NOW + Duration::seconds(1), end, after, NOW);
+        let page = page.await.unwrap();
+        found.extend(page.exchanges.into_iter().map(|it| it.pipeline_id));
+        after = page.next_cursor;
         slices += 1;
         if after.is_none() {
             break;

@@ -135,15 +135,14 @@ async fn events_are_had_by_time_in_pages() {
     }
     let (mut after, mut found) = (None, Vec::new());
     loop {
-        let slice = events.between("t1", at(2), at(8), after, 3).await.unwrap();
+        let page = events.between("t1", at(2), at(8), after, 3).await.unwrap();
         found.push(
-            slice
-                .events
+            page.events
                 .into_iter()
                 .map(|it| it.event_id)
                 .collect::<Vec<_>>(),
         );
-        after = slice.more_after;
+        after = page.next_cursor;
         if after.is_none() {
             break;
         }
@@ -167,8 +166,8 @@ async fn an_event_that_may_be_repeated_is_recorded_once() {
     // The same key, published later.
     assert!(!record(2).await);
     let end = NOW + Duration::hours(1);
-    let slice = events.between("t1", NOW, end, None, 10).await.unwrap();
-    assert_eq!(slice.events.len(), 1);
+    let page = events.between("t1", NOW, end, None, 10).await.unwrap();
+    assert_eq!(page.events.len(), 1);
 }
 
 #[tokio::test]

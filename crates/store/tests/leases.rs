@@ -54,7 +54,7 @@ fn subscription() -> Subscription {
         created_at: NOW,
         updated_at: NOW,
         disabled: None,
-        unannounced: false,
+        owner_unnotified: false,
         client_disabled: false,
         failing_since: None,
         progress: Progress::default(),
@@ -276,7 +276,7 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
 
     let found = subscriptions.disable_gone(&before, NOW).await.unwrap();
     let found = found.unwrap();
-    assert!(found.unannounced);
+    assert!(found.owner_unnotified);
     assert!(
         subscriptions
             .disable_gone(&before, NOW)
@@ -291,15 +291,21 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
         at: NOW - Duration::days(1),
         ..told.clone()
     };
-    subscriptions.note_announced("s1", &another).await.unwrap();
+    subscriptions
+        .note_owner_notified("s1", &another)
+        .await
+        .unwrap();
     let found = subscriptions.get("s1").await.unwrap().unwrap();
-    assert!(found.unannounced);
-    subscriptions.note_announced("s1", &told).await.unwrap();
+    assert!(found.owner_unnotified);
+    subscriptions
+        .note_owner_notified("s1", &told)
+        .await
+        .unwrap();
     let found = subscriptions.get("s1").await.unwrap().unwrap();
-    assert!(!found.unannounced);
+    assert!(!found.owner_unnotified);
 
     let enabled = subscriptions.enable("s1", NOW).await.unwrap().unwrap();
-    assert_eq!((enabled.disabled, enabled.unannounced), (None, false));
+    assert_eq!((enabled.disabled, enabled.owner_unnotified), (None, false));
     // A 410 to what was sent before does not undo it.
     assert!(
         subscriptions

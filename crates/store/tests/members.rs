@@ -49,7 +49,7 @@ fn subscription(id: &str, client_id: &str, url: &str) -> Subscription {
         created_at: NOW,
         updated_at: NOW,
         disabled: None,
-        unannounced: false,
+        owner_unnotified: false,
         client_disabled: false,
         failing_since: None,
         progress: Progress::default(),
@@ -88,7 +88,7 @@ async fn give(db: &DynamoDb, number: u64) {
         .unwrap();
 }
 
-async fn told(members: &Members) -> Vec<u64> {
+async fn live(members: &Members) -> Vec<u64> {
     members.segments("t1").await.unwrap().numbers().collect()
 }
 
@@ -101,16 +101,16 @@ async fn a_segment_that_is_full_and_empty_is_left_out_and_takes_nobody_any_more(
     };
     assert_eq!(add(&subscriptions, &last).await, Created::Done);
     give(&db, SEGMENT * 2 + 1).await;
-    assert_eq!(told(&members).await, [0, 1, 2]);
+    assert_eq!(live(&members).await, [0, 1, 2]);
     for _ in 0..2 {
         assert!(members.skip_if_empty("t1", 0).await.unwrap());
-        assert_eq!(told(&members).await, [1, 2]);
+        assert_eq!(live(&members).await, [1, 2]);
     }
     // One has a member, the other may get one.
     for segment in [1, 2] {
         assert!(!members.skip_if_empty("t1", segment).await.unwrap());
     }
-    assert_eq!(told(&members).await, [1, 2]);
+    assert_eq!(live(&members).await, [1, 2]);
     // Somebody who was given a place before, and comes now.
     for segment in [0, 1] {
         let late = subscription("late", "c1", "https://example.com/");
@@ -125,7 +125,7 @@ async fn a_segment_that_is_full_and_empty_is_left_out_and_takes_nobody_any_more(
     // The last one leaves the segment that was closed.
     subscriptions.delete(&last).await.unwrap();
     assert!(members.skip_if_empty("t1", 1).await.unwrap());
-    assert_eq!(told(&members).await, [2]);
+    assert_eq!(live(&members).await, [2]);
 }
 
 #[tokio::test]

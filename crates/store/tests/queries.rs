@@ -75,14 +75,14 @@ async fn the_one_who_completes_the_pair_has_the_turn_until_it_runs_out() {
     assert!(again.to_notify().is_some());
     assert!(
         !queries
-            .take_turn(&id, NOW + Duration::seconds(5))
+            .acquire_publish_lease(&id, NOW + Duration::seconds(5))
             .await
             .unwrap()
     );
     // The publisher died: one successor, not two.
     let later = NOW + Duration::seconds(31);
-    assert!(queries.take_turn(&id, later).await.unwrap());
-    assert!(!queries.take_turn(&id, later).await.unwrap());
+    assert!(queries.acquire_publish_lease(&id, later).await.unwrap());
+    assert!(!queries.acquire_publish_lease(&id, later).await.unwrap());
 }
 
 #[tokio::test]
@@ -90,8 +90,8 @@ async fn a_turn_given_back_can_be_taken_at_once() {
     let Given { queries, id, owner } = given().await;
     queries.record_owner(&id, &owner, false, NOW).await.unwrap();
     queries.record_end(&id, SUCCEEDED, NOW).await.unwrap();
-    queries.give_turn_back(&id).await.unwrap();
-    assert!(queries.take_turn(&id, NOW).await.unwrap());
+    queries.release_publish_lease(&id).await.unwrap();
+    assert!(queries.acquire_publish_lease(&id, NOW).await.unwrap());
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn nothing_is_to_be_done_once_the_owner_was_told() {
     assert!(again.to_notify().is_none());
     assert!(
         !queries
-            .take_turn(&id, NOW + Duration::days(1))
+            .acquire_publish_lease(&id, NOW + Duration::days(1))
             .await
             .unwrap()
     );

@@ -22,7 +22,7 @@ use bellwire_store::answers::{Answer, RepeatableRequest};
 use bellwire_store::callbacks::Wanted;
 use bellwire_store::deliveries::Attempt;
 use bellwire_store::events::Event;
-use bellwire_store::exchanges::{Callback, Exchange};
+use bellwire_store::exchanges::{CallbackRecord, Exchange};
 use bellwire_store::leases::Acquisition;
 use bellwire_store::queries::End;
 use bellwire_store::subscription::{Source, Subscription};
@@ -171,7 +171,7 @@ fn subscription(id: &str) -> Subscription {
         created_at: NOW,
         updated_at: NOW,
         disabled: None,
-        unannounced: false,
+        owner_unnotified: false,
         client_disabled: false,
         failing_since: None,
         progress: Progress::default(),
@@ -202,7 +202,7 @@ async fn subscriptions_and_members() {
             reason: DisabledReason::Gone,
             at: NOW,
         }),
-        unannounced: true,
+        owner_unnotified: true,
         client_disabled: true,
         failing_since: Some(NOW),
         authorization: None,
@@ -330,7 +330,10 @@ async fn queries() {
     };
     queries.record_end(&id("q1"), end, NOW).await.unwrap();
     queries.mark_notified(&id("q1"), NOW).await.unwrap();
-    queries.take_rendering(&id("q1"), NOW).await.unwrap();
+    queries
+        .acquire_rendering_lease(&id("q1"), NOW)
+        .await
+        .unwrap();
     queries
         .record_progress(&id("q2"), QueryState::Running, 3, NOW)
         .await
@@ -391,7 +394,7 @@ async fn exchanges_and_marks() {
         response_body: None,
         response_size: None,
         error_message: Some("no answer within 3 s".to_owned()),
-        callback: Some(Callback {
+        callback: Some(CallbackRecord {
             body: "{}".to_owned(),
             next_attempt: Some(NOW),
         }),

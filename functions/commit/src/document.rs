@@ -9,7 +9,7 @@ use bellwire_store::versions::{Committed, Current, Version};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::CommitFunction;
 
 /// A publication as a version of its topic's document.
 pub struct Versioned {
@@ -19,7 +19,7 @@ pub struct Versioned {
     pub superseded: Option<Payload>,
 }
 
-impl Function {
+impl CommitFunction {
     /// Makes a publication the next version of its topic's document. Returns the version,
     /// or `None` when it is what the document is already. A publication that was committed
     /// before keeps its version. One that comes from the dead letters changes nothing that

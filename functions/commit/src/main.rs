@@ -23,7 +23,7 @@ use lambda_runtime::Error;
 use tracing::Instrument;
 
 /// What the function keeps between batches.
-struct Function {
+struct CommitFunction {
     events: Events,
     payloads: Payloads,
     audience: Audience,
@@ -34,11 +34,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &CommitFunction::from_env()?;
     consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
-impl Function {
+impl CommitFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -91,13 +91,13 @@ impl Function {
                     match self.commit(publication).instrument(span).await {
                         Err(cause) if is_missing(&cause) => {
                             // It won't come back, and holds up the topic's others.
-                            self.bury(&message, "the payload is not kept any more")
+                            self.dead_letter(&message, "the payload is not kept any more")
                                 .await
                         }
                         done => done,
                     }
                 }
-                Err(reason) => self.bury(&message, &reason).await,
+                Err(reason) => self.dead_letter(&message, &reason).await,
             };
             if let Err(cause) = done {
                 tracing::error!(%cause, message_id = message.message_id, "publication failed");
@@ -111,11 +111,11 @@ impl Function {
     }
 
     /// Puts a message that is no publication into the dead-letter queue.
-    async fn bury(&self, message: &SqsMessage, reason: &str) -> Result<(), Error> {
+    async fn dead_letter(&self, message: &SqsMessage, reason: &str) -> Result<(), Error> {
         tracing::error!(reason, message_id = message.message_id, "dead letter");
         let attribute = |name: &str| message.attributes.get(name).cloned();
         self.dead_letters
-            .bury(
+            .dead_letter(
                 message.body.as_deref().unwrap_or_default(),
                 reason,
                 attribute("MessageGroupId"),

@@ -1,13 +1,13 @@
 //! One publication.
 
-use bellwire_queues::{Announcement, Publication, Told, Work};
+use bellwire_queues::{AudienceEvent, DeliveryKind, Publication, Work};
 use bellwire_store::events::Event;
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::CommitFunction;
 
-impl Function {
+impl CommitFunction {
     /// Puts a publication on record and has it told. To do so again tells the same again.
     pub async fn commit(&self, publication: Publication) -> Result<(), Error> {
         let Publication {
@@ -17,9 +17,9 @@ impl Function {
             redriven,
             work,
         } = publication;
-        let tell = async |told| {
-            let announcement = Announcement { accepted_at, told };
-            self.audience.tell(&topic_id, announcement).await
+        let fan_out = async |kind| {
+            let event = AudienceEvent { accepted_at, kind };
+            self.audience.fan_out(&topic_id, event).await
         };
         match work {
             Work::Document { payload } => {
@@ -31,7 +31,7 @@ impl Function {
                     return Ok(());
                 };
                 let version = committed.version;
-                tell(Told::Document { version }).await?;
+                fan_out(DeliveryKind::Document { version }).await?;
                 if let Some(superseded) = committed.superseded {
                     self.payloads.retire(&superseded).await?;
                 }
@@ -55,11 +55,11 @@ impl Function {
                 } else {
                     self.events.record(&topic_id, &event, now).await?;
                 }
-                tell(Told::Event { event_id, payload }).await?;
+                fan_out(DeliveryKind::Event { event_id, payload }).await?;
                 tracing::info!("event committed");
             }
             Work::TopicDeleted => {
-                tell(Told::TopicDeleted { event_id }).await?;
+                fan_out(DeliveryKind::TopicDeleted { event_id }).await?;
                 self.forget_document(&topic_id).await?;
                 tracing::info!("topic deleted");
             }

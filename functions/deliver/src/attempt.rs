@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bellwire_outbound::{Answer, Exchange, Sender};
+use bellwire_rules::outcome::{AttemptOutcome, outcome, status_message};
 use bellwire_rules::timestamp::iso_duration;
-use bellwire_rules::verdict::{Verdict, status_message, verdict};
-use bellwire_store::exchanges::{Callback, Exchange as Record};
+use bellwire_store::exchanges::{CallbackRecord, Exchange as Record};
 use bellwire_store::subscription::Subscription;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
@@ -25,7 +25,7 @@ const MAX_HEADER_LENGTH: usize = 1024;
 
 /// What is sent to an endpoint.
 #[derive(Clone, Debug)]
-pub struct Letter<'a> {
+pub struct WebhookRequest<'a> {
     /// To whom.
     pub subscription: &'a Subscription,
     /// The delivery.
@@ -54,16 +54,16 @@ pub struct Versions {
 
 /// What came of an attempt.
 #[derive(Debug)]
-pub struct Sent {
+pub struct AttemptResult {
     /// What it means.
-    pub verdict: Verdict,
+    pub outcome: AttemptOutcome,
     /// Its record.
     pub record: Record,
 }
 
 /// Sends letters.
 #[derive(Debug)]
-pub struct Post {
+pub struct WebhookSender {
     sender: Sender,
     access_tokens: AccessTokens,
     retries: usize,
@@ -83,7 +83,7 @@ pub enum Unsendable {
     Value(#[from] http::header::InvalidHeaderValue),
 }
 
-impl Post {
+impl WebhookSender {
     /// By this sender, which gives an exchange so much time, where a delivery has so many retries.
     pub fn new(sender: Sender, exchange: Duration, retries: usize) -> Self {
         Self {
@@ -94,15 +94,15 @@ impl Post {
     }
 
     /// Sends a letter, once.
-    pub async fn send(&self, letter: Letter<'_>) -> Result<Sent, Unsendable> {
-        let subscription = letter.subscription;
+    pub async fn send(&self, request: WebhookRequest<'_>) -> Result<AttemptResult, Unsendable> {
+        let subscription = request.subscription;
         let sent_at = OffsetDateTime::now_utc();
-        let own = own_headers(&letter, sent_at)?;
+        let own = own_headers(&request, sent_at)?;
         let mut headers = own.clone();
         for (name, value) in subscription.webhook_headers.expose() {
             headers.insert(HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
         }
-        let mut record = self.record(&letter, &own, sent_at);
+        let mut record = self.record(&request, &own, sent_at);
         let mut token = None;
         if let Some(authorization) = &subscription.authorization {
             match self.access_tokens.get(authorization).await {
@@ -112,13 +112,13 @@ impl Post {
                 }
                 Err(TokenRefused(reason)) => {
                     record.error_message = Some(format!("no access token: {reason}"));
-                    let verdict = Verdict::Failed { leave_alone: None };
-                    return Ok(Sent { verdict, record });
+                    let outcome = AttemptOutcome::Failed { leave_alone: None };
+                    return Ok(AttemptResult { outcome, record });
                 }
             }
         }
         let url = &subscription.webhook_url;
-        let exchange = self.sender.post(url, headers, letter.body).await;
+        let exchange = self.sender.post(url, headers, request.body).await;
         if let (Ok(answer), Some((authorization, header))) = (&exchange.outcome, &token)
             && matches!(
                 answer.status,
@@ -127,15 +127,20 @@ impl Post {
         {
             self.access_tokens.forget(authorization, header).await;
         }
-        Ok(Sent {
-            verdict: judge(&exchange),
+        Ok(AttemptResult {
+            outcome: judge(&exchange),
             record: complete(record, exchange),
         })
     }
 
     /// The record of a request that is about to be sent.
-    fn record(&self, letter: &Letter<'_>, own: &HeaderMap, sent_at: OffsetDateTime) -> Record {
-        let subscription = letter.subscription;
+    fn record(
+        &self,
+        request: &WebhookRequest<'_>,
+        own: &HeaderMap,
+        sent_at: OffsetDateTime,
+    ) -> Record {
+        let subscription = request.subscription;
         let mut shown: BTreeMap<String, String> = own.iter().map(shown_header).collect();
         let secret = subscription.webhook_headers.redacted();
         shown.extend(
@@ -146,11 +151,11 @@ impl Post {
         if subscription.authorization.is_some() {
             shown.insert("authorization".to_owned(), REDACTED.to_owned());
         }
-        let retry = (letter.attempt > 0).then_some(letter.attempt);
+        let retry = (request.attempt > 0).then_some(request.attempt);
         Record {
             subscription_id: subscription.subscription_id.clone(),
-            pipeline_id: letter.delivery_id.clone(),
-            event_type: letter.event_type.to_owned(),
+            pipeline_id: request.delivery_id.clone(),
+            event_type: request.event_type.to_owned(),
             request_datetime: sent_at,
             request_duration: iso_duration(Duration::ZERO),
             request_url: subscription.webhook_url.clone(),
@@ -162,17 +167,17 @@ impl Post {
             response_body: None,
             response_size: None,
             error_message: None,
-            callback: subscription.entity().map(|_| Callback {
-                body: String::from_utf8_lossy(&letter.body).into_owned(),
+            callback: subscription.entity().map(|_| CallbackRecord {
+                body: String::from_utf8_lossy(&request.body).into_owned(),
                 next_attempt: None,
             }),
         }
     }
 }
 
-impl Sent {
+impl AttemptResult {
     /// Has the record say when the delivery is tried again, if the protocol shows that.
-    pub fn again_in(&mut self, pause: Duration) {
+    pub fn retried_in(&mut self, pause: Duration) {
         if let Some(callback) = &mut self.record.callback {
             callback.next_attempt = Some(OffsetDateTime::now_utc() + pause);
         }
@@ -180,35 +185,38 @@ impl Sent {
 }
 
 /// The headers that are ours.
-fn own_headers(letter: &Letter<'_>, sent_at: OffsetDateTime) -> Result<HeaderMap, Unsendable> {
-    let id = &letter.delivery_id;
-    let signature = letter
+fn own_headers(
+    request: &WebhookRequest<'_>,
+    sent_at: OffsetDateTime,
+) -> Result<HeaderMap, Unsendable> {
+    let id = &request.delivery_id;
+    let signature = request
         .subscription
         .secrets
-        .sign(id, sent_at, &letter.body)?;
+        .sign(id, sent_at, &request.body)?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static("Bellwire"));
-    let (timestamp, attempt) = (sent_at.unix_timestamp(), letter.attempt + 1);
+    let (timestamp, attempt) = (sent_at.unix_timestamp(), request.attempt + 1);
     let mut add = |name, value: &str| {
         headers.insert(HeaderName::from_static(name), value.parse()?);
         Ok::<_, Unsendable>(())
     };
     add("webhook-id", id)?;
-    if let Some(origin) = &letter.subscription.origin {
+    if let Some(origin) = &request.subscription.origin {
         add("origin", origin)?;
     }
     add("webhook-timestamp", &timestamp.to_string())?;
     add("webhook-signature", &signature)?;
     add("x-bellwire-attempt", &attempt.to_string())?;
-    if let Some((topic_id, _)) = letter.subscription.topic() {
-        let subscription_id = &letter.subscription.subscription_id;
+    if let Some((topic_id, _)) = request.subscription.topic() {
+        let subscription_id = &request.subscription.subscription_id;
         add("x-axway-streams-subscription-id", subscription_id)?;
         add("x-axway-streams-topic-id", topic_id)?;
-        add("x-axway-streams-event-id", &letter.event_id)?;
-        add("x-axway-streams-event-type", letter.event_type)?;
+        add("x-axway-streams-event-id", &request.event_id)?;
+        add("x-axway-streams-event-type", request.event_type)?;
     }
-    if let Some(Versions { version, base }) = letter.versions {
+    if let Some(Versions { version, base }) = request.versions {
         add("x-bellwire-version", &version.to_string())?;
         if let Some(base) = base {
             add("x-bellwire-base-version", &base.to_string())?;
@@ -217,10 +225,10 @@ fn own_headers(letter: &Letter<'_>, sent_at: OffsetDateTime) -> Result<HeaderMap
     Ok(headers)
 }
 
-fn judge(exchange: &Exchange) -> Verdict {
+fn judge(exchange: &Exchange) -> AttemptOutcome {
     match &exchange.outcome {
-        Ok(answer) => verdict(answer.status, &answer.headers, SystemTime::now()),
-        Err(_) => Verdict::Failed { leave_alone: None },
+        Ok(answer) => outcome(answer.status, &answer.headers, SystemTime::now()),
+        Err(_) => AttemptOutcome::Failed { leave_alone: None },
     }
 }
 

@@ -6,12 +6,12 @@
 //! gets the newest document whole.
 
 use bellwire_payloads::PayloadError;
-use bellwire_queues::{Delivery, EventType, Hops, Message, Protocol, Told};
+use bellwire_queues::{Delivery, DeliveryKind, EventType, Hops, Message, Protocol};
 use bellwire_rules::ids::{delivery_id, nonce, version_id};
 use bellwire_rules::lease::{Acquire, Ending, NextVersion, Session, Then};
 use bellwire_rules::modes::SubscriptionMode;
+use bellwire_rules::outcome::AttemptOutcome;
 use bellwire_rules::timestamp::unix_millis;
-use bellwire_rules::verdict::Verdict;
 use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::Subscription;
 use bellwire_store::versions::Version;
@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-use crate::attempt::{Letter, Versions};
-use crate::retries::Next;
-use crate::{Batch, Function};
+use crate::attempt::{Versions, WebhookRequest};
+use crate::retries::NextAttempt;
+use crate::{Batch, DeliverFunction};
 
 /// How often a message is left to another function while nothing arrives.
 const MOST_HOPS: u32 = 100;
@@ -62,9 +62,9 @@ impl Ended {
     }
 }
 
-impl Function {
+impl DeliverFunction {
     /// Brings a subscription to the wanted version, unless somebody else does.
-    pub async fn serve(
+    pub async fn deliver_document(
         &self,
         delivery: &Delivery,
         version: u64,
@@ -93,7 +93,7 @@ impl Function {
             }
             Acquisition::Disabled(subscription) => {
                 tracing::info!("the endpoint is disabled");
-                self.owners.announce(&subscription).await
+                self.owners.notify_owner(&subscription).await
             }
             Acquisition::ArrangeRetry(subscription, retry) => {
                 let progress = &subscription.progress;
@@ -117,7 +117,7 @@ impl Function {
         let mut arrived = false;
         loop {
             let ended = self
-                .send_in_turn(delivery, &held.subscription, session, &mut arrived, batch)
+                .send_in_order(delivery, &held.subscription, session, &mut arrived, batch)
                 .await?;
             let (ending, now) = (ended.ending, OffsetDateTime::now_utc());
             let released = self
@@ -139,7 +139,7 @@ impl Function {
             };
             return match then {
                 Then::Done => Ok(()),
-                Then::TellOwner => self.owners.announce(&subscription).await,
+                Then::TellOwner => self.owners.notify_owner(&subscription).await,
                 Then::SendOn { version } => {
                     let hops = if arrived {
                         Ok(Hops::default())
@@ -149,7 +149,7 @@ impl Function {
                     let rest = again(delivery, version, 0);
                     match hops {
                         Ok(hops) => self.send_on(Delivery { hops, ..rest }).await,
-                        Err(reason) => self.bury(&rest, &reason, batch).await,
+                        Err(reason) => self.dead_letter(&rest, &reason, batch).await,
                     }
                 }
                 Then::NewSchedule { version } => self.send_on(again(delivery, version, 0)).await,
@@ -159,14 +159,14 @@ impl Function {
                 }
                 Then::DeadLetter { version, failures } => {
                     let delivery = again(delivery, version, failures);
-                    self.bury(&delivery, &ended.reason, batch).await
+                    self.dead_letter(&delivery, &ended.reason, batch).await
                 }
             };
         }
     }
 
     /// Sends what is missing, one version after the other, up to the first that fails.
-    async fn send_in_turn(
+    async fn send_in_order(
         &self,
         delivery: &Delivery,
         subscription: &Subscription,
@@ -182,10 +182,10 @@ impl Function {
             let Some(step) = self.step(subscription, next, session.wanted).await? else {
                 return Ok(Ended::exhausted(session, "there is no document"));
             };
-            let letter = self
-                .document_letter(subscription, &step, session.failures)
+            let request = self
+                .document_request(subscription, &step, session.failures)
                 .await;
-            let letter = match letter {
+            let request = match request {
                 Err(error) if matches!(error.downcast_ref(), Some(PayloadError::Missing)) => {
                     tracing::warn!(version = step.version.version, "the payload is gone");
                     if matches!(next, NextVersion::InARow(_)) {
@@ -204,30 +204,30 @@ impl Function {
                         "the payload is not kept any more",
                     ));
                 }
-                letter => letter?,
+                request => request?,
             };
-            tracing::Span::current().record("delivery", &letter.delivery_id);
-            let sent = self.post.send(letter).await?;
+            tracing::Span::current().record("delivery", &request.delivery_id);
+            let sent = self.sender.send(request).await?;
             // A new subscription, or one that is enabled, asks for what was accepted long ago.
             let accepted_at = step.version.accepted_at.max(delivery.accepted_at);
-            let (verdict, reason) = batch.note(
+            let (outcome, reason) = batch.note(
                 sent,
                 Protocol::Streams,
                 session.failures,
                 accepted_at,
                 false,
             );
-            match verdict {
-                Verdict::Delivered => {
+            match outcome {
+                AttemptOutcome::Delivered => {
                     *arrived = true;
                     session = session.acknowledged(step.version.version);
                 }
-                Verdict::Gone => return Ok(Ended::with(Ending::Gone, session.failed())),
-                Verdict::Failed { leave_alone } => {
+                AttemptOutcome::Gone => return Ok(Ended::with(Ending::Gone, session.failed())),
+                AttemptOutcome::Failed { leave_alone } => {
                     let now = unix_millis(OffsetDateTime::now_utc());
                     let (retry_at, pause) = match self.retries.next(session.failures, leave_alone) {
-                        Next::In(pause) => (Some(now + millis(pause)), pause),
-                        Next::Never => (None, Duration::ZERO),
+                        NextAttempt::After(pause) => (Some(now + millis(pause)), pause),
+                        NextAttempt::Never => (None, Duration::ZERO),
                     };
                     return Ok(Ended {
                         ending: Ending::Failed { retry_at },
@@ -273,19 +273,19 @@ impl Function {
         }))
     }
 
-    async fn document_letter<'a>(
+    async fn document_request<'a>(
         &self,
         subscription: &'a Subscription,
         step: &Step,
         attempt: usize,
-    ) -> Result<Letter<'a>, Error> {
+    ) -> Result<WebhookRequest<'a>, Error> {
         let version = &step.version;
         let payload = match (&version.patch, step.event_type) {
             (Some(patch), EventType::Patch) => patch,
             _ => &version.snapshot,
         };
         let event_id = version_id(topic(subscription)?.0, version.version);
-        Ok(Letter {
+        Ok(WebhookRequest {
             subscription,
             delivery_id: delivery_id(&event_id, &subscription.subscription_id),
             event_id,
@@ -316,7 +316,7 @@ fn again(delivery: &Delivery, version: u64, failures: usize) -> Delivery {
     Delivery {
         attempt: failures,
         hops: Hops::default(),
-        told: Told::Document { version },
+        kind: DeliveryKind::Document { version },
         ..delivery.clone()
     }
 }

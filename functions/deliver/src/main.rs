@@ -12,7 +12,7 @@ mod bodies;
 mod documents;
 mod events;
 mod metrics;
-mod owner;
+mod owner_notifications;
 mod recorder;
 mod retries;
 mod settings;
@@ -20,33 +20,33 @@ mod settings;
 use std::collections::{HashMap, HashSet};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use bellwire_queues::{Delivery, Protocol, Queue, Sources, Told, batch, consume};
+use bellwire_queues::{Delivery, DeliveryKind, Protocol, Queue, Sources, batch, consume};
 use bellwire_rules::ids::delivery_id;
-use bellwire_rules::verdict::Verdict;
+use bellwire_rules::outcome::AttemptOutcome;
 use bellwire_runtime::logs;
-use bellwire_store::deliveries::{Attempt, Known};
+use bellwire_store::deliveries::{Attempt, Prefetched};
 use bellwire_store::{Deliveries, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 use tracing::Instrument;
 
-use crate::attempt::{Post, Sent};
+use crate::attempt::{AttemptResult, WebhookSender};
 use crate::bodies::Bodies;
 use crate::metrics::Metrics;
-use crate::owner::Owners;
+use crate::owner_notifications::OwnerNotifications;
 use crate::recorder::Recorder;
 use crate::retries::Retries;
 use crate::settings::Time;
 
 /// What the function keeps between batches.
-struct Function {
+struct DeliverFunction {
     subscriptions: Subscriptions,
     deliveries: Deliveries,
     bodies: Bodies,
-    post: Post,
+    sender: WebhookSender,
     retries: Retries,
-    owners: Owners,
+    owners: OwnerNotifications,
     first_attempts: Queue,
     dead_letters: Queue,
     sources: Sources,
@@ -66,13 +66,13 @@ impl Batch {
     /// attempt means, and why it is no success.
     fn note(
         &self,
-        sent: Sent,
+        sent: AttemptResult,
         protocol: Protocol,
         failures: usize,
         accepted_at: OffsetDateTime,
         marked: bool,
-    ) -> (Verdict, String) {
-        let arrived = sent.verdict == Verdict::Delivered;
+    ) -> (AttemptOutcome, String) {
+        let arrived = sent.outcome == AttemptOutcome::Delivered;
         let code = sent.record.response_code;
         let reason = sent.record.error_message.clone().unwrap_or_default();
         tracing::info!(arrived, code, reason, "attempt");
@@ -82,7 +82,7 @@ impl Batch {
             exchange: sent.record,
             arrived: arrived && marked,
         });
-        (sent.verdict, reason)
+        (sent.outcome, reason)
     }
 }
 
@@ -97,11 +97,11 @@ struct Received {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &DeliverFunction::from_env()?;
     consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
-impl Function {
+impl DeliverFunction {
     async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let received = receive(event);
         let (recorder, recording) = recorder::start(&self.deliveries);
@@ -110,9 +110,9 @@ impl Function {
             metrics: Metrics::default(),
         };
         let working = async {
-            let known = self.look_up(&received).await;
+            let known = self.prefetch(&received).await;
             let known = known.as_ref().map_err(ToString::to_string);
-            let sent = received.iter().map(|it| self.work_off(it, &known, &batch));
+            let sent = received.iter().map(|it| self.process(it, &known, &batch));
             let failed: Vec<String> = join_all(sent).await.into_iter().flatten().collect();
             // The recording ends when nothing more can come.
             drop(batch.recorder);
@@ -124,29 +124,29 @@ impl Function {
     }
 
     /// What has to be known of the batch's events before they are sent.
-    async fn look_up(&self, received: &[Received]) -> Result<Known, Error> {
+    async fn prefetch(&self, received: &[Received]) -> Result<Prefetched, Error> {
         let (mut subscriptions, mut deliveries) = (HashSet::new(), HashSet::new());
         for delivery in received.iter().flat_map(|it| &it.delivery) {
             let id = delivery.subscription_id.as_str();
-            if let Some(event_id) = delivery.told.event_id() {
+            if let Some(event_id) = delivery.kind.event_id() {
                 deliveries.insert(delivery_id(event_id, id));
                 subscriptions.insert(id);
             }
         }
-        Ok(self.deliveries.look_up(subscriptions, deliveries).await?)
+        Ok(self.deliveries.prefetch(subscriptions, deliveries).await?)
     }
 
     /// Works off messages for the same delivery. Returns their ids if they are to come again.
-    async fn work_off(
+    async fn process(
         &self,
         received: &Received,
-        known: &Result<&Known, String>,
+        known: &Result<&Prefetched, String>,
         batch: &Batch,
     ) -> Vec<String> {
         let ids: Vec<String> = received.messages.iter().map(batch::id).collect();
         let message_id = ids.first().map_or("", String::as_str);
         let done = match (&received.delivery, known) {
-            (Err(reason), _) => self.bury_unread(&received.messages, reason).await,
+            (Err(reason), _) => self.dead_letter_unread(&received.messages, reason).await,
             (Ok(delivery), known) => {
                 let span = tracing::info_span!(
                     "delivery",
@@ -156,11 +156,14 @@ impl Function {
                     delivery = tracing::field::Empty,
                 );
                 let sending = async {
-                    match (&delivery.told, known) {
-                        (Told::Document { version }, _) => {
-                            self.serve(delivery, *version, message_id, batch).await
+                    match (&delivery.kind, known) {
+                        (DeliveryKind::Document { version }, _) => {
+                            self.deliver_document(delivery, *version, message_id, batch)
+                                .await
                         }
-                        (_, Ok(known)) => self.tell(delivery, known, message_id, batch).await,
+                        (_, Ok(known)) => {
+                            self.deliver_event(delivery, known, message_id, batch).await
+                        }
                         (_, Err(cause)) => Err(cause.clone().into()),
                     }
                 };
@@ -175,11 +178,13 @@ impl Function {
     }
 
     /// Puts a message that is no delivery among the dead letters.
-    async fn bury_unread(&self, messages: &[SqsMessage], reason: &str) -> Result<(), Error> {
+    async fn dead_letter_unread(&self, messages: &[SqsMessage], reason: &str) -> Result<(), Error> {
         for message in messages {
-            tracing::error!(reason, message_id = message.message_id, "dead letter");
+            tracing::error!(reason, message_id = message.message_id, "dead request");
             let body = message.body.as_deref().unwrap_or_default();
-            self.dead_letters.bury(body, reason, None, None).await?;
+            self.dead_letters
+                .dead_letter(body, reason, None, None)
+                .await?;
         }
         Ok(())
     }
@@ -192,7 +197,7 @@ fn receive(event: SqsEvent) -> Vec<Received> {
     for message in event.records {
         let delivery = batch::read::<Delivery>(&message);
         let id = delivery.as_ref().ok().and_then(|delivery| {
-            let event_id = delivery.told.event_id()?;
+            let event_id = delivery.kind.event_id()?;
             Some(delivery_id(event_id, &delivery.subscription_id))
         });
         let place = id.map(|id| *places.entry(id).or_insert(received.len()));

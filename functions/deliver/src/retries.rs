@@ -16,9 +16,9 @@ use time::OffsetDateTime;
 
 /// What follows an attempt that failed.
 #[derive(Clone, Copy, Debug)]
-pub enum Next {
+pub enum NextAttempt {
     /// Another, after this pause.
-    In(Duration),
+    After(Duration),
     /// None: the schedule is exhausted.
     Never,
 }
@@ -63,10 +63,10 @@ impl Retries {
 
     /// What follows an attempt that failed after `failures` others. An endpoint that asked
     /// to be left alone is left alone at least as long.
-    pub fn next(&self, failures: usize, leave_alone: Option<Duration>) -> Next {
+    pub fn next(&self, failures: usize, leave_alone: Option<Duration>) -> NextAttempt {
         match self.schedule.pause(failures + 1, random()) {
-            Some(pause) => Next::In(pause.max(leave_alone.unwrap_or_default())),
-            None => Next::Never,
+            Some(pause) => NextAttempt::After(pause.max(leave_alone.unwrap_or_default())),
+            None => NextAttempt::Never,
         }
     }
 

@@ -11,10 +11,10 @@ use bellwire_runtime::env::{days, required};
 use bellwire_store::{Deliveries, Events, Exchanges, Subscriptions};
 use lambda_runtime::Error;
 
-use crate::Function;
-use crate::attempt::Post;
+use crate::DeliverFunction;
+use crate::attempt::WebhookSender;
 use crate::bodies::Bodies;
-use crate::owner::Owners;
+use crate::owner_notifications::OwnerNotifications;
 use crate::retries::Retries;
 
 /// What an invocation has time for.
@@ -45,7 +45,7 @@ impl Time {
     }
 }
 
-impl Function {
+impl DeliverFunction {
     /// Everything as the template has it.
     pub fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
@@ -97,8 +97,8 @@ impl Function {
                     days("EVENTS_KEPT_DAYS")?,
                 ),
             ),
-            post: Post::new(Sender::new(policy, limits)?, exchange, retries.count()),
-            owners: Owners::new(
+            sender: WebhookSender::new(Sender::new(policy, limits)?, exchange, retries.count()),
+            owners: OwnerNotifications::new(
                 subscriptions.clone(),
                 Lazy::new(&config, aws_sdk_eventbridge::Client::new),
                 required("EVENT_BUS")?,

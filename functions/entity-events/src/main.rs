@@ -17,7 +17,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 /// What the function keeps between requests.
-struct Function {
+struct EntityEventsFunction {
     authenticator: Authenticator,
     fan_outs: Queue,
 }
@@ -25,11 +25,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &EntityEventsFunction::from_env()?;
     envelope::serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl EntityEventsFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);

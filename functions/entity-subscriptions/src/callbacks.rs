@@ -12,8 +12,8 @@ use lambda_http::{Body, Request};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::Function;
-use crate::page::Page;
+use crate::EntitySubscriptionsFunction;
+use crate::page::PageRequest;
 
 #[derive(Serialize)]
 struct Log<'a> {
@@ -33,7 +33,7 @@ struct Entry<'a> {
     /// 1, or more for a retry.
     attempt: usize,
     duration: &'a str,
-    request: Sent<'a>,
+    request: AttemptResult<'a>,
     /// Missing when none came.
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<Received<'a>>,
@@ -45,7 +45,7 @@ struct Entry<'a> {
 }
 
 #[derive(Serialize)]
-struct Sent<'a> {
+struct AttemptResult<'a> {
     url: &'a str,
     headers: &'a BTreeMap<String, String>,
     body: &'a str,
@@ -58,7 +58,7 @@ struct Received<'a> {
     body: Option<&'a str>,
 }
 
-impl Function {
+impl EntitySubscriptionsFunction {
     /// A page of a subscription's callback log, newest first. It fits into an answer: it is
     /// read from at most 1 MB of the table.
     pub async fn callbacks(
@@ -66,8 +66,8 @@ impl Function {
         subscription: &Subscription,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
-        let page = Page::of(request, Exchanges::is_place)?;
-        let slice = self
+        let page = PageRequest::of(request, Exchanges::is_cursor)?;
+        let page = self
             .exchanges
             .newest(
                 &subscription.subscription_id,
@@ -82,12 +82,12 @@ impl Function {
             None => Some(OffsetDateTime::now_utc()),
         };
         let log = Log {
-            callbacks: slice
+            callbacks: page
                 .exchanges
                 .iter()
                 .map(|exchange| Entry::of(exchange, due_after))
                 .collect(),
-            cursor: slice.more_after.as_deref().map(cursor),
+            cursor: page.next_cursor.as_deref().map(cursor),
         };
         envelope::with(StatusCode::OK, &log)
     }
@@ -102,7 +102,7 @@ impl<'a> Entry<'a> {
             delivery_key: &exchange.pipeline_id,
             attempt: exchange.request_retry_attempts.unwrap_or(0) + 1,
             duration: &exchange.request_duration,
-            request: Sent {
+            request: AttemptResult {
                 url: &exchange.request_url,
                 headers: &exchange.request_headers,
                 body: callback.map_or("", |callback| &callback.body),

@@ -10,19 +10,19 @@ use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request, RequestExt};
 use serde::Serialize;
 
-use crate::Function;
-use crate::page::Page;
-use crate::shown::Shown;
+use crate::EntitySubscriptionsFunction;
+use crate::page::PageRequest;
+use crate::view::EntitySubscriptionView;
 
 #[derive(Serialize)]
 struct Listed<'a> {
-    subscriptions: Vec<Shown<'a>>,
+    subscriptions: Vec<EntitySubscriptionView<'a>>,
     /// Where the next page begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
-impl Function {
+impl EntitySubscriptionsFunction {
     /// A client's subscriptions, oldest first: to the entity `entity_key`, all; without it, a
     /// page of those to any entity.
     pub async fn list(
@@ -30,20 +30,23 @@ impl Function {
         client: &Client,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
-        let (subscriptions, more_after) = match entity_key(request)? {
+        let (subscriptions, next_cursor) = match entity_key(request)? {
             Some(entity_key) => (self.to_entity(client, &entity_key).await?, None),
             None => {
-                let page = Page::of(request, Subscriptions::is_place)?;
-                let slice = self
+                let page = PageRequest::of(request, Subscriptions::is_cursor)?;
+                let page = self
                     .subscriptions
                     .list_entities(client.client_id.as_str(), page.after, page.limit)
                     .await?;
-                (slice.subscriptions, slice.more_after)
+                (page.subscriptions, page.next_cursor)
             }
         };
         let listed = Listed {
-            subscriptions: subscriptions.iter().map(Shown::of).collect(),
-            cursor: more_after.as_deref().map(cursor),
+            subscriptions: subscriptions
+                .iter()
+                .map(EntitySubscriptionView::of)
+                .collect(),
+            cursor: next_cursor.as_deref().map(cursor),
         };
         envelope::with(StatusCode::OK, &listed)
     }

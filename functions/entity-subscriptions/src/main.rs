@@ -9,9 +9,9 @@ mod list;
 mod page;
 mod request;
 mod rotate;
-mod shown;
 mod subscribe;
 mod unsubscribe;
+mod view;
 
 use bellwire_edge::idempotency::Idempotency;
 use bellwire_edge::{Failure, body, domain, envelope};
@@ -28,10 +28,10 @@ use serde_json::json;
 
 use crate::credentials::{Authenticator, Credentials};
 use crate::request::{RotateSecret, Subscribe};
-use crate::shown::Shown;
+use crate::view::EntitySubscriptionView;
 
 /// What the function keeps between requests.
-struct Function {
+struct EntitySubscriptionsFunction {
     authenticator: Authenticator,
     clients: Clients,
     subscriptions: Subscriptions,
@@ -46,11 +46,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &EntitySubscriptionsFunction::from_env()?;
     envelope::serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl EntitySubscriptionsFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -90,13 +90,13 @@ impl Function {
         tracing::Span::current().record("subscription", key);
         match (key, request.method()) {
             (None, &Method::POST) => {
-                let (credentials, wish) = body::json::<Subscribe>(&request)?.parts();
+                let (credentials, create) = body::json::<Subscribe>(&request)?.parts();
                 let client = self.authenticator.client(&credentials).await?;
-                let same = serde_json::to_string(&wish).map_err(Failure::internal)?;
+                let same = serde_json::to_string(&create).map_err(Failure::internal)?;
                 let client_id = client.client_id.as_str();
                 let repeatable = self.idempotency.of(&request, client_id, &same)?;
                 let domain = domain(&request);
-                self.subscribe(&client, wish, domain, &repeatable).await
+                self.subscribe(&client, create, domain, &repeatable).await
             }
             (Some(key), &Method::POST) => {
                 let credentials = body::json::<RotateSecret>(&request)?.into();
@@ -120,7 +120,7 @@ impl Function {
                         } else if request.uri().path().ends_with("/callbacks") {
                             self.callbacks(&subscription, &request).await
                         } else {
-                            show(&Shown::of(&subscription))
+                            show(&EntitySubscriptionView::of(&subscription))
                         }
                     }
                 }
@@ -140,6 +140,6 @@ impl Function {
 }
 
 /// 200, with one subscription.
-fn show(subscription: &Shown<'_>) -> Result<Response<Body>, Failure> {
+fn show(subscription: &EntitySubscriptionView<'_>) -> Result<Response<Body>, Failure> {
     envelope::with(StatusCode::OK, &json!({ "subscription": subscription }))
 }

@@ -8,20 +8,20 @@ use lambda_http::{Request, RequestExt};
 const MAX_LIMIT: i32 = 100;
 
 /// A part of a list.
-pub struct Page {
+pub struct PageRequest {
     /// Behind which place it begins; at the beginning when there is none.
     pub after: Option<String>,
     /// How many entries it has, at most.
     pub limit: i32,
 }
 
-impl Page {
-    /// What `cursor` and `limit` ask for. `is_place` says whether a text is a place in this
+impl PageRequest {
+    /// What `cursor` and `limit` ask for. `is_cursor` says whether a text is a place in this
     /// list.
     ///
     /// # Errors
     /// 400 when they make no sense.
-    pub fn of(request: &Request, is_place: fn(&str) -> bool) -> Result<Self, Failure> {
+    pub fn of(request: &Request, is_cursor: fn(&str) -> bool) -> Result<Self, Failure> {
         let parameters = request.query_string_parameters();
         let limit = match parameters.first("limit") {
             None => MAX_LIMIT,
@@ -37,7 +37,7 @@ impl Page {
             .first("cursor")
             .map(|text| {
                 cursor::place(text)
-                    .filter(|place| is_place(place))
+                    .filter(|place| is_cursor(place))
                     .ok_or_else(|| Failure::field("cursor", "is none that this list has given"))
             })
             .transpose()?;

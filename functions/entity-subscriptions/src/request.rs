@@ -11,13 +11,13 @@ use crate::credentials::Credentials;
 pub struct Subscribe {
     client_id: Option<String>,
     client_secret: Option<String>,
-    subscription: Wish,
+    subscription: CreateEntitySubscription,
 }
 
 /// What a client wants to be told, and where.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
+pub struct CreateEntitySubscription {
     /// Of which entity.
     pub entity_key: EntityKey,
     /// The URL that is called, as it was sent.
@@ -34,7 +34,7 @@ pub struct RotateSecret {
 
 impl Subscribe {
     /// Who wants what.
-    pub fn parts(self) -> (Credentials, Wish) {
+    pub fn parts(self) -> (Credentials, CreateEntitySubscription) {
         let credentials = Credentials::new(self.client_id, self.client_secret);
         (credentials, self.subscription)
     }

@@ -10,10 +10,10 @@ use lambda_http::http::{Response, StatusCode};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::Function;
-use crate::shown::Shown;
+use crate::EntitySubscriptionsFunction;
+use crate::view::EntitySubscriptionView;
 
-impl Function {
+impl EntitySubscriptionsFunction {
     /// Gives a subscription a new signing secret. For a day, callbacks are signed with the
     /// one before it too.
     pub async fn rotate(
@@ -32,7 +32,7 @@ impl Function {
             ..subscription.clone()
         };
         let data = json!({
-            "subscription": Shown::with_secret(&shown, &secret),
+            "subscription": EntitySubscriptionView::with_secret(&shown, &secret),
             "previous_secret_valid_until": millis(now + ROTATION),
         });
         let answer = envelope::with(StatusCode::OK, &data)?;

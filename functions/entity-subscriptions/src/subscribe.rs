@@ -14,31 +14,31 @@ use lambda_http::Body;
 use lambda_http::http::Response;
 use time::OffsetDateTime;
 
-use crate::request::Wish;
-use crate::shown::Shown;
-use crate::{Function, show};
+use crate::request::CreateEntitySubscription;
+use crate::view::EntitySubscriptionView;
+use crate::{EntitySubscriptionsFunction, show};
 
 /// How many subscriptions a client has to one entity, at most: they are told in one step.
 const MAX_CALLBACKS: usize = 100;
 
-impl Function {
+impl EntitySubscriptionsFunction {
     /// Subscribes a callback to an entity; the answer is the only one with the signing
     /// secret. A callback that is subscribed already stays as it is, but for one that is
     /// disabled: it is told again.
     pub async fn subscribe(
         &self,
         client: &Client,
-        wish: Wish,
+        create: CreateEntitySubscription,
         domain: &str,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
             return Ok(answer);
         }
-        let Wish {
+        let CreateEntitySubscription {
             entity_key,
             callback,
-        } = wish;
+        } = create;
         let callback = self
             .policy
             .check(&callback)
@@ -47,7 +47,7 @@ impl Function {
         let id = entity_subscription_id(client_id, entity_key.as_str(), callback.as_str());
         tracing::Span::current().record("subscription", &id);
         if let Some(existing) = self.subscriptions.get(&id).await? {
-            let answer = self.tell_again(existing).await?;
+            let answer = self.enable_again(existing).await?;
             repeatable.keep(&answer).await?;
             return Ok(answer);
         }
@@ -77,12 +77,12 @@ impl Function {
             created_at: now,
             updated_at: now,
             disabled: None,
-            unannounced: false,
+            owner_unnotified: false,
             client_disabled: false,
             failing_since: None,
             progress: Progress::default(),
         };
-        let answer = show(&Shown::with_secret(&subscription, &secret))?;
+        let answer = show(&EntitySubscriptionView::with_secret(&subscription, &secret))?;
         let mut others = vec![self.clients.must_be_enabled(&client.client_id)?];
         others.extend(repeatable.record(&answer)?);
         match self
@@ -102,19 +102,19 @@ impl Function {
             return Ok(answer);
         }
         match self.subscriptions.get(&id).await? {
-            Some(existing) => self.tell_again(existing).await,
+            Some(existing) => self.enable_again(existing).await,
             None => Err(Failure::try_again("please try again")),
         }
     }
 
-    async fn tell_again(&self, existing: Subscription) -> Result<Response<Body>, Failure> {
+    async fn enable_again(&self, existing: Subscription) -> Result<Response<Body>, Failure> {
         if existing.disabled.is_none() {
-            return show(&Shown::of(&existing));
+            return show(&EntitySubscriptionView::of(&existing));
         }
         let now = OffsetDateTime::now_utc();
         let id = &existing.subscription_id;
         match self.subscriptions.enable(id, now).await? {
-            Some(enabled) => show(&Shown::of(&enabled)),
+            Some(enabled) => show(&EntitySubscriptionView::of(&enabled)),
             None => Err(Failure::try_again("please try again")),
         }
     }

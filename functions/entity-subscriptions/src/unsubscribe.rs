@@ -6,10 +6,10 @@ use futures_util::future::try_join_all;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
-use crate::Function;
+use crate::EntitySubscriptionsFunction;
 use crate::list::entity_key;
 
-impl Function {
+impl EntitySubscriptionsFunction {
     /// Removes all of a client's subscriptions to an entity. Cut off half way, it has removed
     /// some of them, and the same request removes the rest.
     pub async fn unsubscribe_entity(

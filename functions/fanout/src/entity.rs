@@ -1,21 +1,21 @@
 //! What has happened to an entity, for those of the named clients' subscriptions that
 //! follow it.
 
-use bellwire_queues::{Announcement, Told};
+use bellwire_queues::{AudienceEvent, DeliveryKind};
 use bellwire_rules::entity::EntityEvent;
 use bellwire_rules::ids::entity_audience_id;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::FanoutFunction;
 
 /// How many clients are told at once: each may take a dozen connections to SQS.
 const CLIENTS_AT_ONCE: usize = 8;
 
-impl Function {
+impl FanoutFunction {
     /// Tells the clients that an event names, and nobody else.
-    pub async fn tell_of_entity(
+    pub async fn fan_out_entity(
         &self,
         event_id: String,
         accepted_at: OffsetDateTime,
@@ -28,16 +28,16 @@ impl Function {
             .map(|client| entity_audience_id(client.as_str(), key))
             .collect();
         tracing::info!(event_id, clients = audiences.len(), "entity event");
-        let announcement = Announcement {
+        let event = AudienceEvent {
             accepted_at,
-            told: Told::Entity {
+            kind: DeliveryKind::Entity {
                 event_id,
                 entity_type: event.entity_type,
                 callback_event: event.callback_event,
             },
         };
         stream::iter(&audiences)
-            .map(|audience| self.audience.tell_segment(audience, 0, &announcement))
+            .map(|audience| self.audience.fan_out_segment(audience, 0, &event))
             .buffer_unordered(CLIENTS_AT_ONCE)
             .try_for_each(|_| async { Ok(()) })
             .await?;

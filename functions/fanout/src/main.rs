@@ -6,7 +6,7 @@ mod replay;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bellwire_fanout::Audience;
-use bellwire_queues::{Announcement, FanOut, Queue, Sources, batch, consume};
+use bellwire_queues::{AudienceEvent, FanOut, Queue, Sources, batch, consume};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::env::{days, required};
 use bellwire_runtime::logs;
@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use lambda_runtime::Error;
 
 /// What the function keeps between batches.
-struct Function {
+struct FanoutFunction {
     events: Events,
     subscriptions: Subscriptions,
     audience: Audience,
@@ -28,11 +28,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &FanoutFunction::from_env()?;
     consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
-impl Function {
+impl FanoutFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -65,32 +65,32 @@ impl Function {
     }
 
     async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
-        let failed = join_all(event.records.iter().map(|message| self.work_off(message))).await;
+        let failed = join_all(event.records.iter().map(|message| self.process(message))).await;
         batch::failures(failed.into_iter().flatten().collect())
     }
 
     /// Works off a message. Returns its id if it failed.
-    async fn work_off(&self, message: &SqsMessage) -> Option<String> {
+    async fn process(&self, message: &SqsMessage) -> Option<String> {
         let done = match batch::read(message) {
             Ok(FanOut::Segment {
                 audience_id,
                 segment,
-                announcement,
-            }) => {
-                self.tell_segment(&audience_id, segment, &announcement)
-                    .await
-            }
+                event,
+            }) => self.fan_out_segment(&audience_id, segment, &event).await,
             Ok(FanOut::Entity {
                 event_id,
                 accepted_at,
                 event,
-            }) => self.tell_of_entity(event_id, accepted_at, event).await,
+            }) => self.fan_out_entity(event_id, accepted_at, event).await,
             Ok(FanOut::Replay(replay)) => self.replay(replay).await,
             Err(reason) => {
                 tracing::error!(reason, message_id = message.message_id, "dead letter");
                 let body = message.body.as_deref().unwrap_or_default();
-                let buried = self.dead_letters.bury(body, &reason, None, None).await;
-                buried.map_err(Error::from)
+                let dead_lettered = self
+                    .dead_letters
+                    .dead_letter(body, &reason, None, None)
+                    .await;
+                dead_lettered.map_err(Error::from)
             }
         };
         let cause = done.err()?;
@@ -100,15 +100,15 @@ impl Function {
 
     /// Tells a segment of a large topic. One that is empty for good gets no messages any more: where
     /// that can't be recorded, the next message does it.
-    async fn tell_segment(
+    async fn fan_out_segment(
         &self,
         topic_id: &str,
         segment: u64,
-        announcement: &Announcement,
+        event: &AudienceEvent,
     ) -> Result<(), Error> {
         let members = self
             .audience
-            .tell_segment(topic_id, segment, announcement)
+            .fan_out_segment(topic_id, segment, event)
             .await?;
         tracing::info!(topic = topic_id, segment, members, "segment told");
         if members == 0 {

@@ -1,18 +1,18 @@
 //! A stretch of a topic's events, for one subscription again. `deliver` leaves out what
 //! has arrived there.
 
-use bellwire_queues::{Delivery, FanOut, Message, Replay, Told};
+use bellwire_queues::{Delivery, DeliveryKind, FanOut, Message, Replay};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::FanoutFunction;
 
 /// How many events one step replays, at most.
 const STEP: i32 = 500;
 /// How many steps a replay may take: fifty million events.
 const MOST_STEPS: u32 = 100_000;
 
-impl Function {
+impl FanoutFunction {
     /// Replays the next events, and leaves the rest to another step.
     pub async fn replay(&self, replay: Replay) -> Result<(), Error> {
         let Replay {
@@ -29,16 +29,16 @@ impl Function {
             return Ok(());
         }
         let after = replay.after.clone();
-        let slice = self
+        let page = self
             .events
             .between(topic_id, replay.start, replay.end, after, STEP)
             .await?;
-        let count = slice.events.len();
-        let messages = slice
+        let count = page.events.len();
+        let messages = page
             .events
             .into_iter()
             .map(|event| {
-                let told = Told::Event {
+                let kind = DeliveryKind::Event {
                     event_id: event.event_id,
                     payload: event.payload,
                 };
@@ -46,18 +46,18 @@ impl Function {
                     subscription_id.clone(),
                     client_id.clone(),
                     event.accepted_at,
-                    told,
+                    kind,
                 ))
             })
             .collect::<Result<_, _>>()?;
         self.deliveries.send_all(messages).await?;
         tracing::info!(subscription = subscription_id, events = count, "replayed");
-        if slice.more_after.is_none() {
+        if page.next_cursor.is_none() {
             self.subscriptions.end_replay(subscription_id, id).await?;
         } else {
             let hops = replay.hops.next(MOST_STEPS);
             let rest = FanOut::Replay(Replay {
-                after: slice.more_after,
+                after: page.next_cursor,
                 hops: hops.clone().unwrap_or_default(),
                 ..replay
             });
@@ -67,7 +67,9 @@ impl Function {
                 Err(reason) => {
                     tracing::error!(reason, "dead letter");
                     let body = serde_json::to_string(&rest)?;
-                    self.dead_letters.bury(&body, &reason, None, None).await?;
+                    self.dead_letters
+                        .dead_letter(&body, &reason, None, None)
+                        .await?;
                 }
             }
         }

@@ -20,7 +20,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 /// What the function keeps between requests.
-struct Function {
+struct PublishFunction {
     authenticator: Authenticator,
     topics: Topics,
     payloads: Payloads,
@@ -36,11 +36,11 @@ struct Accepted {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &PublishFunction::from_env()?;
     serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl PublishFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);

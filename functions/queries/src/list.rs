@@ -1,13 +1,13 @@
 //! `GET /v1/queries`: the caller's queries, newest first.
 
-use bellwire_athena::answers::Shown;
+use bellwire_athena::answers::QueryView;
 use bellwire_edge::Failure;
 use bellwire_rules::cursor::{cursor, place};
 use bellwire_rules::{ClientId, QueryState};
 use lambda_http::{Request, RequestExt};
 use serde::Serialize;
 
-use crate::Function;
+use crate::QueriesFunction;
 
 const DEFAULT_SIZE: usize = 20;
 const MAX_SIZE: usize = 100;
@@ -17,10 +17,10 @@ const MAX_SIZE: usize = 100;
 pub struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
-    query_executions: Vec<Shown>,
+    query_executions: Vec<QueryView>,
 }
 
-impl Function {
+impl QueriesFunction {
     /// A page of the caller's queries. With a state, those that are in it on record and,
     /// if they were still open, by what Athena says now.
     pub async fn list(&self, client: &ClientId, request: &Request) -> Result<Listed, Failure> {
@@ -42,15 +42,15 @@ impl Function {
                 })
             })
             .transpose()?;
-        let slice = self
+        let page = self
             .queries
             .list(client, state, after, size.unwrap_or(DEFAULT_SIZE))
             .await?;
-        let mut found = self.executions.refresh(slice.found).await;
+        let mut found = self.executions.refresh(page.found).await;
         found.retain(|query| state.is_none_or(|state| query.state == state));
         Ok(Listed {
-            next_token: slice.more_after.map(|place| cursor(&place.to_string())),
-            query_executions: found.into_iter().map(Shown::from).collect(),
+            next_token: page.next_cursor.map(|place| cursor(&place.to_string())),
+            query_executions: found.into_iter().map(QueryView::from).collect(),
         })
     }
 }

@@ -3,13 +3,13 @@
 //!
 //! `POST` is [`run`] or [`register`], `GET /v1/queries` is [`list`].
 
+mod concurrency;
 mod list;
-mod places;
 mod register;
 mod request;
 mod run;
 
-use bellwire_athena::answers::Shown;
+use bellwire_athena::answers::QueryView;
 use bellwire_athena::{Athena, Executions};
 use bellwire_edge::{Authenticator, Failure, body, idempotency_key, ok, serve};
 use bellwire_notifications::{Completions, Publisher};
@@ -22,19 +22,19 @@ use bellwire_store::{Clients, Queries};
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
 
-use crate::places::Places;
-use crate::request::{QueryRequest, Wish};
+use crate::concurrency::ClientConcurrency;
+use crate::request::{QueryCommand, QueryRequest};
 use crate::run::Workgroup;
 
 /// What the function keeps between requests.
-struct Function {
+struct QueriesFunction {
     authenticator: Authenticator,
     clients: Clients,
     queries: Queries,
     completions: Completions,
     athena: Athena,
     executions: Executions,
-    places: Places,
+    places: ClientConcurrency,
     /// Where queries run, if this stack runs any.
     workgroup: Option<Workgroup>,
 }
@@ -42,11 +42,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &QueriesFunction::from_env()?;
     serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl QueriesFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -72,7 +72,7 @@ impl Function {
         };
         Ok(Self {
             authenticator: Authenticator::new(clients.clone()),
-            places: Places::new(queries.clone(), executions.clone(), limits),
+            places: ClientConcurrency::new(queries.clone(), executions.clone(), limits),
             executions,
             completions,
             clients,
@@ -86,10 +86,12 @@ impl Function {
         let client = self.authenticator.client(&request).await?;
         if request.method() == Method::POST {
             let body: QueryRequest = body::large_json(&request)?;
-            return match body.into_wish(idempotency_key::of(&request)?)? {
-                Wish::Run(wish) => self.run(&client.client_id, wish).await,
-                Wish::Register(_) if !client.publisher => Err(Failure::publishers_only()),
-                Wish::Register(wish) => ok(&self.register(wish).await?),
+            return match body.into_command(idempotency_key::of(&request)?)? {
+                QueryCommand::RunQuery(query) => self.run(&client.client_id, query).await,
+                QueryCommand::RegisterQuery(_) if !client.publisher => {
+                    Err(Failure::publishers_only())
+                }
+                QueryCommand::RegisterQuery(query) => ok(&self.register(query).await?),
             };
         }
         match request.path_parameters().first("id") {
@@ -99,7 +101,7 @@ impl Function {
     }
 
     /// Shows a query to its owner, as it stands. Somebody else's doesn't exist.
-    async fn show(&self, client: &ClientId, id: &str) -> Result<Shown, Failure> {
+    async fn show(&self, client: &ClientId, id: &str) -> Result<QueryView, Failure> {
         let id = ExecutionId::parse(id).map_err(|bad| Failure::field("QueryExecutionId", bad))?;
         let query = self
             .queries

@@ -6,8 +6,8 @@ use bellwire_edge::Failure;
 use bellwire_rules::{ClientId, ExecutionId};
 use serde::Serialize;
 
-use crate::Function;
-use crate::request::Register;
+use crate::QueriesFunction;
+use crate::request::RegisterQuery;
 
 /// The answer.
 #[derive(Serialize)]
@@ -16,13 +16,13 @@ pub struct OnRecord {
     pub execution_id: ExecutionId,
 }
 
-impl Function {
+impl QueriesFunction {
     /// Puts the execution on record. Again for the same client: the same answer.
-    pub async fn register(&self, wish: Register) -> Result<OnRecord, Failure> {
-        let owner = self.existing_client(&wish.client_id).await?;
-        self.own(&wish.execution_id, &owner, false).await?;
+    pub async fn register(&self, query: RegisterQuery) -> Result<OnRecord, Failure> {
+        let owner = self.existing_client(&query.client_id).await?;
+        self.own(&query.execution_id, &owner, false).await?;
         Ok(OnRecord {
-            execution_id: wish.execution_id,
+            execution_id: query.execution_id,
         })
     }
 

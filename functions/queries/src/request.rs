@@ -23,15 +23,15 @@ pub struct QueryRequest {
 }
 
 /// What the body asks for.
-pub enum Wish {
+pub enum QueryCommand {
     /// To run a query.
-    Run(Run),
+    RunQuery(RunQuery),
     /// To put an execution on record for a client.
-    Register(Register),
+    RegisterQuery(RegisterQuery),
 }
 
 /// A query to run.
-pub struct Run {
+pub struct RunQuery {
     /// The SQL.
     pub sql: ReadingSql,
     /// Whether to wait for the result.
@@ -49,7 +49,7 @@ pub struct Token {
 }
 
 /// An execution to put on record.
-pub struct Register {
+pub struct RegisterQuery {
     /// The execution.
     pub execution_id: ExecutionId,
     /// Whose it is, as it was sent.
@@ -62,7 +62,7 @@ impl QueryRequest {
     ///
     /// # Errors
     /// 400, naming the field at fault.
-    pub fn into_wish(self, key: Option<&str>) -> Result<Wish, Failure> {
+    pub fn into_command(self, key: Option<&str>) -> Result<QueryCommand, Failure> {
         match (self.query_string, self.execution_id) {
             (Some(sql), None) => {
                 if self.client_id.is_some() {
@@ -86,7 +86,7 @@ impl QueryRequest {
                     said_in: "Idempotency-Key",
                     text: key.to_owned(),
                 });
-                Ok(Wish::Run(Run {
+                Ok(QueryCommand::RunQuery(RunQuery {
                     sql,
                     wait: self.wait.unwrap_or(false),
                     token: token.or(key),
@@ -98,7 +98,7 @@ impl QueryRequest {
                         "wait and ClientRequestToken belong to QueryString, not to QueryExecutionId",
                     ));
                 }
-                Ok(Wish::Register(Register {
+                Ok(QueryCommand::RegisterQuery(RegisterQuery {
                     execution_id: ExecutionId::parse(&id)
                         .map_err(|bad| Failure::field("QueryExecutionId", bad))?,
                     client_id: self

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use bellwire_athena::answers::{Rows, Shown};
+use bellwire_athena::answers::{QueryView, Rows};
 use bellwire_athena::{AthenaError, MAX_ROWS};
 use bellwire_edge::{Failure, ok};
 use bellwire_notifications::{NotifyError, Outcome};
@@ -18,10 +18,10 @@ use bellwire_store::Query;
 use lambda_http::Body;
 use lambda_http::http::Response;
 
-use crate::Function;
-use crate::places::Taken;
+use crate::QueriesFunction;
+use crate::concurrency::Permit;
 use crate::register::OnRecord;
-use crate::request::{Run, Token};
+use crate::request::{RunQuery, Token};
 
 /// How long a caller waits for a result: API Gateway gives up after 29 s.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -43,22 +43,22 @@ pub struct Workgroup {
     pub database: String,
 }
 
-impl Function {
+impl QueriesFunction {
     /// Runs a query. With `wait` the answer is the first rows of the result, if they are
     /// there in time.
-    pub async fn run(&self, client: &ClientId, wish: Run) -> Result<Response<Body>, Failure> {
+    pub async fn run(&self, client: &ClientId, query: RunQuery) -> Result<Response<Body>, Failure> {
         let began = Instant::now();
         let Some(workgroup) = &self.workgroup else {
             return Err(Failure::forbidden("this API does not run queries"));
         };
-        let token = match &wish.token {
+        let token = match &query.token {
             // Tokens of two clients are never the same.
             Some(token) => sha256_hex(&format!("{client}#{}", token.text)),
             None => random_id(),
         };
         let request = Request {
             token: token.clone(),
-            waits_as: wish.wait.then(random_id),
+            waits_as: query.wait.then(random_id),
         };
         let mut taken = self.places.take(client, request).await?;
         let started = self
@@ -66,7 +66,7 @@ impl Function {
             .start(
                 &workgroup.name,
                 &workgroup.database,
-                wish.sql.as_str(),
+                query.sql.as_str(),
                 &token,
             )
             .await;
@@ -74,12 +74,12 @@ impl Function {
             Ok(id) => id,
             Err(error) => {
                 taken.give_up().await;
-                return Err(refusal(error, wish.token.as_ref()));
+                return Err(refusal(error, query.token.as_ref()));
             }
         };
         taken.started(&id).await;
         self.own(&id, client, true).await?;
-        if wish.wait {
+        if query.wait {
             return self.wait(id, began, taken).await;
         }
         ok(&OnRecord { execution_id: id })
@@ -92,8 +92,8 @@ impl Function {
     /// that does it die. The provider repeats its request for another.
     pub async fn own(&self, id: &ExecutionId, owner: &ClientId, ours: bool) -> Result<(), Failure> {
         let outcome = match self.completions.record_owner(id, owner, ours).await {
-            Err(NotifyError::TurnTaken) if ours => Outcome::Recorded,
-            Err(NotifyError::TurnTaken) => {
+            Err(NotifyError::LeaseHeld) if ours => Outcome::Recorded,
+            Err(NotifyError::LeaseHeld) => {
                 return Err(Failure::try_again(
                     "this query is being announced right now; please try again in a few seconds",
                 ));
@@ -116,7 +116,7 @@ impl Function {
         &self,
         id: ExecutionId,
         began: Instant,
-        taken: Taken<'_>,
+        taken: Permit<'_>,
     ) -> Result<Response<Body>, Failure> {
         let at_last = tokio::time::Instant::from_std(began + AT_LAST);
         let started = Query::started(id.clone());
@@ -125,7 +125,7 @@ impl Function {
         let query = ended.ok().flatten().unwrap_or(started);
         taken.waited(&query).await;
         if query.state != QueryState::Succeeded {
-            return ok(&Shown::from(query));
+            return ok(&QueryView::from(query));
         }
         let reading = self.athena.page(&id, None, MAX_ROWS);
         match tokio::time::timeout_at(at_last, reading).await {
@@ -133,7 +133,7 @@ impl Function {
             other => {
                 let cause = other.map(|read| read.map(|page| page.err()));
                 tracing::error!(?cause, "the result could not be read in time");
-                ok(&Shown::from(query))
+                ok(&QueryView::from(query))
             }
         }
     }

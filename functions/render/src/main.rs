@@ -20,7 +20,7 @@ use tokio_util::io::SyncIoBridge;
 const PART: usize = 8 * 1024 * 1024;
 
 /// What the function keeps between batches.
-struct Function {
+struct RenderFunction {
     results: Results,
     dead_letters: Queue,
     sources: Sources,
@@ -29,11 +29,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &RenderFunction::from_env()?;
     consume(function.sources.clone(), |event| function.handle(event)).await
 }
 
-impl Function {
+impl RenderFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
@@ -47,7 +47,7 @@ impl Function {
     async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let mut failed = Vec::new();
         for message in &event.records {
-            if let Err(cause) = self.work_off(message).await {
+            if let Err(cause) = self.process(message).await {
                 tracing::error!(%cause, message_id = message.message_id, "rendering failed");
                 failed.push(batch::id(message));
             }
@@ -55,13 +55,16 @@ impl Function {
         batch::failures(failed)
     }
 
-    async fn work_off(&self, message: &SqsMessage) -> Result<(), Error> {
+    async fn process(&self, message: &SqsMessage) -> Result<(), Error> {
         match batch::read::<Rendering>(message) {
             Ok(Rendering { execution_id }) => self.render(&execution_id).await,
             Err(reason) => {
                 tracing::error!(reason, message_id = message.message_id, "dead letter");
                 let body = message.body.as_deref().unwrap_or_default();
-                Ok(self.dead_letters.bury(body, &reason, None, None).await?)
+                Ok(self
+                    .dead_letters
+                    .dead_letter(body, &reason, None, None)
+                    .await?)
             }
         }
     }

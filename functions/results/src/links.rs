@@ -9,7 +9,7 @@ use bellwire_rules::ExecutionId;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::ResultsFunction;
 
 /// The pause between two looks for a rendering: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -41,7 +41,7 @@ impl LinksRequest {
     }
 }
 
-impl Function {
+impl ResultsFunction {
     /// Links to the CSV and to the rendering as JSON Lines. Whoever asks first has it made,
     /// and waits for it for a while.
     pub async fn links(&self, id: ExecutionId) -> Result<Links, Failure> {
@@ -73,14 +73,14 @@ impl Function {
             return Ok(true);
         }
         let now = OffsetDateTime::now_utc();
-        if self.queries.take_rendering(id, now).await? {
+        if self.queries.acquire_rendering_lease(id, now).await? {
             let rendering = Rendering {
                 execution_id: id.clone(),
             };
             let sent = self.renderings.send(Message::new(&rendering)?).await;
             if let Err(error) = sent {
                 // The next request is to have it made.
-                self.queries.give_rendering_back(id).await?;
+                self.queries.release_rendering_lease(id).await?;
                 return Err(error.into());
             }
         }

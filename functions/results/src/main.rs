@@ -6,7 +6,7 @@ mod scroll;
 
 use std::time::Duration;
 
-use bellwire_athena::answers::Shown;
+use bellwire_athena::answers::QueryView;
 use bellwire_athena::{Athena, Executions};
 use bellwire_edge::{Authenticator, Failure, body, ok, serve};
 use bellwire_notifications::{Completions, Publisher};
@@ -21,7 +21,7 @@ use lambda_http::http::Response;
 use lambda_http::{Body, Error, Request};
 
 /// What the function keeps between requests.
-struct Function {
+struct ResultsFunction {
     authenticator: Authenticator,
     queries: Queries,
     athena: Athena,
@@ -35,11 +35,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &ResultsFunction::from_env()?;
     serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl ResultsFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -66,18 +66,18 @@ impl Function {
     async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let client = self.authenticator.client(&request).await?.client_id;
         if request.uri().path().ends_with("/scrollResults") {
-            let wish = body::json::<scroll::ScrollRequest>(&request)?.check()?;
-            let query = self.own(&client, &wish.execution_id).await?;
+            let range = body::json::<scroll::ScrollRequest>(&request)?.check()?;
+            let query = self.own(&client, &range.execution_id).await?;
             if query.state != QueryState::Succeeded {
-                return ok(&Shown::from(query));
+                return ok(&QueryView::from(query));
             }
-            self.scroll(wish).await
+            self.scroll(range).await
         } else {
-            let wish: links::LinksRequest = body::json(&request)?;
-            let id = wish.execution_id()?;
+            let links: links::LinksRequest = body::json(&request)?;
+            let id = links.execution_id()?;
             let query = self.own(&client, &id).await?;
             if query.state != QueryState::Succeeded {
-                return ok(&Shown::from(query));
+                return ok(&QueryView::from(query));
             }
             ok(&self.links(id).await?)
         }

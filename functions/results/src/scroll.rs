@@ -8,7 +8,7 @@ use lambda_http::Body;
 use lambda_http::http::Response;
 use serde::Deserialize;
 
-use crate::Function;
+use crate::ResultsFunction;
 use crate::links::gone;
 
 /// The body, as it was sent.
@@ -23,8 +23,8 @@ pub struct ScrollRequest {
     next_token: Option<String>,
 }
 
-/// A part of a result.
-pub struct Wish {
+/// Rows of a result that are asked for.
+pub struct ResultRange {
     /// The query.
     pub execution_id: ExecutionId,
     max_results: u16,
@@ -36,7 +36,7 @@ impl ScrollRequest {
     ///
     /// # Errors
     /// 400, naming the field at fault.
-    pub fn check(self) -> Result<Wish, Failure> {
+    pub fn check(self) -> Result<ResultRange, Failure> {
         let execution_id = ExecutionId::parse(&self.execution_id)
             .map_err(|bad| Failure::field("QueryExecutionId", bad))?;
         let max_results = match self.max_results {
@@ -48,7 +48,7 @@ impl ScrollRequest {
                     Failure::field("MaxResults", format_args!("must be from 1 to {MAX_ROWS}"))
                 })?,
         };
-        Ok(Wish {
+        Ok(ResultRange {
             execution_id,
             max_results,
             next_token: self.next_token,
@@ -56,13 +56,13 @@ impl ScrollRequest {
     }
 }
 
-impl Function {
-    /// The rows that the wish asks for, of a finished query.
-    pub async fn scroll(&self, wish: Wish) -> Result<Response<Body>, Failure> {
-        let id = wish.execution_id;
+impl ResultsFunction {
+    /// The rows that the range asks for, of a finished query.
+    pub async fn scroll(&self, range: ResultRange) -> Result<Response<Body>, Failure> {
+        let id = range.execution_id;
         let page = self
             .athena
-            .page(&id, wish.next_token.as_deref(), wish.max_results)
+            .page(&id, range.next_token.as_deref(), range.max_results)
             .await
             .map_err(|error| match error {
                 // Its file is gone: Athena says so of a query that it knows.

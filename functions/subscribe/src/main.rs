@@ -21,7 +21,7 @@ use lambda_http::{Body, Error, Request};
 use crate::request::SubscribeRequest;
 
 /// What the function keeps between requests.
-struct Function {
+struct SubscribeFunction {
     authenticator: Authenticator,
     registrations: Registrations,
     url_policy: UrlPolicy,
@@ -30,11 +30,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &SubscribeFunction::from_env()?;
     serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl SubscribeFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -62,11 +62,11 @@ impl Function {
         if request.method() == Method::GET {
             return ok(&list::list(&self.registrations, &client).await?);
         }
-        match body::json::<SubscribeRequest>(&request)?.into_wish(&self.url_policy)? {
-            request::Wish::Register(wish) => {
-                ok(&register::register(&self.registrations, &client, wish).await?)
+        match body::json::<SubscribeRequest>(&request)?.into_command(&self.url_policy)? {
+            request::SubscribeCommand::Register(registration) => {
+                ok(&register::register(&self.registrations, &client, registration).await?)
             }
-            request::Wish::Confirm(token) => {
+            request::SubscribeCommand::Confirm(token) => {
                 ok(&confirm::confirm(&self.registrations, &client, &token).await?)
             }
         }

@@ -44,10 +44,10 @@ impl From<Callback> for Progress {
 pub async fn register(
     registrations: &Registrations,
     client: &ClientId,
-    wish: Registration,
+    registration: Registration,
 ) -> Result<Progress, Failure> {
     let known = registrations
-        .get(client, wish.url.as_str())
+        .get(client, registration.url.as_str())
         .await
         .map_err(Failure::internal)?;
     let callback = match known {
@@ -56,11 +56,11 @@ pub async fn register(
             if pending.is_none() {
                 check_room(registrations, client).await?;
             }
-            request_confirmation(registrations, client, &wish, pending).await?
+            request_confirmation(registrations, client, &registration, pending).await?
         }
     };
     if callback.is_confirmed() {
-        change_options(registrations, client, &callback, wish).await?;
+        change_options(registrations, client, &callback, registration).await?;
     }
     Ok(callback.into())
 }
@@ -81,16 +81,20 @@ async fn check_room(registrations: &Registrations, client: &ClientId) -> Result<
 async fn request_confirmation(
     registrations: &Registrations,
     client: &ClientId,
-    wish: &Registration,
+    registration: &Registration,
     pending: Option<Callback>,
 ) -> Result<Callback, Failure> {
     let (statuses, format) = pending.map(|it| (it.statuses, it.format)).unzip();
     registrations
         .request_confirmation(
             client,
-            &wish.url,
-            wish.statuses.clone().or(statuses).unwrap_or_default(),
-            wish.format.or(format).unwrap_or_default(),
+            &registration.url,
+            registration
+                .statuses
+                .clone()
+                .or(statuses)
+                .unwrap_or_default(),
+            registration.format.or(format).unwrap_or_default(),
         )
         .await
         .map_err(|error| match error {
@@ -107,11 +111,13 @@ async fn change_options(
     registrations: &Registrations,
     client: &ClientId,
     callback: &Callback,
-    wish: Registration,
+    registration: Registration,
 ) -> Result<(), Failure> {
     let wanted = Wanted {
-        statuses: wish.statuses.unwrap_or_else(|| callback.statuses.clone()),
-        format: wish.format.unwrap_or(callback.format),
+        statuses: registration
+            .statuses
+            .unwrap_or_else(|| callback.statuses.clone()),
+        format: registration.format.unwrap_or(callback.format),
         ..callback.wanted()
     };
     if (&wanted.statuses, wanted.format) == (&callback.statuses, callback.format) {

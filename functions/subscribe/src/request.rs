@@ -20,7 +20,7 @@ pub struct SubscribeRequest {
 }
 
 /// What the body asks for.
-pub enum Wish {
+pub enum SubscribeCommand {
     /// To be told at a URL.
     Register(Registration),
     /// To confirm a URL with the token that was sent to it.
@@ -42,9 +42,9 @@ impl SubscribeRequest {
     ///
     /// # Errors
     /// 400, naming the field at fault.
-    pub fn into_wish(self, policy: &UrlPolicy) -> Result<Wish, Failure> {
+    pub fn into_command(self, policy: &UrlPolicy) -> Result<SubscribeCommand, Failure> {
         match (self.callback_url, self.token) {
-            (Some(url), None) => Ok(Wish::Register(Registration {
+            (Some(url), None) => Ok(SubscribeCommand::Register(Registration {
                 url: policy
                     .check(&url)
                     .map_err(|refused| Failure::field("callbackUrl", refused))?,
@@ -71,7 +71,7 @@ impl SubscribeRequest {
                         format_args!("must have 1 to {MAX_TOKEN_LENGTH} characters"),
                     ));
                 }
-                Ok(Wish::Confirm(Secret::new(token)))
+                Ok(SubscribeCommand::Confirm(Secret::new(token)))
             }
             (Some(_), Some(_)) => Err(Failure::bad_request(
                 "send either callbackUrl or token, not both",

@@ -23,8 +23,13 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(
                 return Err(changed_meanwhile());
             }
         },
-        Found::Deleted { unannounced: true } => {}
-        Found::Deleted { unannounced: false } | Found::Unknown => return Err(no_such_topic()),
+        Found::Deleted {
+            deletion_unqueued: true,
+        } => {}
+        Found::Deleted {
+            deletion_unqueued: false,
+        }
+        | Found::Unknown => return Err(no_such_topic()),
     }
     let deletion = Publication {
         // The same for a repeated request.
@@ -35,5 +40,5 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(
         work: Work::TopicDeleted,
     };
     publications.send(Message::publication(&deletion)?).await?;
-    Ok(topics.note_announced(id).await?)
+    Ok(topics.note_deletion_queued(id).await?)
 }

@@ -21,7 +21,7 @@ use lambda_http::{Body, Error, Request, RequestExt};
 const SORTED_BY: &[&str] = &["name", "createTimestamp", "modifyTimestamp"];
 
 /// What the function keeps between requests.
-struct Function {
+struct TopicsFunction {
     authenticator: Authenticator,
     topics: Topics,
     publications: Queue,
@@ -31,11 +31,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &TopicsFunction::from_env()?;
     serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl TopicsFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);

@@ -12,7 +12,7 @@ use lambda_http::{Body, Error, Request};
 use serde::{Deserialize, Serialize};
 
 /// What the function keeps between requests.
-struct Function {
+struct UnsubscribeFunction {
     authenticator: Authenticator,
     registrations: Registrations,
 }
@@ -35,11 +35,11 @@ struct Unsubscribed {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &UnsubscribeFunction::from_env()?;
     serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl UnsubscribeFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -60,8 +60,8 @@ impl Function {
 
     async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let client = self.authenticator.client(&request).await?.client_id;
-        let wish: UnsubscribeRequest = body::json(&request)?;
-        let url = normal_form(&wish.callback_url)
+        let unsubscribe: UnsubscribeRequest = body::json(&request)?;
+        let url = normal_form(&unsubscribe.callback_url)
             .map_err(|refused| Failure::field("callbackUrl", refused))?;
         let callback = self
             .find(&client, &url)

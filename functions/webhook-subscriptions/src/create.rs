@@ -3,7 +3,7 @@
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
 use bellwire_outbound::NoConsent;
-use bellwire_queues::{Delivery, Message, Told};
+use bellwire_queues::{Delivery, DeliveryKind, Message};
 use bellwire_rules::ids::random_id;
 use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
@@ -16,25 +16,25 @@ use lambda_http::http::Response;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use crate::Function;
-use crate::request::Wish;
-use crate::shown::Shown;
+use crate::WebhookSubscriptionsFunction;
+use crate::request::CreateWebhookSubscription;
+use crate::view::WebhookSubscriptionView;
 
-impl Function {
+impl WebhookSubscriptionsFunction {
     /// Subscribes a webhook. The current document, if there is one, is its first delivery.
     /// The answer is the only one with the signing secret and the headers' values.
     pub async fn create(
         &self,
         client: &Client,
         topic: &Topic,
-        wish: Wish,
+        create: CreateWebhookSubscription,
         domain: &str,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
             return self.created_before(answer).await;
         }
-        let checked = wish.check(&self.policy, topic)?;
+        let checked = create.check(&self.policy, topic)?;
         let origin = self.consent.ask(&checked.webhook_url, domain).await;
         let origin = origin.map_err(|no| match no {
             NoConsent::Unasked(cause) => Failure::internal(cause),
@@ -58,13 +58,13 @@ impl Function {
             created_at: now,
             updated_at: now,
             disabled: None,
-            unannounced: false,
+            owner_unnotified: false,
             client_disabled: false,
             failing_since: None,
             progress: Progress::default(),
         };
         tracing::Span::current().record("subscription", &subscription.subscription_id);
-        let answer = created(&Shown::made(&subscription, &secret))?;
+        let answer = created(&WebhookSubscriptionView::made(&subscription, &secret))?;
         let record = repeatable.record(&answer)?;
         let has_key = record.is_some();
         // A topic that is being deleted tells those who are its members then.
@@ -137,7 +137,7 @@ impl Function {
             subscription.subscription_id.clone(),
             subscription.client_id.clone(),
             OffsetDateTime::now_utc(),
-            Told::Document {
+            DeliveryKind::Document {
                 version: current.version,
             },
         );

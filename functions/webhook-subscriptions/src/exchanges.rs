@@ -8,7 +8,7 @@ use lambda_http::{Body, Request, RequestExt};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use crate::Function;
+use crate::WebhookSubscriptionsFunction;
 
 /// What is shown when no time is asked for.
 const RECENT: Duration = Duration::minutes(5);
@@ -21,7 +21,7 @@ struct Stretch {
     end: OffsetDateTime,
 }
 
-impl Function {
+impl WebhookSubscriptionsFunction {
     /// The exchanges whose requests were sent from `start` to `end`, oldest first. When one
     /// answer can't hold them, its `Link` header says where the next are.
     pub async fn exchanges(
@@ -36,25 +36,25 @@ impl Function {
             return Err(Failure::field("after", "is no place in the list"));
         }
         let now = OffsetDateTime::now_utc();
-        let (mut shown, mut length) = (Vec::new(), 0);
+        let (mut views, mut length) = (Vec::new(), 0);
         loop {
             let id = &subscription.subscription_id;
-            let slice = self
+            let page = self
                 .exchanges
                 .between(id, stretch.start, stretch.end, after, now)
                 .await?;
-            for exchange in slice.exchanges {
+            for exchange in page.exchanges {
                 let exchange = serde_json::to_value(exchange).map_err(Failure::internal)?;
                 // Lambda hands the answer on as a string in JSON.
                 length += serde_json::to_string(&exchange.to_string()).map_or(0, |it| it.len());
-                shown.push(exchange);
+                views.push(exchange);
             }
-            after = slice.more_after;
+            after = page.next_cursor;
             if after.is_none() || length > MAX_ANSWER - MAX_SLICE {
                 break;
             }
         }
-        let mut response = ok(&Value::Array(shown))?;
+        let mut response = ok(&Value::Array(views))?;
         if let Some(after) = after {
             let next = stretch.link(&after);
             let value = HeaderValue::from_str(&next).map_err(Failure::internal)?;

@@ -8,9 +8,9 @@ mod exchanges;
 mod replay;
 mod request;
 mod rotate;
-mod shown;
 mod switch;
 mod test;
+mod view;
 
 use bellwire_edge::idempotency::{Idempotency, Repeatable};
 use bellwire_edge::{Authenticator, Failure, body, domain, list, no_content, ok, serve};
@@ -30,13 +30,13 @@ use bellwire_store::{
 use lambda_http::http::{Method, Response};
 use lambda_http::{Body, Error, Request, RequestExt};
 
-use crate::shown::Shown;
+use crate::view::WebhookSubscriptionView;
 
 /// The fields that the list can be sorted by.
 const SORTED_BY: &[&str] = &["subscriptionMode", "webhookUrl"];
 
 /// What the function keeps between requests.
-struct Function {
+struct WebhookSubscriptionsFunction {
     authenticator: Authenticator,
     clients: Clients,
     topics: Topics,
@@ -56,11 +56,11 @@ struct Function {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logs::start();
-    let function = &Function::from_env()?;
+    let function = &WebhookSubscriptionsFunction::from_env()?;
     serve(|request| function.handle(request)).await
 }
 
-impl Function {
+impl WebhookSubscriptionsFunction {
     fn from_env() -> Result<Self, Error> {
         let config = aws::lambda_config()?;
         let db = aws_sdk_dynamodb::Client::new(&config);
@@ -116,10 +116,10 @@ impl Function {
             let topic = self.topic(topic_id).await?;
             return match *request.method() {
                 Method::POST => {
-                    let wish = body::json(&request)?;
+                    let create = body::json(&request)?;
                     let repeatable = self.repeatable(&client, &request)?;
                     let domain = domain(&request);
-                    self.create(&client, &topic, wish, domain, &repeatable)
+                    self.create(&client, &topic, create, domain, &repeatable)
                         .await
                 }
                 _ => self.list(&client, &topic, &request).await,
@@ -134,14 +134,18 @@ impl Function {
             ("POST", "test") => self.test(&subscription, &request, &repeatable).await,
             ("GET", "exchanges") => self.exchanges(&subscription, &request).await,
             ("POST", "rotate") => self.rotate(&subscription, &repeatable).await,
-            ("POST", "enable") => ok(&Shown::of(&self.enable(&subscription).await?)),
-            ("POST", "disable") => ok(&Shown::of(&self.disable(&subscription).await?)),
+            ("POST", "enable") => ok(&WebhookSubscriptionView::of(
+                &self.enable(&subscription).await?,
+            )),
+            ("POST", "disable") => ok(&WebhookSubscriptionView::of(
+                &self.disable(&subscription).await?,
+            )),
             ("POST", "replay") => self.replay(&subscription, &request, &repeatable).await,
             ("DELETE", _) => {
                 self.subscriptions.delete(&subscription).await?;
                 no_content()
             }
-            _ => ok(&Shown::of(&subscription)),
+            _ => ok(&WebhookSubscriptionView::of(&subscription)),
         }
     }
 
@@ -163,8 +167,11 @@ impl Function {
     ) -> Result<Response<Body>, Failure> {
         let client_id = client.client_id.as_str();
         let subscriptions = self.subscriptions.list(client_id, &topic.id).await?;
-        let shown = subscriptions.iter().map(Shown::of).collect();
-        list::page(request, shown, SORTED_BY)
+        let views = subscriptions
+            .iter()
+            .map(WebhookSubscriptionView::of)
+            .collect();
+        list::page(request, views, SORTED_BY)
     }
 
     async fn topic(&self, id: &str) -> Result<Topic, Failure> {

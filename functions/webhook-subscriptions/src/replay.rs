@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::WebhookSubscriptionsFunction;
 
 /// The stretch of time to replay.
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ struct Stretch {
     end: Option<OffsetDateTime>,
 }
 
-impl Function {
+impl WebhookSubscriptionsFunction {
     /// Has the events sent again that were accepted from `start` to `end` (or now), and have
     /// not arrived. Events from before the subscription are not its own, and those that are not kept
     /// any more are left out; the answer says from when on events are sent. There is one replay of a

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwire_edge::Failure;
-use bellwire_rules::authorization::{Authorization, AuthorizationWish};
+use bellwire_rules::authorization::{Authorization, CreateAuthorization};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::topic::Topic;
 use bellwire_rules::webhook_headers::WebhookHeaders;
@@ -13,11 +13,11 @@ use serde::Deserialize;
 /// The body of a subscription's creation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Wish {
+pub struct CreateWebhookSubscription {
     webhook_url: String,
     webhook_headers: Option<BTreeMap<String, String>>,
     subscription_mode: Option<SubscriptionMode>,
-    authorization: Option<AuthorizationWish>,
+    authorization: Option<CreateAuthorization>,
 }
 
 /// A wish that was checked.
@@ -32,7 +32,7 @@ pub struct Checked {
     pub authorization: Option<Authorization>,
 }
 
-impl Wish {
+impl CreateWebhookSubscription {
     /// Checks the wish against what the stack and the topic allow.
     pub fn check(self, policy: &UrlPolicy, topic: &Topic) -> Result<Checked, Failure> {
         let webhook_url = policy
@@ -46,7 +46,7 @@ impl Wish {
             .map_err(|refused| Failure::field("subscriptionMode", refused))?;
         let authorization = self
             .authorization
-            .map(|wish| Authorization::check(wish, policy))
+            .map(|create| Authorization::check(create, policy))
             .transpose()
             .map_err(|bad| Failure::field(bad.field(), &bad))?;
         let twice = headers

@@ -10,9 +10,9 @@ use lambda_http::http::Response;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::WebhookSubscriptionsFunction;
 
-impl Function {
+impl WebhookSubscriptionsFunction {
     /// Gives a subscription a new signing secret. For a day, deliveries are signed with the
     /// one before it too.
     pub async fn rotate(

@@ -4,9 +4,9 @@ use bellwire_edge::Failure;
 use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::WebhookSubscriptionsFunction;
 
-impl Function {
+impl WebhookSubscriptionsFunction {
     /// Sends to an endpoint again, whyever it was disabled. A document goes on with a
     /// snapshot, at once.
     pub async fn enable(&self, subscription: &Subscription) -> Result<Subscription, Failure> {

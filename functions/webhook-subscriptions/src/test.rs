@@ -3,7 +3,7 @@
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, accepted, body, idempotency_key};
 use bellwire_payloads::Kept;
-use bellwire_queues::{Delivery, Message, Told};
+use bellwire_queues::{Delivery, DeliveryKind, Message};
 use bellwire_rules::ids::{delivery_id, idempotent_event_id, random_id};
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
@@ -11,9 +11,9 @@ use lambda_http::{Body, Request};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::Function;
+use crate::WebhookSubscriptionsFunction;
 
-impl Function {
+impl WebhookSubscriptionsFunction {
     /// Sends a JSON object to the webhook as it is, once, whether or not it is disabled.
     /// What comes of it is among the exchanges, under the answer's `pipelineId`.
     pub async fn test(
@@ -40,7 +40,7 @@ impl Function {
             subscription.subscription_id.clone(),
             subscription.client_id.clone(),
             OffsetDateTime::now_utc(),
-            Told::Test {
+            DeliveryKind::Test {
                 payload: self
                     .payloads
                     .keep(&event_id, text, Kept::LikeEvents)

@@ -18,7 +18,7 @@ use time::{Duration, OffsetDateTime};
 
 /// The way to the owners of subscriptions.
 #[derive(Debug)]
-pub struct Owners {
+pub struct OwnerNotifications {
     subscriptions: Subscriptions,
     bus: Lazy<EventBridge>,
     bus_name: String,
@@ -41,7 +41,7 @@ struct SubscriptionDisabled<'a> {
     disabled_at: OffsetDateTime,
 }
 
-impl Owners {
+impl OwnerNotifications {
     /// By way of this bus. An endpoint is given up when it has failed for as long as this.
     pub fn new(
         subscriptions: Subscriptions,
@@ -61,26 +61,26 @@ impl Owners {
     /// schedule, and tells its owner.
     pub async fn give_up(&self, id: &str, now: OffsetDateTime) -> Result<(), Error> {
         let disabled = self.subscriptions.give_up(id, now, self.patience).await?;
-        self.announce_new(disabled).await
+        self.notify_if_disabled(disabled).await
     }
 
     /// Sends no more to an endpoint that answered 410 to a request when it was as in `before`, and
     /// tells its owner.
     pub async fn gone(&self, before: &Subscription, now: OffsetDateTime) -> Result<(), Error> {
         let disabled = self.subscriptions.disable_gone(before, now).await?;
-        self.announce_new(disabled).await
+        self.notify_if_disabled(disabled).await
     }
 
-    async fn announce_new(&self, disabled: Option<Subscription>) -> Result<(), Error> {
+    async fn notify_if_disabled(&self, disabled: Option<Subscription>) -> Result<(), Error> {
         match disabled {
-            Some(subscription) => self.announce(&subscription).await,
+            Some(subscription) => self.notify_owner(&subscription).await,
             None => Ok(()),
         }
     }
 
     /// Tells the owner of a disabled endpoint, if that is still to be done.
-    pub async fn announce(&self, subscription: &Subscription) -> Result<(), Error> {
-        let (Some(disabled), true) = (&subscription.disabled, subscription.unannounced) else {
+    pub async fn notify_owner(&self, subscription: &Subscription) -> Result<(), Error> {
+        let (Some(disabled), true) = (&subscription.disabled, subscription.owner_unnotified) else {
             return Ok(());
         };
         tracing::warn!(reason = ?disabled.reason, "endpoint disabled");
@@ -105,7 +105,7 @@ impl Owners {
             return Err("EventBridge: the event was refused".into());
         }
         self.subscriptions
-            .note_announced(&subscription.subscription_id, disabled)
+            .note_owner_notified(&subscription.subscription_id, disabled)
             .await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwire_rules::Secret;
-use bellwire_rules::authorization::ShownAuthorization;
+use bellwire_rules::authorization::AuthorizationView;
 use bellwire_rules::endpoint::DisabledReason;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::iso_serde;
@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 /// A subscription.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Shown<'a> {
+pub struct WebhookSubscriptionView<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic_id: Option<&'a str>,
@@ -23,7 +23,7 @@ pub struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription_mode: Option<SubscriptionMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    authorization: Option<ShownAuthorization<'a>>,
+    authorization: Option<AuthorizationView<'a>>,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     disabled_reason: Option<DisabledReason>,
@@ -44,7 +44,7 @@ enum Status {
     Disabled,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> WebhookSubscriptionView<'a> {
     /// What is shown of this one: none of its secrets.
     pub fn of(subscription: &'a Subscription) -> Self {
         let disabled = subscription.disabled.as_ref();

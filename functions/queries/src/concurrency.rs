@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 /// The places of all clients.
 #[derive(Debug)]
-pub struct Places {
+pub struct ClientConcurrency {
     queries: Queries,
     executions: Executions,
     limits: Concurrency,
@@ -19,14 +19,14 @@ pub struct Places {
 
 /// The places of a request: it runs a query, and may wait for its result.
 #[derive(Debug)]
-pub struct Taken<'a> {
-    places: &'a Places,
+pub struct Permit<'a> {
+    places: &'a ClientConcurrency,
     client: &'a ClientId,
     request: Request,
     known: OnRecord,
 }
 
-impl Places {
+impl ClientConcurrency {
     /// So many for each client.
     pub fn new(queries: Queries, executions: Executions, limits: Concurrency) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Places {
         &'a self,
         client: &'a ClientId,
         request: Request,
-    ) -> Result<Taken<'a>, Failure> {
+    ) -> Result<Permit<'a>, Failure> {
         let mut backoff = Backoff::new();
         loop {
             let now = OffsetDateTime::now_utc();
@@ -61,7 +61,7 @@ impl Places {
             let next = next.map_err(|full| self.explain(full))?;
             let replaced = self.queries.replace_running(client, &known, next, now);
             if let Some(known) = replaced.await? {
-                return Ok(Taken {
+                return Ok(Permit {
                     places: self,
                     client,
                     request,
@@ -109,7 +109,7 @@ impl Places {
     }
 }
 
-impl Taken<'_> {
+impl Permit<'_> {
     /// Notes which execution has the place.
     pub async fn started(&mut self, id: &ExecutionId) {
         let token = self.request.token.clone();

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// A subscription. Dates are in milliseconds since 1970.
 #[derive(Serialize)]
-pub struct Shown<'a> {
+pub struct EntitySubscriptionView<'a> {
     entity_key: Option<&'a EntityKey>,
     date_created: i64,
     date_updated: i64,
@@ -27,7 +27,7 @@ pub struct Shown<'a> {
     secret: Option<&'a str>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> EntitySubscriptionView<'a> {
     /// What is shown of this one: not its secret.
     pub fn of(subscription: &'a Subscription) -> Self {
         let disabled = subscription.disabled.as_ref();

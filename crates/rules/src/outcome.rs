@@ -8,7 +8,7 @@ use crate::retry_after::retry_after;
 
 /// What an exchange came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AttemptOutcome {
     /// The endpoint has it: a 2xx.
     Delivered,
     /// The endpoint wants no more: a 410.
@@ -22,12 +22,12 @@ pub enum Verdict {
 
 /// What an answer means. Redirects are not followed: a URL that has moved is for its
 /// owner to register.
-pub fn verdict(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Verdict {
+pub fn outcome(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> AttemptOutcome {
     if status.is_success() {
-        return Verdict::Delivered;
+        return AttemptOutcome::Delivered;
     }
     if status == StatusCode::GONE {
-        return Verdict::Gone;
+        return AttemptOutcome::Gone;
     }
     let asks = matches!(
         status,
@@ -37,7 +37,7 @@ pub fn verdict(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Verd
         .get(header::RETRY_AFTER)
         .filter(|_| asks)
         .and_then(|value| retry_after(value.to_str().ok()?, now));
-    Verdict::Failed { leave_alone }
+    AttemptOutcome::Failed { leave_alone }
 }
 
 /// A status that is no success, as protocol B writes it: `404 NOT_FOUND`.
@@ -57,24 +57,24 @@ mod tests {
 
     use super::*;
 
-    fn of(status: u16, retry_after: Option<&str>) -> Verdict {
+    fn of(status: u16, retry_after: Option<&str>) -> AttemptOutcome {
         let mut headers = HeaderMap::new();
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_str(value).unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        verdict(status, &headers, SystemTime::UNIX_EPOCH)
+        outcome(status, &headers, SystemTime::UNIX_EPOCH)
     }
 
     #[test]
     fn answers_mean_what_the_protocol_says() {
-        let again = |seconds: Option<u64>| Verdict::Failed {
+        let again = |seconds: Option<u64>| AttemptOutcome::Failed {
             leave_alone: seconds.map(Duration::from_secs),
         };
         for status in [200, 201, 202, 204, 299] {
-            assert_eq!(of(status, None), Verdict::Delivered);
+            assert_eq!(of(status, None), AttemptOutcome::Delivered);
         }
-        assert_eq!(of(410, None), Verdict::Gone);
+        assert_eq!(of(410, None), AttemptOutcome::Gone);
         for status in [301, 302, 308, 400, 401, 404, 408, 429, 500, 503, 599] {
             assert_eq!(of(status, None), again(None));
         }
