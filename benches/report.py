@@ -72,7 +72,7 @@ Run it on a machine that has nothing else to do; it takes about twenty minutes o
 
 The harness (`benches/`) is a Lambda Runtime API on loopback. It starts a function as it is deployed (release profile, built by
 cargo-lambda) and feeds it events, with stand-ins for AWS on loopback: an embedded DynamoDB, queues in memory, and an S3 and an SNS that take
-everything. What is compared runs in turns, so that what happens to the machine happens to all. Times are medians, with
+everything. What is compared runs alternately, so that what happens to the machine affects all of it. Times are medians, with
 the least and the most in parentheses. Nothing here says how fast AWS is."""
 
 
@@ -166,7 +166,7 @@ def deliveries(loads: list[dict]) -> str:
             "## Deliveries",
             "",
             "One instance of `deliver`, fed with batches of ten events, one batch after the other, as Lambda does. Each delivery is",
-            "looked up, signed, sent to one of the endpoints on loopback, recorded and marked. The ceiling is a bare HTTP client",
+            "prefetched, signed, sent to one of the endpoints on loopback, recorded and marked. The ceiling is a bare HTTP client",
             "in the same place: it gets the same batches, and does nothing but send.",
             "",
             *rows,
@@ -198,7 +198,7 @@ def fan_outs(found: list[dict]) -> str:
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(
         [
-            "## Telling many",
+            "## Fan-out",
             "",
             "One publication of 1 KB to a topic, through `publish`, `commit`, `fanout` and `deliver`, two instances of each, with",
             "the queues in memory. Times are from the start of the publisher's request. Every delivery has arrived, and none",
@@ -238,9 +238,9 @@ def dollars(found: list[dict]) -> str:
             "",
             *rows,
             "",
-            "SNS delivers to a confirmed HTTPS endpoint, with one policy of retries for all and no record of an exchange; an API destination",
+            "SNS delivers to a confirmed HTTPS endpoint, with one policy of retries for all and no record of attempts; an API destination",
             "has no subscribers' API, no history, and at most five targets for each rule. Bellwire's share",
-            "of tables is its record of every exchange and the mark that keeps an event from being sent twice. A record of more than 1 KB,",
+            "of tables is its record of every attempt and the mark that keeps an event from being sent twice. A record of more than 1 KB,",
             "which an endpoint's many headers make of it, costs another 0.63. Storage and backups are not counted.",
             "",
             f"Goal: the cost of a delivery must not grow with the number of subscriptions: {'; '.join(grows)}.",

@@ -47,7 +47,7 @@ def main() -> int:
 
 
 class Story:
-    """Tells what happens: the two clients, the customer's receiver, and the console."""
+    """Shows what happens: the two clients, the customer's receiver, and the console."""
 
     def __init__(self, env: dict[str, str], verbose: bool):
         self.console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -65,7 +65,7 @@ class Story:
         self.console.print()
         self.line("→ a request to the API", "← its answer", "⇒ what arrives at the customer's webhook", indent="")
 
-    # ------------------------------------------------------------ telling
+    # ------------------------------------------------------------ showing
 
     def title(self, text: str) -> None:
         self.steps += 1
@@ -91,7 +91,7 @@ class Story:
         return json.loads(done.stdout)
 
     def call(self, method: str, path: str, client: dict, body=None, said: str = "") -> tuple[int, Any]:
-        """Makes a request and tells it; the caller tells the answer."""
+        """Makes a request and shows it; the caller shows the answer."""
         self.line(f"→ {method} {path}{f'  {said}' if said else ''}")
         headers = {"x-api-key": client["api_key"]}
         answer = requests.request(method, f"{self.url}{path}", headers=headers, json=body, timeout=30)

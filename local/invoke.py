@@ -151,7 +151,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             writer.write(data)
             await writer.drain()
     except ConnectionError:
-        pass  # one side went away; the other is told by closing
+        pass  # one side has closed the connection; closing the other ends it there as well
     finally:
         writer.close()
 

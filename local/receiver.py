@@ -49,7 +49,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_):
-        pass  # a client that goes away is none of a receiver's business
+        pass  # a client that disconnects is no failure of the receiver
 
 
 class Receiver:

@@ -72,7 +72,7 @@ class Stack:
             dead_letters(self, queue, *self.clients, *self.topics, remove=True)
         cleaner = self.new_client(publisher=True)
         sns = self.aws("sns")
-        # Before the topics, whose end would be told to receivers that are gone.
+        # Before the topics, whose deletion would be delivered to receivers that are gone.
         at_once(
             *(
                 partial(self.call, "DELETE", f"/subscribers/webhook/subscriptions/{subscription}", client)
@@ -141,7 +141,7 @@ class Stack:
         return answer["Payload"].read().decode() if answer.get("FunctionError") else None
 
     def complete(self, query: str, state: str = "SUCCEEDED", **how) -> None:
-        """Plays the completion of a query, and sees to it that it was worked off."""
+        """Plays the completion of a query, and checks that it was processed."""
         assert self.play(completion(query, state, **how)) is None
 
 
@@ -158,7 +158,7 @@ def completion(query: str, state: str, at: str = "2020-01-17T22:04:24Z", sequenc
 
 @contextmanager
 def alone_with_dead_letters():
-    """Whoever looks at dead letters hides them from others: one test at a time, over all processes."""
+    """Reading dead letters hides them from others: one test at a time, over all processes."""
     with (STATE / "dead-letters.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -114,7 +114,7 @@ class FaultProxy:
                 if fault == "partial" and status == 200:
                     content = with_left_out(operation, content, left_out)
                 if fault == "break off":
-                    # The call was carried out; nobody hears of it.
+                    # The call was carried out; its answer is lost.
                     self.close_connection = True
                     return
                 self.answer(status, headers, content)
@@ -142,7 +142,7 @@ class FaultProxy:
 
     def set(self, operation: str, fault: str, times: int = 1_000_000, after: int = 0) -> None:
         """From its `after`-th call on the operation ends, so many times, in one of ERRORS, in
-        `break off` (it is carried out, and nobody hears of it), in `hang`, or in `partial`: of a batch only
+        `break off` (it is carried out, and its answer is lost), in `hang`, or in `partial`: of a batch only
         the first is carried out, and the answer says so; in `nothing`, of a BatchGetItem, not even that; in
         `wrong`, of a SendMessageBatch, every message is refused for good."""
         with self._lock:

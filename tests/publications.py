@@ -1,4 +1,4 @@
-"""Publications as messages, for tests that hand them to `commit` themselves, and what was told of them."""
+"""Publications as messages, for tests that hand them to `commit` themselves, and what was delivered of them."""
 
 from messages import payload, publication
 from receiver import Receiver
@@ -23,7 +23,7 @@ def occurrence(n: int) -> dict:
 
 
 def told(receiver: Receiver) -> list[int]:
-    """What was told, in order: the `n` of events and snapshots, or that a patch sets."""
+    """What was delivered, in order: the `n` of events and snapshots, or that a patch sets."""
     found = []
     for arrival in receiver.matching(is_streams):
         body = arrival.json()

@@ -74,7 +74,7 @@ class Running:
         raise AssertionError("there is no end")
 
     def wait_in_athena(self, query: str) -> None:
-        """Waits for the end of a query, without a look that Bellwire would hear of."""
+        """Waits for the end of a query in Athena, without a request to Bellwire."""
         athena = self.stack.aws("athena")
         eventually(
             lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"],

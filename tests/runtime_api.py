@@ -169,13 +169,19 @@ def as_environment(credentials: dict) -> dict[str, str]:
 
 
 def api_event(method: str, path: str, client, body: dict | None = None, **path_parameters: str) -> dict:
-    """The event that API Gateway makes of a request; the files in events/ have the same shape."""
+    """The event that API Gateway makes of a request; the files in events/ have the same shape. `path` is as in
+    the template, or has the values of the path parameters."""
+    resource = path
+    for name, value in path_parameters.items():
+        resource = resource.replace(value, f"{{{name}}}")
+    path = resource.format(**path_parameters)
     event = json.loads((ROOT / "events" / "subscribe" / "callback-url.json").read_text())
     headers = event["headers"] | {"x-api-key": client.api_key}
     return event | {
         "httpMethod": method,
         "path": path,
-        "resource": path,
+        "resource": resource,
+        "requestContext": event["requestContext"] | {"resourcePath": resource, "httpMethod": method},
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "pathParameters": path_parameters or None,
@@ -213,6 +219,6 @@ def sqs_event(*bodies, group: str | None = None, ids: list[str] | None = None) -
 
 
 def failures(invocation: Invocation) -> list[str]:
-    """The messages that Lambda is to bring again."""
+    """The messages that Lambda is to deliver again."""
     assert not invocation.failed, invocation.payload
     return [it["itemIdentifier"] for it in invocation.payload["batchItemFailures"]]

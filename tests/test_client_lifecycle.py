@@ -1,4 +1,4 @@
-"""Clients that are shut out, let in again, and removed with all that is their own."""
+"""Clients that are disabled, enabled again, and removed with all that they own."""
 
 import json
 
@@ -48,7 +48,7 @@ def test_a_client_that_is_shut_out_gets_nothing_and_goes_on_where_it_is_let_in(
     streams.publish(events, {"n": 2})
     entities.publish(key, client, other_client)
     stack.complete(query)
-    # What was in a queue when it was shut out.
+    # What was in a queue when it was disabled.
     late = delivery(quiet, event({"n": "late"}), client.client_id)
     with Function(stack, "DeliverFunction") as deliver:
         assert failures(deliver.invoke(sqs_event(late))) == []
@@ -96,7 +96,7 @@ def test_a_client_that_is_shut_out_meanwhile_makes_no_subscription(streams, enti
 
     class Between(FaultProxy):
         def _fault(self, operation: str) -> str | None:
-            # Behind the look at the client.
+            # After the client was read.
             if operation == "TransactWriteItems" and not shut_out:
                 shut_out.append(clients(stack, "disable", client))
             return super()._fault(operation)
@@ -131,7 +131,7 @@ def test_a_client_is_removed_with_all_that_is_its_own(streams, entities, stack, 
     assert exchanges["Items"] == []
     with pytest.raises(sns.exceptions.NotFoundException):
         sns.get_topic_attributes(TopicArn=arn)
-    # What comes for it now ends without a word, and is no dead letter.
+    # What comes for it now is dropped without an error, and is no dead letter.
     streams.publish(topic, {"n": 2})
     entities_event = entity_event(key, client)
     answer = stack.call("POST", "/entities/events", publisher, json=entities_event)

@@ -109,8 +109,9 @@ def test_deliveries_name_whom_the_endpoint_has_allowed(stack, streams, receiver,
     with Function(stack, "WebhookSubscriptionsFunction", ENDPOINT_CONSENT="options") as function:
         made = function.invoke(api_event("POST", WEBHOOKS, client, {"webhookUrl": url}, topicId=topic))
     assert made.status == 201
-    [exchange] = streams.wait_for_exchanges(made.body, 1)
-    assert exchange["requestHeaders"]["origin"] == ORIGIN
+    # It doesn't know POST, and is retried.
+    for exchange in streams.wait_for_exchanges(made.body, 1):
+        assert exchange["requestHeaders"]["origin"] == ORIGIN
     # Nobody is asked where the stack doesn't want it, and nothing is named.
     streams.subscribe(topic, receiver.url)
     [arrival] = receiver.wait_for(is_streams)

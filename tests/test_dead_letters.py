@@ -79,7 +79,7 @@ def test_redriving_twice_sends_nothing_twice(streams, stack):
         stack.cli("dead-letters", "redrive", "--subscription", subscription["id"])
         receiver.wait_for(is_streams, 5)
         streams.wait_for_exchanges(subscription, 5)
-        # As if the first redrive had died before it removed the letter.
+        # As if the first redrive had died before it removed the dead letter.
         sqs = stack.aws("sqs")
         sqs.send_message(QueueUrl=stack.outputs["DeadDeliveriesQueueUrl"], MessageBody=body)
         of(stack, subscription)
@@ -129,7 +129,7 @@ def test_whoever_is_cut_off_hides_nothing_for_long(stack, aws, end, code, second
     queue = "DeadDeliveriesQueueUrl"
     stack.aws("sqs").send_message(QueueUrl=stack.outputs[queue], MessageBody=mark)
     assert eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter")
-    # Each of the four queues is asked once; then the command, which has the letter, waits.
+    # Each of the four queues is asked once; then the command, which has the dead letter, waits.
     aws.set("ReceiveMessage", "hang", after=4)
     env = environment(**stack.env | {"AWS_ENDPOINT_URL": aws.endpoint})
     command = [str(CLI), "dead-letters", "list", "--json"]

@@ -15,7 +15,7 @@ from test_dead_letters import of
 
 
 def test_an_attempt_is_not_begun_that_might_be_cut_off(streams, stack, receiver, aws, client):
-    # Six seconds for an exchange and its access token, and ten for the end, are sixteen.
+    # Six seconds for an attempt and its access token, and ten for the end, are sixteen.
     subscription = streams.subscribe(streams.topic(), receiver.url)
     message = sqs_event(delivery(subscription, event({"n": 1}), client.client_id))
     with Function(stack, "DeliverFunction", aws.endpoint, seconds=12) as deliver:
@@ -27,7 +27,7 @@ def test_an_attempt_is_not_begun_that_might_be_cut_off(streams, stack, receiver,
 
 
 class TestMissing:
-    """What is gone when deliver looks for it."""
+    """What is gone when deliver reads it."""
 
     def test_a_subscription_that_ends_while_the_topics_end_is_told(self, streams, start, client):
         def answer(_) -> Answer:
@@ -160,7 +160,7 @@ class TestDeliver:
             aws.heal()
             answer = deliver.invoke(message)
             if failures(answer):
-                # The turn was taken, and nobody knows what came of it: later.
+                # The lease was acquired, and the answer was lost: the message comes again when it has expired.
                 end_turn(stack, subscription)
                 answer = deliver.invoke(message)
             assert failures(answer) == []
@@ -180,7 +180,7 @@ class TestDeliver:
             aws.set("UpdateItem", "break off", times=1, after=after)
             failed = failures(deliver.invoke(message))
             receiver.answer = lambda _: Answer()
-            # What has failed comes again, and sees to what is left to do.
+            # What has failed comes again, and completes what is left to do.
             assert not failed or failures(deliver.invoke(message)) == []
             eventually(lambda: told(receiver)[-1], lambda it: it == 2, "the newest")
             eventually(lambda: streams.in_state(subscription), lambda it: it["acknowledged"] == {"N": "2"}, "end")
@@ -259,7 +259,7 @@ def lagging(streams, receiver, client) -> tuple[str, dict, dict]:
 
 
 def wait_for_version(stack, topic: str, version: int) -> None:
-    """Waits until the version is committed, and what was told of it has been worked off."""
+    """Waits until the version is committed, and its deliveries have been processed."""
     dynamodb, sqs = stack.aws("dynamodb"), stack.aws("sqs")
     key = {"source": {"S": topic}, "key": {"S": f"version#{version:020}"}}
     table = stack.outputs["EventsTable"]
@@ -295,7 +295,7 @@ def lose_payload(stack, topic: str, version: int) -> None:
 
 
 def set_enabled(stack, subscription: dict) -> None:
-    """Enables a subscription behind the API's back, which would send at once."""
+    """Enables a subscription without the API, which would send at once."""
     stack.aws("dynamodb").update_item(
         TableName=stack.outputs["SubscriptionsTable"],
         Key={"subscription_id": {"S": subscription["id"]}},
@@ -304,7 +304,7 @@ def set_enabled(stack, subscription: dict) -> None:
 
 
 def end_turn(stack, subscription: dict) -> None:
-    """As of a minute later: a turn that was taken has ended."""
+    """As of a minute later: a lease that was acquired has expired."""
     dynamodb = stack.aws("dynamodb")
     key = {"subscription_id": {"S": subscription["id"]}}
     table = stack.outputs["SubscriptionsTable"]
@@ -352,7 +352,7 @@ class TestApi:
         assert topics.invoke(call).status == 500
         aws.heal()
         again = topics.invoke(call)
-        # If only the note of the announcement was not heard of, it is done.
+        # If only the answer to the last write, that the deletion is queued, was lost, it is done.
         assert again.status == (404 if (operation, fault) == ("UpdateItem", "break off") else 204)
         [arrival] = receiver.wait_for(is_streams)
         assert arrival.json()["code"] == 40404

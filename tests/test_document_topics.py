@@ -67,7 +67,7 @@ def test_each_change_is_told_in_order(streams, receiver, mode):
     receiver.wait_for(is_streams)
     for version in versions[1:]:
         streams.publish(topic, version)
-    # What is told together may be told in fewer steps only after a doubt; here is none.
+    # Versions may be delivered in fewer steps only after a doubt; here is none.
     arrivals = receiver.wait_for(is_streams, len(versions))
     follower, seen = Follower(), []
     for arrival in arrivals:
@@ -282,7 +282,7 @@ def test_each_delivery_says_its_version_and_a_patch_what_it_changes(streams, rec
 
 
 def test_a_request_that_takes_effect_after_its_time_out_changes_nothing_later(streams):
-    # The endpoint sits on the patch to version 2 until Bellwire has given up on it and version 3 has
+    # The endpoint doesn't answer the patch to version 2 until the attempt has timed out and version 3 has
     # been acknowledged. Then it applies it after all.
     follower, third = Follower(), threading.Event()
     late: list = []
@@ -333,7 +333,7 @@ def test_what_comes_during_a_schedule_has_one_of_its_own(streams, during):
     def answer(arrival) -> Answer:
         attempts.append(arrival)
         if len(attempts) == during:
-            # The last attempt of the schedule knows nothing of this, and the one before only the retries behind it.
+            # After the last attempt no retry of the schedule is left to send this version; after an earlier one there is.
             streams.publish(topic, {"n": 2})
             eventually(lambda: streams.in_state(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
         return Answer(500) if len(attempts) <= 4 else Answer()
@@ -360,7 +360,7 @@ def test_what_was_acknowledged_in_order_is_the_publishers_document(streams, seed
             return Answer(500)
         if fault in ("reset", "stall"):
             return Answer(fault=fault)
-        # From here on the endpoint has applied it, whether or not the sender ever hears of it.
+        # From here on the endpoint has applied it, whether or not the sender receives the answer.
         with lock:
             follower.take(arrival)
         if fault == "cut":

@@ -223,7 +223,7 @@ class TestTelling:
     )
     def test_an_event_from_eventbridge_that_is_none_is_a_dead_letter(self, entities, stack, field, value, reason):
         key = new_key()
-        # The key is what the letter is found by.
+        # The key is what the dead letter is found by.
         event = entity_event(key, entities.client) | {field: value}
         if field == "entity_key":
             event["client_ids"] += [key]

@@ -1,5 +1,5 @@
 """Entity subscriptions when AWS throttles, refuses or breaks off in the middle, and when a
-step is repeated: nothing is lost, and nothing is told twice."""
+step is repeated: nothing is lost, and nothing is delivered twice."""
 
 import pytest
 from conftest import Client
@@ -119,7 +119,7 @@ def test_telling_that_fails_half_way_is_repeated_and_tells_nobody_twice(
     assert failures(fanout.invoke(message_of_both)) == [message_id]
     receiver.wait_for(is_callback)
     aws.heal()
-    # Whoever was told has it on record before the repetition.
+    # Each subscription that received the event has it on record before the repetition.
     told = 2 if fault == "break off" else 1
     eventually(
         lambda: sum(
@@ -164,7 +164,7 @@ def test_a_retry_finds_a_subscription_that_is_gone(entities):
 
 @pytest.mark.parametrize("client_id", ["an existing one", "cl_bbbbbbbbbbbbbbbbbbbbbbbb", "nobody", "", "x" * 3000])
 def test_a_refusal_costs_the_same_whether_or_not_the_client_exists(entities, function, aws, client_id):
-    """The same calls of AWS: one look at the table."""
+    """The same calls of AWS: one read of the table."""
     wrong = {"client_secret": "wrong"} | ({} if client_id == "an existing one" else {"client_id": client_id})
     assert function.invoke(query(entities, "GET", "/subscriptions", **wrong)).status == 401
     assert dict(aws.calls) == {"GetItem": 1}

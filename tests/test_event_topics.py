@@ -1,4 +1,4 @@
-"""Events: published, and told to every subscription."""
+"""Events: published, and delivered to every subscription."""
 
 import json
 import re

@@ -1,5 +1,5 @@
 """AWS throttles, refuses or breaks off in the middle: the caller gets a 5xx, the log gets the
-cause, and the state is as it was or as it should be. Then the same call again makes it good.
+cause, and the state is as it was or as it should be. Then the same call again repairs it.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def query_completion(stack, aws):
 
 
 def is_internal_error(invocation, function) -> bool:
-    """A 500 that tells the caller nothing but a request id, under which the log has the cause."""
+    """A 500 that gives the caller nothing but a request id, under which the log has the cause."""
     assert invocation.status == 500, invocation.payload
     assert set(invocation.body) == {"message", "request_id"}
     assert "DynamoDB" not in invocation.payload["body"] and "SNS" not in invocation.payload["body"]
@@ -227,7 +227,7 @@ def test_short_throttling_is_not_noticed(stack, client, publisher, receiver, aws
 
 
 def test_a_publication_whose_answer_is_lost_is_sent_again(stack, client, publisher, receiver, aws, query_completion):
-    # The one case in which an owner is told twice: SNS accepted, and nobody heard of it.
+    # The one case in which an owner is notified twice: SNS accepted, and the answer was lost.
     stack.confirmed(client, receiver)
     query = new_query()
     stack.register(publisher, query, client)
@@ -249,9 +249,9 @@ def test_a_function_that_dies_while_it_publishes_keeps_its_turn(
     query_completion.send(event)
     receiver.wait_for(is_notification)
     query_completion.kill()
-    # While the turn lasts, nobody publishes in the place of the dead.
+    # While the lease lasts, nobody publishes in the place of the function that died.
     error = stack.play(event)
-    assert error is not None and "has the turn" in error
+    assert error is not None and "holds the lease" in error
     assert len(receiver.matching(is_notification)) == 1
 
 
@@ -279,7 +279,7 @@ def test_a_publication_that_is_refused_ends_in_the_dead_letter_queue(stack, clie
         stack.play(event, "Event")
         dead = dead_letter(stack, event["id"])
     assert "SNS" in dead["responsePayload"]["errorMessage"]
-    # Whoever plays it again has the owner told.
+    # When it is played again, the owner is notified.
     assert stack.play(dead["requestPayload"]) is None
     assert len(receiver.wait_for(is_notification)) == 1
 

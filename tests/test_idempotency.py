@@ -107,7 +107,7 @@ def test_a_subscription_to_a_topic_that_is_deleted_meanwhile_is_not_made(streams
 
     class Between(FaultProxy):
         def _fault(self, operation: str) -> str | None:
-            # Behind the look at the topic.
+            # After the topic was read.
             if operation == "TransactWriteItems" and not deleted:
                 deleted.append(stack.call("DELETE", f"/topics/{topic}", streams.publisher).status_code)
             return super()._fault(operation)

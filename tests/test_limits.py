@@ -96,7 +96,7 @@ class TestQueries:
     """Queries that run at once, and requests that wait."""
 
     def put(self, stack, client, queries: dict, waiting: dict) -> None:
-        """Has a client have so much going on."""
+        """Gives a client these running queries and waiting requests."""
         stack.aws("dynamodb").put_item(
             TableName=stack.outputs["QueriesTable"],
             Item={

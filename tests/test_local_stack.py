@@ -1,4 +1,4 @@
-"""`make up` and `make down` tell in one line what is wrong, and touch nobody else's process."""
+"""`make up` and `make down` say in one line what is wrong, and touch nobody else's process."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Endpoints that are given up, their owners, and the way back."""
+"""Endpoints that are disabled, the notifications of their owners, and enabling them again."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ from streams import ago, bodies, event_type, eventually, is_streams
 
 @pytest.fixture
 def told(stack):
-    """A queue with what the stack's bus tells owners; a function that waits for what is told of one."""
+    """A queue with the notifications of owners on the stack's bus; a function that gives those of a subscription."""
     events, sqs = stack.aws("events"), stack.aws("sqs")
     name = f"test-{uuid.uuid4()}"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -36,7 +36,7 @@ def told(stack):
 
 @pytest.fixture
 def impatient(stack):
-    """A deliver that doesn't try again, and gives an endpoint up a second after its first failure."""
+    """A deliver that doesn't try again, and disables an endpoint a second after its first failure."""
     with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400), RETRY_SCHEDULE="") as function:
         yield function
 
@@ -118,7 +118,7 @@ def test_enabling_brings_a_failed_document_at_once(streams):
         subscription = streams.subscribe(topic, receiver.url)
         streams.publish(topic, {"n": 1})
         eventually(lambda: streams.show(subscription).get("failingSince"), bool, "failure")
-        # It asked to be left alone for an hour, and is, whatever is published.
+        # It asked for a pause of an hour, and gets it, whatever is published.
         streams.publish(topic, {"n": 2})
         eventually(lambda: streams.in_state(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
         assert len(receiver.arrivals) == 1

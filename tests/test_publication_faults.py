@@ -1,5 +1,5 @@
 """Publications whose messages come twice, or in whose middle AWS throttles, refuses, breaks off or
-carries out a part: what was accepted is told, in order where that is promised."""
+carries out a part: what was accepted is delivered, in order where that is promised."""
 
 import threading
 import uuid
@@ -183,7 +183,7 @@ class TestCommit:
         assert found == names and all(found.values()), "everything expires"
 
     def test_a_publication_that_is_never_committed_leaves_nothing_behind(self, streams, stack, aws, publisher):
-        # SQS leaves out a repetition within five minutes: nobody hears of its payload.
+        # SQS leaves out a repetition within five minutes: its payload is never read.
         topic = streams.topic("snapshot")
         large = {"text": [uuid.uuid4().hex for _ in range(10_000)]}
         request = api_event("POST", f"/publishers/http-post/topics/{topic}", publisher, large, topicId=topic)
@@ -302,7 +302,7 @@ class TestPartly:
         topic = streams.topic()
         subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(5)]
         message = sqs_event(*(delivery(it, event({"n": 1}), client.client_id) for it in subscriptions))
-        # Five subscriptions and five marks to look up; five attempts and five marks to write.
+        # Five subscriptions and five marks to prefetch; five attempts and five marks to write.
         aws.set("BatchGetItem", "partial", times=6)
         aws.set("BatchWriteItem", "partial", times=6)
         deliver = start("Deliver")

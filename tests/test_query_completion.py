@@ -64,7 +64,7 @@ def test_duplicate_events_are_told_once(stack, client, publisher, receiver):
     with ThreadPoolExecutor(8) as pool:
         errors = set(pool.map(stack.play, [event] * 16))
     # One that comes while another is publishing is sent back, to come again.
-    assert all(error is None or "has the turn" in error for error in errors)
+    assert all(error is None or "holds the lease" in error for error in errors)
     assert stack.play(event) is None
     assert [it["QueryExecutionId"] for it in settled(stack, client, publisher, receiver)] == [query]
 
@@ -122,7 +122,7 @@ def test_each_url_is_told_the_outcomes_it_asked_for(stack, client, publisher, re
         "time_completed": "2020-01-17 22:04:24.000000",
         "state_change_reason": "no such table",
     }
-    # Recorded for all, told or not.
+    # Recorded for all, notified or not.
     for state, query in outcomes.items():
         assert stack.call("GET", f"/v1/queries/{query}", client).json()["Status"]["State"] == state
 

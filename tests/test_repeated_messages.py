@@ -73,7 +73,7 @@ def test_copies_in_one_batch_share_what_becomes_of_the_delivery(streams, aws, st
         message = sqs_event(first, retry, first, ids=["a", "b", "c"])
         deliver = start("Deliver")
         aws.set("SendMessage", "refuse")
-        # Nobody could say that the other copies are done with: the retry is not arranged.
+        # The other copies come again as well: the retry is not arranged.
         assert sorted(failures(deliver.invoke(message))) == ["a", "b", "c"], deliver.log()
         [arrival] = receiver.arrivals
         assert arrival.headers["x-bellwire-attempt"] == "3"
@@ -86,7 +86,7 @@ def test_a_delivery_whose_endpoint_is_disabled_with_it_is_a_dead_letter_though_t
     with Receiver(answer=lambda _: Answer(410 if gone else 500)) as receiver:
         subscription = streams.subscribe(streams.topic(), receiver.url)
         message = sqs_event(delivery(subscription, event({"n": 1}), client.client_id))
-        # Without a retry, and given up at once.
+        # Without a retry, and disabled at once.
         with Function(stack, "DeliverFunction", aws.endpoint, RETRY_SCHEDULE="", DISABLED_AFTER_DAYS="0") as deliver:
             aws.set("PutEvents", "refuse", times=1)
             assert len(failures(deliver.invoke(message))) == 1

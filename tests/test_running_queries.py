@@ -18,10 +18,10 @@ MISSED = f"{ORDERS} {WITHOUT_EVENTS}"
 
 class TestRunning:
     def test_the_whole_story(self, running, stack, receiver):
-        """Run, be told, read."""
+        """Run, be notified, read."""
         stack.confirmed(running.client, receiver)
         query = running.start(ORDERS)
-        # Nobody looks: Athena's events come by themselves.
+        # Without a request: Athena's events come by themselves.
         [notification] = receiver.wait_for(is_notification)
         assert (notification.json()["status"], notification.json()["QueryExecutionId"]) == ("SUCCEEDED", query)
         status = running.status(query)
@@ -178,7 +178,7 @@ class TestLimits:
         assert "orders" in names and "mine" not in names
 
     def test_the_functions_role_writes_results_and_nothing_beside_them(self, stack):
-        # An UNLOAD writes where it is told to, under names that Athena makes up.
+        # An UNLOAD writes to the place that it names, under names that Athena chooses.
         s3, bucket = stack.aws("s3", role_credentials(stack, "QueriesRole")), stack.outputs["ResultsBucket"]
         result = f"results/{uuid.uuid4()}.csv"
         for key in (result, f"{result}.metadata"):
@@ -206,7 +206,7 @@ class TestLooking:
         query = running.finish(MISSED)
         status = running.status(query)
         assert status["State"] == "SUCCEEDED" and status["CompletionDateTime"]
-        # Its owner is told by the look; the event, which comes after all, tells nothing more.
+        # This read notifies its owner; the event, which comes after all, notifies nobody a second time.
         receiver.wait_for(is_notification)
         stack.complete(query)
         other = running.start(ORDERS)
@@ -221,7 +221,7 @@ class TestLooking:
         with Function(stack, "QueriesFunction", aws.endpoint) as function:
             aws.set("Publish", "refuse")
             answer = function.invoke(event)
-            # Whoever looks sees the end all the same.
+            # The answer shows the end all the same.
             assert answer.status == 200 and answer.body["Status"]["State"] == "SUCCEEDED"
             assert "the owner could not be told" in function.log()
             assert receiver.matching(is_notification) == []

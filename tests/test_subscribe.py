@@ -253,6 +253,6 @@ def test_a_client_has_at_most_a_hundred_urls(stack, client, receiver):
     refused = stack.subscribe(client, f"{receiver.url}/100")
     assert refused.status_code == 409
     assert "100" in refused.json()["message"]
-    # One that is known is no new one.
+    # One that is registered already is not counted again.
     assert register(5) == 200
     assert len(stack.subscriptions(client)) == 100

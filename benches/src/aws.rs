@@ -1,5 +1,5 @@
-//! Stand-ins for AWS on loopback: an embedded DynamoDB, an S3 and an SNS that take everything,
-//! and SQS with the queues that somebody reads. They count calls, bytes, and what AWS charges for.
+//! Stand-ins for AWS on loopback: an embedded DynamoDB, an S3 and an SNS that accept everything,
+//! and SQS with the queues that have a reader. They count calls, bytes, and what AWS charges for.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,11 +23,11 @@ use crate::http_server;
 use crate::queues::Queues;
 use crate::tables;
 
-/// The stand-ins.
+/// The stand-ins, all at one address.
 #[derive(Clone)]
 pub struct Aws {
     shared: Arc<Shared>,
-    /// Where they listen.
+    /// The address that they listen on.
     pub address: SocketAddr,
 }
 
@@ -40,15 +40,15 @@ struct Shared {
     counts: Mutex<Counts>,
 }
 
-/// What was asked, by service and operation.
+/// How much each operation was used, by service and operation: `SQS SendMessage`.
 pub type Counts = BTreeMap<String, Count>;
 
-/// How much was asked of an operation.
+/// How much an operation was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Count {
-    /// How often.
+    /// The number of calls.
     pub calls: u64,
-    /// With how many bytes, of requests and answers together.
+    /// The bytes of requests and answers together.
     pub bytes: u64,
     /// What AWS charges for: request units of DynamoDB, requests of SQS (one for each 64 KiB),
     /// and otherwise calls.
@@ -56,11 +56,11 @@ pub struct Count {
 }
 
 impl Aws {
-    /// Starts the stand-ins.
+    /// Starts the stand-ins, at a port that is free.
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let dynamodb = listener.local_addr()?;
-        // With all of it in SQLite's own memory, each commit takes longer the more there is.
+        // With all of it in SQLite's own memory, each commit takes longer the more data there is.
         let files = tempfile::tempdir_in("/dev/shm")?;
         let path = files.path().join("tables");
         let database = Database::new(path.to_str().context("a path that is no text")?)?;
@@ -83,18 +83,18 @@ impl Aws {
         Ok(Self { shared, address })
     }
 
-    /// What was asked since the last time that this was.
+    /// The counts since the last call of this.
     pub fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.shared.counts())
     }
 
-    /// The queues.
+    /// The queues of the stand-in for SQS.
     pub fn queues(&self) -> &Queues {
         &self.shared.queues
     }
 
-    /// Counts what Lambda asks of SQS for a function: to receive a batch of messages of so many
-    /// bytes in all, and to delete it.
+    /// Counts what Lambda calls of SQS for a function: receiving a batch of messages of so many
+    /// bytes in all, and deleting it.
     pub fn count_batch(&self, bytes: usize) {
         self.shared
             .count("SQS ReceiveMessage", bytes, chunks(bytes));
@@ -178,16 +178,16 @@ impl Shared {
     }
 }
 
-/// How many requests a request of SQS is charged as.
+/// As how many requests SQS charges a request of so many bytes.
 /// <https://aws.amazon.com/sqs/pricing/>
 fn chunks(bytes: usize) -> f64 {
-    // There are few.
+    // There are few chunks.
     #[allow(clippy::cast_precision_loss)]
     let chunks = bytes.div_ceil(64 * 1024).max(1) as f64;
     chunks
 }
 
-/// What SNS answers, in the little that subscribing asks of it.
+/// The answer of SNS to an action: to those that subscribing needs.
 fn sns(action: &str) -> String {
     let arn = "arn:aws:sns:us-east-1:000000000000:bench-cl_aaaaaaaaaaaaaaaaaaaaaaaa";
     let result = match action {

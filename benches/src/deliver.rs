@@ -1,5 +1,5 @@
-//! The throughput of `deliver`: batches of ten events to endpoints on loopback, beside a bare
-//! HTTP client that gets the same.
+//! The throughput of `deliver`: batches of ten events to endpoints on loopback, compared with a
+//! bare HTTP client that sends the same.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -26,22 +26,22 @@ use crate::samples;
 use crate::sink::Sink;
 use crate::stack;
 
-/// As SQS hands them over.
+/// How many messages SQS hands over at once.
 const BATCH: usize = 10;
 
-/// What is measured.
+/// A load to measure.
 #[derive(Clone, Copy, Debug)]
 struct Load {
     endpoints: usize,
-    /// How long a payload is, in bytes.
+    /// The length of a payload, in bytes.
     payload: usize,
-    /// How many deliveries make a run.
+    /// How many deliveries there are in a run.
     deliveries: usize,
-    /// How many runs there are, of each side in turns.
+    /// How many runs there are of each side, in alternation.
     runs: usize,
 }
 
-/// What was measured: a second's deliveries, and the processor's milliseconds for each.
+/// The results: deliveries a second, and milliseconds of processor time for each delivery.
 #[derive(Serialize)]
 pub struct Throughput {
     endpoints: usize,
@@ -50,12 +50,13 @@ pub struct Throughput {
     cpu: Spread,
     ceiling_per_second: Spread,
     ceiling_cpu: Spread,
-    /// Of all runs.
+    /// The calls to AWS, in all runs.
     calls: Counts,
     deliveries: usize,
 }
 
-/// Measures all loads, or those with so many endpoints: as many runs of as many deliveries each.
+/// Measures all loads, or those with this number of endpoints: as many runs, of as many deliveries
+/// each.
 pub async fn all(
     aws: &Aws,
     db: &Client,
@@ -122,8 +123,8 @@ async fn measure(aws: &Aws, db: &Client, binaries: &Path, load: Load) -> Result<
     })
 }
 
-/// Hands over all batches, one after the other. Returns deliveries a second, and the
-/// processor's milliseconds for each.
+/// Hands over all batches, one after the other. Returns the deliveries a second, and the
+/// milliseconds of processor time for each.
 async fn run(lambda: &mut Lambda, sink: &Sink, batches: Vec<Bytes>) -> Result<(f64, f64)> {
     let (before, cpu, began) = (sink.arrived(), lambda.cpu()?, Instant::now());
     for batch in batches {
@@ -187,7 +188,7 @@ fn posts(sink: &Sink, text: &str, count: usize) -> Vec<Bytes> {
     batches(messages.collect())
 }
 
-/// The events that Lambda makes of messages, ten at a time.
+/// The events that Lambda makes of these messages, ten at a time.
 fn batches(messages: Vec<Message>) -> Vec<Bytes> {
     messages.chunks(BATCH).map(queues::event).collect()
 }

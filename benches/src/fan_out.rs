@@ -1,5 +1,5 @@
-//! Telling many: one publication to a topic with one subscription, and with more and more, through
-//! all functions.
+//! Fan-out: a publication to a topic with one subscription, and with more and more, through all
+//! functions.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -19,21 +19,21 @@ use crate::sink::Sink;
 
 /// How many endpoints there are, each with many subscriptions.
 const ENDPOINTS: usize = 50;
-/// How many subscriptions are made at once.
+/// How many subscriptions are created at once.
 const AT_ONCE: usize = 8;
-/// How long the last arrival may take.
+/// How long to wait for the last arrival.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What is published, to how many, and how often.
+/// A size to measure: what is published, to how many subscriptions, and how often.
 #[derive(Clone, Copy, Debug)]
 struct Size {
-    /// What the topic has: documents or events.
+    /// Whether the topic has documents or events.
     kind: PayloadType,
     /// How many subscriptions the topic has.
     subscriptions: usize,
-    /// How often something is published to it, each time when the one before is done.
+    /// How many publications there are to it, each when the one before is done.
     publications: usize,
-    /// How long a publication is, in bytes.
+    /// The length of a publication, in bytes.
     payload: usize,
 }
 
@@ -64,7 +64,7 @@ const fn documents(subscriptions: usize, publications: usize) -> Size {
     }
 }
 
-/// What was measured. Times are in milliseconds, from the start of the publisher's request.
+/// The results. Times are in milliseconds, from the start of the publisher's request.
 #[derive(Serialize)]
 pub struct FanOut {
     kind: PayloadType,
@@ -73,15 +73,15 @@ pub struct FanOut {
     payload: usize,
     first_arrival: Spread,
     last_arrival: Spread,
-    /// Of all publications.
+    /// The calls to AWS, for all publications.
     calls: Counts,
-    /// Of all publications.
+    /// The work of the functions, for all publications.
     functions: Usage,
-    /// Of all publications, in bytes.
+    /// The logs of the functions, for all publications, in bytes.
     logs: u64,
 }
 
-/// Measures all sizes with at most so many subscriptions.
+/// Measures all sizes with at most this number of subscriptions.
 pub async fn all(
     aws: &Aws,
     db: &Client,
@@ -124,7 +124,8 @@ async fn measure(aws: &Aws, db: &Client, pipeline: &mut Pipeline, size: Size) ->
     })
 }
 
-/// Publishes, and waits until all is done. Returns the times to the first and the last arrival.
+/// Publishes, and waits until everything is processed. Returns the times to the first and the last
+/// arrival.
 async fn publish(
     pipeline: &mut Pipeline,
     sink: &Sink,
@@ -152,7 +153,7 @@ async fn publish(
     Ok((first.context("no arrival")?, last.context("no arrival")?))
 }
 
-/// A topic with its subscriptions, each with a path of its own.
+/// Creates a topic with its subscriptions, each with a path of its own. Returns the topic's id.
 async fn subscribe(db: &Client, sink: &Sink, size: Size) -> Result<String> {
     let topic = samples::topic(size.kind)?;
     Topics::new(db.clone(), "topics".to_owned())

@@ -1,22 +1,22 @@
-//! Medians, and what lies around them.
+//! Medians and ranges of measurements.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Many measurements of one thing.
+/// The spread of many measurements of one thing.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Spread {
-    /// The one in the middle.
+    /// The median.
     pub median: f64,
-    /// The least.
+    /// The least value.
     pub min: f64,
-    /// The most.
+    /// The greatest value.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of these values; all zero when there are none.
+    /// The spread of these values; all zero when there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -28,7 +28,7 @@ impl Spread {
     }
 }
 
-/// A percentile of sorted values; 0 when there are none.
+/// A percentile of sorted values, where `part` is from 0 to 1; 0 when there are no values.
 pub fn percentile(sorted: &[f64], part: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     // As many values as fit into memory are exact in a float.
@@ -41,7 +41,7 @@ pub fn percentile(sorted: &[f64], part: f64) -> f64 {
     sorted.get(place).copied().unwrap_or_default()
 }
 
-/// In milliseconds.
+/// A duration, in milliseconds.
 pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }

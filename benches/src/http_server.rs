@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-/// Answers requests at an address until it is stopped. Returns the address.
+/// Answers requests at an address until `stopped` is notified. Returns the address with its port.
 pub async fn serve<F, Fut>(address: &str, stopped: Arc<Notify>, handle: F) -> Result<SocketAddr>
 where
     F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
@@ -39,7 +39,7 @@ where
                     let handled = handle(request);
                     async move { Ok::<_, Infallible>(handled.await) }
                 });
-                // A client that goes away is none of a server's business.
+                // It is no error of the server when a client goes away.
                 let _ = http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
                     .await;

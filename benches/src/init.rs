@@ -1,4 +1,4 @@
-//! Cold starts: from the start of the process to its first question for an event, and what
+//! Cold starts: the time from the start of a process until it first asks for an event, and what
 //! follows.
 
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use crate::stack;
 
 /// A function to start.
 pub struct Subject {
-    /// What the table calls it.
+    /// Its name in the results.
     pub name: String,
-    /// The program.
+    /// The program to run.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments of the program; none for a `bootstrap`.
     pub arguments: Vec<String>,
-    /// The event that it gets.
+    /// The event that it is invoked with.
     pub event: Bytes,
 }
 
-/// What was measured of a function. Times are in milliseconds, sizes in bytes.
+/// The results for a function. Times are in milliseconds, sizes in bytes.
 #[derive(Serialize)]
 pub struct Start {
     name: String,
@@ -39,11 +39,11 @@ pub struct Start {
     peak_memory: Spread,
 }
 
-/// How often each is started, and how many events each gets once warm.
+/// How often each function is started, and how many events each gets once it is warm.
 pub struct Times {
-    /// Starts of each.
+    /// How often each function is started.
     pub starts: usize,
-    /// Events after the first.
+    /// How many events each gets after the first.
     pub warm: usize,
 }
 
@@ -56,11 +56,11 @@ struct Runs {
     peak_memory: Vec<f64>,
 }
 
-/// Starts all of them, in turns, so that what happens to the machine happens to all.
+/// Starts all functions in alternation, so that what happens to the machine affects all of them.
 pub async fn measure(aws: &Aws, subjects: Vec<Subject>, times: &Times) -> Result<Vec<Start>> {
     let mut runs: Vec<Runs> = subjects.iter().map(|_| Runs::default()).collect();
     for _ in 0..times.starts {
-        // In another order every time: a large one leaves the next a cold machine.
+        // In another order every time: a large function leaves cold caches to the next.
         let mut turns: Vec<_> = subjects.iter().zip(&mut runs).collect();
         turns.sort_by_cached_key(|_| random_id());
         for (subject, runs) in turns {

@@ -17,10 +17,10 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::http_server;
 
-/// How long anything may take.
+/// How long any step may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running function.
+/// A running function, with a Runtime API of its own.
 pub struct Lambda {
     child: Child,
     spawned: Instant,
@@ -30,17 +30,17 @@ pub struct Lambda {
     stopped: Arc<Notify>,
 }
 
-/// What a function made of an event.
+/// The result of an invocation.
 pub struct Answer {
-    /// When it said so.
+    /// When the function reported it.
     pub at: Instant,
-    /// Whether it failed.
+    /// Whether the function failed.
     pub failed: bool,
-    /// What it said.
+    /// The function's answer, or its error.
     pub payload: Bytes,
 }
 
-/// One side of the Runtime API: what the process asks, and gets.
+/// The Runtime API of one process: what the process asks, gets and answers.
 struct RuntimeApi {
     asked: UnboundedSender<Instant>,
     events: Mutex<UnboundedReceiver<Bytes>>,
@@ -100,14 +100,15 @@ impl Lambda {
         })
     }
 
-    /// How long it took until the process asked for its first event.
+    /// Waits until the process asks for its first event. Returns how long that took.
     pub async fn ready(&mut self) -> Result<Duration> {
         let asked = tokio::time::timeout(PATIENCE, self.asked.recv()).await?;
         let at = asked.context("the process never asked for an event")?;
         Ok(at - self.spawned)
     }
 
-    /// Hands over an event, and waits for what becomes of it.
+    /// Invokes the function with an event. Returns its answer, and how long that took; an error
+    /// when the function fails.
     pub async fn invoke(&mut self, event: Bytes) -> Result<(Answer, Duration)> {
         let began = Instant::now();
         self.events.send(event)?;
@@ -123,12 +124,12 @@ impl Lambda {
         Ok((answer, took))
     }
 
-    /// How much processor time the process has had, all threads and the kernel's part included.
+    /// The processor time of the process so far, with all threads and the kernel's part.
     pub fn cpu(&self) -> Result<Duration> {
         cpu_of(self.pid()?)
     }
 
-    /// The most memory that the process has had, in bytes.
+    /// The peak memory of the process, in bytes.
     pub fn peak_memory(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
         let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -136,7 +137,7 @@ impl Lambda {
         Ok(kilobytes.context("no VmHWM")?.parse::<u64>()? * 1024)
     }
 
-    /// The id of the process.
+    /// The id of the process; an error when it has ended.
     pub fn pid(&self) -> Result<u32> {
         self.child.id().context("the process has ended")
     }
@@ -148,7 +149,7 @@ impl Drop for Lambda {
     }
 }
 
-/// How much processor time a process has had, all threads and the kernel's part included.
+/// The processor time of a process so far, with all threads and the kernel's part.
 pub fn cpu_of(pid: u32) -> Result<Duration> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?;
     let mut total = Duration::ZERO;
@@ -201,7 +202,7 @@ impl RuntimeApi {
     }
 }
 
-/// In a minute, in milliseconds since 1970.
+/// A deadline in a minute, in milliseconds since 1970.
 fn deadline() -> http::HeaderValue {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let deadline = since_1970.unwrap_or_default() + Duration::from_secs(60);

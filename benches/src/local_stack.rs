@@ -1,4 +1,4 @@
-//! A deployed stack, over its API.
+//! Measurements on a deployed stack, over its API.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use bellwire_rules::ids::random_id;
 use crate::published::{self, Latency, Scenario};
 use crate::sink::Sink;
 
-/// The API, as a publisher sees it.
+/// The API of a stack, with the key of a publisher.
 pub struct LocalStack {
     http: Client<HttpConnector, Full<Bytes>>,
     url: String,
@@ -22,7 +22,7 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// The API at this URL, for the publisher with this key.
+    /// The API at this URL, called with this publisher's key.
     pub fn new(url: String, key: String) -> Self {
         Self {
             http: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
@@ -31,7 +31,7 @@ impl LocalStack {
         }
     }
 
-    /// Measures a scenario.
+    /// Measures a scenario, with publications for so many seconds.
     pub async fn measure(&self, scenario: Scenario, seconds: usize) -> Result<Latency> {
         let sink = published::endpoints().await?;
         let topics = self.subscribe(&sink, scenario).await?;
@@ -49,7 +49,7 @@ impl LocalStack {
         Ok(latency)
     }
 
-    /// Makes the topics of a scenario, with their subscriptions. Returns their ids.
+    /// Creates the topics of a scenario, with their subscriptions. Returns the topics' ids.
     async fn subscribe(&self, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
         let mut ids = Vec::new();
         for _ in 0..scenario.topics {

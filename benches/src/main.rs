@@ -1,5 +1,5 @@
-//! Measures Bellwire's functions as they are deployed, on loopback, and prints what it finds
-//! as JSON. `make bench` runs it and writes `docs/benchmarks.md`.
+//! Measures Bellwire's functions as they are deployed, on loopback, and prints the results as JSON.
+//! `make bench` runs it and writes `docs/benchmarks.md`.
 
 mod aws;
 mod deliver;
@@ -33,7 +33,7 @@ use crate::pipeline::Pipeline;
 
 /// Where the built functions are.
 const BINARIES: &str = "target/bench/lambda";
-/// Where their logs lie.
+/// Where the logs of the functions are written.
 const LOGS: &str = "target/bench/logs";
 
 #[derive(Parser)]
@@ -185,7 +185,8 @@ async fn main() -> Result<()> {
             let api = LocalStack::new(url, key);
             let mut measured = Vec::new();
             for scenario in published::scenarios() {
-                // There a FIFO queue hands over one batch at a time, whatever its topics.
+                // On a local stack, a FIFO queue hands over one batch at a time, whatever its
+                // topics.
                 if scenario.users <= users && scenario.topics == 1 {
                     measured.push(api.measure(scenario, seconds).await?);
                 }
@@ -206,7 +207,7 @@ fn bootstrap(name: &str) -> PathBuf {
 fn read(event: &str) -> Result<Bytes> {
     let path = Path::new("events").join(event);
     let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
-    // Without the spaces of a file that people read, as Lambda hands it over.
+    // Without the white space of a file for people, as Lambda hands it over.
     let value: Value = serde_json::from_slice(&text)?;
     Ok(Bytes::from(value.to_string()))
 }

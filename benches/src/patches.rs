@@ -10,25 +10,26 @@ use serde_json::{Value, json};
 
 use crate::figures::{Spread, millis};
 
-/// Documents of so many kilobytes.
+/// The sizes of the documents, in kilobytes.
 const KILOBYTES: [usize; 4] = [1, 10, 100, 1000];
-/// With so many of a hundred entries changed.
+/// How many of a hundred entries are changed.
 const CHANGED: [usize; 3] = [1, 20, 100];
-/// How often each is done.
+/// How often each measurement is repeated.
 const RUNS: usize = 15;
 
-/// What was measured. Times are in milliseconds, sizes in bytes.
+/// The results. Times are in milliseconds, sizes in bytes.
 #[derive(Serialize)]
 pub struct Patching {
     document: usize,
     changed: usize,
-    /// How long the patch is; `None` when the whole document is shorter, and is sent.
+    /// The length of the patch; `None` when the whole document is shorter, and is delivered
+    /// instead.
     patch: Option<usize>,
     diff: Spread,
     apply: Option<Spread>,
 }
 
-/// Measures all of them.
+/// Measures all sizes with all numbers of changes.
 pub fn measure() -> Result<Vec<Patching>> {
     let mut measured = Vec::new();
     for kilobytes in KILOBYTES {
@@ -71,8 +72,7 @@ fn one(size: usize, changed: usize) -> Result<Patching> {
     })
 }
 
-/// Orders, of which so many of a hundred have another state, and at least one if any; they are
-/// spread evenly.
+/// Orders, of which so many of a hundred have another state, spread evenly; at least one if any.
 fn document(entries: usize, changed: usize) -> Value {
     let order = |n: usize| {
         let spread = (n + 1) * changed / 100 > n * changed / 100;

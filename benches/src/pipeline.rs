@@ -1,5 +1,5 @@
-//! Publishing from end to end: `publish`, `commit`, `fanout` and `deliver` as processes, with
-//! the queues between them, and Lambda's part of taking messages to functions.
+//! Publishing from end to end: `publish`, `commit`, `fanout` and `deliver` as processes, with the
+//! queues between them, and with Lambda's part of passing messages to functions.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,15 +22,15 @@ use crate::lambda::{Lambda, cpu_of};
 use crate::queues::{self, Message};
 use crate::stack;
 
-/// How many instances of each function work at once.
+/// How many instances of each function run at once.
 const INSTANCES: usize = 2;
-/// As the template has them.
+/// The sizes of batches, as in the template.
 const BATCH: usize = 10;
 const FAN_OUT_BATCH: usize = 1;
-/// How long it may take until all is done.
+/// How long to wait until all messages are processed.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The functions, at work.
+/// The running functions.
 pub struct Pipeline {
     aws: Aws,
     shared: Arc<Shared>,
@@ -42,24 +42,24 @@ pub struct Pipeline {
     logs: PathBuf,
 }
 
-/// An instance of a function, and how much processor time it had had when that was asked last.
+/// An instance of a function, and its processor time when that was last read.
 struct Process {
     name: &'static str,
     pid: u32,
     cpu: Duration,
 }
 
-/// How much the functions have worked, by name.
+/// The work of the functions, by name.
 pub type Usage = BTreeMap<&'static str, Used>;
 
-/// How much a function has worked.
+/// The work of one function.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Used {
-    /// How often it was invoked.
+    /// How many invocations there were.
     pub invocations: u64,
-    /// For how many milliseconds in all, each invocation rounded up, as they are charged.
+    /// How long they took in all, in milliseconds, each invocation rounded up, as AWS charges them.
     pub millis: u64,
-    /// How many milliseconds of the processor its instances have had.
+    /// The processor time of its instances, in milliseconds.
     pub cpu: f64,
 }
 
@@ -78,7 +78,8 @@ impl Shared {
 }
 
 impl Pipeline {
-    /// Starts the functions. Their logs lie in the folder `logs`, and are counted.
+    /// Starts the functions. Their logs are written into the folder `logs`, which is emptied
+    /// before.
     pub async fn start(aws: &Aws, binaries: &Path, logs: PathBuf) -> Result<Self> {
         let _ = std::fs::remove_dir_all(&logs);
         std::fs::create_dir_all(&logs)?;
@@ -132,7 +133,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Waits until every message has been worked off.
+    /// Waits until every message has been processed.
     pub async fn idle(&mut self) -> Result<()> {
         let began = Instant::now();
         while self.aws.queues().undone() > 0 {
@@ -145,7 +146,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// How much the functions have worked since the last time that this was asked.
+    /// The work of the functions since the last call of this.
     pub fn take_usage(&mut self) -> Result<Usage> {
         let usage = self.shared.usage.lock();
         let mut usage = std::mem::take(&mut *usage.unwrap_or_else(PoisonError::into_inner));
@@ -159,7 +160,7 @@ impl Pipeline {
         Ok(usage)
     }
 
-    /// How many bytes of logs they have written so far.
+    /// How many bytes of logs the functions have written so far.
     pub fn logged(&self) -> Result<u64> {
         let mut total = 0;
         for file in std::fs::read_dir(&self.logs)? {
@@ -186,8 +187,8 @@ impl Pipeline {
         Ok(instances)
     }
 
-    /// Hands the messages of a queue to instances of a function, in batches: as many as wait, up
-    /// to so many.
+    /// Hands the messages of a queue to instances of a function, in batches: as many as wait, up to
+    /// `batch`.
     fn feed(
         &mut self,
         name: &'static str,
@@ -233,8 +234,8 @@ async fn work(
     }
 }
 
-/// A FIFO queue as several, one for each instance of the function that reads it: a group's
-/// messages stay together, in order.
+/// A FIFO queue, split into one for each instance of the function that reads it. The messages of a
+/// group stay together, in order.
 fn by_group(mut queue: UnboundedReceiver<Message>) -> Vec<UnboundedReceiver<Message>> {
     let (to, from): (Vec<_>, Vec<_>) = (0..INSTANCES).map(|_| unbounded_channel()).unzip();
     tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! The scenarios in which the product that protocol B comes from published its latencies: so many
-//! subscribers to so many topics, each of which gets a new document every second.
+//! The scenarios for which the product that protocol B comes from has published latencies: a number
+//! of subscribers to a number of topics, each of which gets a new document every second.
 
 use std::time::{Duration, Instant};
 
@@ -15,21 +15,21 @@ use crate::pipeline::{Pipeline, Usage};
 use crate::samples;
 use crate::sink::Sink;
 
-/// Between two publications to a topic.
+/// The time between two publications to a topic.
 const PERIOD: Duration = Duration::from_secs(1);
 /// How many endpoints there are, each of several users.
 const ENDPOINTS: usize = 50;
 /// How long the last arrival may take after the last publication.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// So many users have a subscription each, to one of so many topics.
+/// A scenario: a number of users with a subscription each, to one of a number of topics.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Scenario {
-    /// Subscriptions.
+    /// The number of users, and so of subscriptions.
     pub users: usize,
-    /// Topics: each has as many of them as the others.
+    /// The number of topics: each has as many subscriptions as the others.
     pub topics: usize,
-    /// How long a document is, in bytes.
+    /// The length of a document, in bytes.
     pub payload: usize,
 }
 
@@ -45,21 +45,21 @@ pub fn scenarios() -> impl Iterator<Item = Scenario> {
     })
 }
 
-/// What was measured: milliseconds from when a publication was due to an arrival.
+/// The results: milliseconds from when a publication was due to an arrival.
 #[derive(Serialize)]
 pub struct Latency {
     #[serde(flatten)]
     scenario: Scenario,
-    /// How often something was published to each topic.
+    /// How many publications there were to each topic.
     publications: usize,
-    /// How many deliveries there had to be.
+    /// How many deliveries were expected.
     expected: usize,
-    /// How many there were in time.
+    /// How many of them arrived in time.
     arrived: usize,
     p50: f64,
     p99: f64,
     all: Spread,
-    /// What the functions did for it, the first publications included; unknown on a stack.
+    /// The work of the functions, with that for the first publications; unknown on a stack.
     functions: Option<Usage>,
 }
 
@@ -71,7 +71,7 @@ pub async fn measure(
     sink: &Sink,
     publish: impl AsyncFn(usize, &str) -> Result<()>,
 ) -> Result<Latency> {
-    // What has to be made for the first publication is none of the others'.
+    // What is set up for the first publication must not count for the others.
     for topic in 0..scenario.topics {
         publish(topic, &samples::orders(0, scenario.payload)).await?;
     }
@@ -85,11 +85,11 @@ pub async fn measure(
     let (before, began) = (sink.arrived(), tokio::time::Instant::now());
     let publish = &publish;
     let topics = (0..scenario.topics).map(|topic| async move {
-        // The topics take turns, over the whole period.
+        // The publications to the topics are spread over the whole period.
         let offset = PERIOD.mul_f64(as_float(topic) / as_float(scenario.topics));
         let mut sent = Vec::new();
         for (number, body) in bodies.iter().enumerate() {
-            // From when it is due, also if the one before takes until then.
+            // Measured from when it is due, also if the one before takes until then.
             let due = began + offset + PERIOD.mul_f64(as_float(number));
             tokio::time::sleep_until(due).await;
             sent.push(due.into_std());
@@ -122,12 +122,12 @@ pub async fn measure(
     })
 }
 
-/// The endpoints of a scenario.
+/// Starts the endpoints of a scenario.
 pub async fn endpoints() -> Result<Sink> {
     Sink::start(ENDPOINTS).await
 }
 
-/// Measures a scenario by the functions alone.
+/// Measures a scenario with the functions alone, without a stack.
 pub async fn alone(
     db: &Client,
     mut pipeline: Pipeline,
@@ -148,7 +148,8 @@ pub async fn alone(
     })
 }
 
-/// The topics of a scenario on the stand-ins, with their subscriptions. Returns their ids.
+/// Creates the topics of a scenario on the stand-ins, with their subscriptions. Returns the topics'
+/// ids.
 async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
     let mut ids = Vec::new();
     for _ in 0..scenario.topics {
@@ -175,7 +176,7 @@ async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<S
 }
 
 impl Scenario {
-    /// The URL of each user, and the number of the topic.
+    /// The URL of each user's endpoint, and the number of the user's topic.
     pub fn urls(self, sink: &Sink) -> impl Iterator<Item = (String, usize)> {
         let addresses = sink.addresses.iter().cycle();
         (0..self.users).zip(addresses).map(move |(user, address)| {
@@ -185,7 +186,7 @@ impl Scenario {
     }
 }
 
-/// Waits until so many have arrived since there were `before`, or it has taken too long.
+/// Waits until so many requests have arrived since there were `before`, or it has taken too long.
 async fn arrive(sink: &Sink, before: u64, expected: usize) {
     let began = Instant::now();
     while sink.arrived() - before < expected as u64 && began.elapsed() < PATIENCE {
@@ -193,7 +194,7 @@ async fn arrive(sink: &Sink, before: u64, expected: usize) {
     }
 }
 
-/// There are few of what is counted.
+/// What is counted is few enough for a float.
 #[allow(clippy::cast_precision_loss)]
 fn as_float(count: usize) -> f64 {
     count as f64

@@ -1,4 +1,5 @@
-//! SQS, in memory: messages wait for whoever reads their queue, and those of other queues are gone.
+//! SQS, in memory: messages wait for the reader of their queue; those of queues without one are
+//! dropped.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,20 +11,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// The queues that are read, by their URLs.
+/// The queues that have a reader, by their URLs.
 #[derive(Default)]
 pub struct Queues {
     readers: Mutex<HashMap<String, UnboundedSender<Message>>>,
     undone: AtomicUsize,
 }
 
-/// A message.
+/// A message, as it is sent.
 #[derive(Debug, Deserialize)]
 pub struct Message {
-    /// What it says.
+    /// The body of the message.
     #[serde(rename = "MessageBody")]
     pub body: String,
-    /// The group that it is in.
+    /// The group that the message is in, if it has one.
     #[serde(rename = "MessageGroupId")]
     pub group: Option<String>,
 }
@@ -52,14 +53,15 @@ struct Entry {
 }
 
 impl Queues {
-    /// The messages that will be sent to a queue from now on.
+    /// Makes the caller the reader of a queue. Returns the messages that are sent to it from now
+    /// on.
     pub fn read(&self, url: &str) -> UnboundedReceiver<Message> {
         let (to, from) = unbounded_channel();
         self.readers().insert(url.to_owned(), to);
         from
     }
 
-    /// Takes what is sent, and returns what SQS answers.
+    /// Accepts the messages of a request. Returns what SQS answers.
     pub fn take(&self, operation: &str, body: &[u8]) -> Value {
         let sent = |n: usize| json!({"MessageId": n.to_string(), "MD5OfMessageBody": "0"});
         if operation != "SendMessageBatch" {
@@ -81,12 +83,12 @@ impl Queues {
         json!({ "Successful": done })
     }
 
-    /// How many messages have been sent and not been worked off.
+    /// How many messages have been sent and not been processed yet.
     pub fn undone(&self) -> usize {
         self.undone.load(Ordering::Relaxed)
     }
 
-    /// Notes that so many messages have been worked off.
+    /// Records that so many messages have been processed.
     pub fn done(&self, messages: usize) {
         self.undone.fetch_sub(messages, Ordering::Relaxed);
     }
@@ -95,7 +97,7 @@ impl Queues {
         if let Some(reader) = self.readers().get(url) {
             self.undone.fetch_add(messages.len(), Ordering::Relaxed);
             for message in messages {
-                // Whoever read it may be done.
+                // The reader may have ended.
                 let _ = reader.send(message);
             }
         }
@@ -106,7 +108,7 @@ impl Queues {
     }
 }
 
-/// The event that Lambda makes of messages.
+/// The event that Lambda makes of these messages.
 pub fn event(messages: &[Message]) -> Bytes {
     let record = |message: &Message| {
         let mut attributes = json!({"ApproximateReceiveCount": "1", "SentTimestamp": "1795327944492",

@@ -1,4 +1,4 @@
-//! What is published and subscribed to.
+//! Sample topics, subscriptions and documents.
 
 use anyhow::{Context, Result};
 use bellwire_rules::ids::random_id;
@@ -7,13 +7,13 @@ use bellwire_rules::modes::{PayloadType, SubscriptionMode};
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
 use bellwire_store::Limits;
-use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::stack::CLIENT_ID;
 
-/// A topic of documents or events.
+/// A topic of documents or events, with a random name.
 pub fn topic(kind: PayloadType) -> Result<Topic> {
     let id = random_id();
     let definition = json!({
@@ -25,7 +25,7 @@ pub fn topic(kind: PayloadType) -> Result<Topic> {
     Ok(Topic::new(id, definition, OffsetDateTime::now_utc()))
 }
 
-/// Limits that are not reached.
+/// Limits that are too high to be reached.
 pub const LIMITS: Limits = Limits {
     of_client: 1_000_000,
     at_host: 1_000_000,
@@ -47,11 +47,13 @@ pub fn subscription(
             mode,
         },
         segment,
-        webhook_url,
-        webhook_headers: Default::default(),
-        authorization: None,
-        origin: None,
-        secrets: SigningSecrets::new(generate_secret()?),
+        target: Target::Webhook(Webhook {
+            url: webhook_url,
+            headers: Default::default(),
+            authorization: None,
+            origin: None,
+            secrets: SigningSecrets::new(generate_secret()?),
+        }),
         created_at: now,
         updated_at: now,
         disabled: None,

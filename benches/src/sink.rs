@@ -1,4 +1,4 @@
-//! The endpoints: servers on loopback that take everything, count, and note what arrives when.
+//! The endpoints: servers on loopback that accept everything, count it, and record when it arrives.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::http_server;
 
 /// Endpoints, each at an address of its own.
 pub struct Sink {
-    /// Where they listen.
+    /// The addresses that they listen on.
     pub addresses: Vec<SocketAddr>,
     arrived: Arc<AtomicU64>,
     noted: Arc<Mutex<Vec<Arrival>>>,
@@ -25,7 +25,7 @@ pub struct Sink {
 /// A request that has arrived.
 #[derive(Debug)]
 pub struct Arrival {
-    /// When all of it had.
+    /// When the whole request had arrived.
     pub at: Instant,
     /// The path of its URL.
     pub path: String,
@@ -34,7 +34,7 @@ pub struct Arrival {
 }
 
 impl Sink {
-    /// Starts so many endpoints.
+    /// Starts this number of endpoints.
     pub async fn start(endpoints: usize) -> Result<Self> {
         let arrived = Arc::new(AtomicU64::new(0));
         let noted = Arc::new(Mutex::new(Vec::new()));
@@ -70,12 +70,12 @@ impl Sink {
         })
     }
 
-    /// How many requests have arrived.
+    /// How many requests have arrived so far.
     pub fn arrived(&self) -> u64 {
         self.arrived.load(Ordering::Relaxed)
     }
 
-    /// What has arrived since the last time that this was asked.
+    /// The requests that have arrived since the last call of this.
     pub fn take(&self) -> Vec<Arrival> {
         std::mem::take(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -49,7 +49,7 @@ const TABLES: &[Table] = &[
     ("deliveries", &["delivery_id"], None),
 ];
 
-/// What the index of subscriptions has.
+/// The attributes in the index of subscriptions, beside its keys.
 const LISTED: [&str; 13] = [
     "topic_id",
     "mode",
@@ -66,7 +66,7 @@ const LISTED: [&str; 13] = [
     "failing_since",
 ];
 
-/// The settings of all functions: each takes what it needs.
+/// The settings of all functions: each reads those that it needs.
 const SETTINGS: &[(&str, &str)] = &[
     ("CLIENTS_TABLE", "clients"),
     ("CALLBACKS_TABLE", "callbacks"),
@@ -121,7 +121,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("OPEN_NETWORKS", "127.0.0.0/8"),
 ];
 
-/// The client that the files in `events/` are of.
+/// The id of the client that the files in `events/` belong to.
 pub const CLIENT_ID: &str = "cl_aaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// The environment of every function.
@@ -136,7 +136,7 @@ pub fn environment(aws: &Aws) -> Vec<(String, String)> {
     settings.chain([endpoint]).collect()
 }
 
-/// The way to the stand-in of DynamoDB.
+/// A client of the stand-in for DynamoDB.
 pub fn dynamodb(aws: &Aws) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -148,7 +148,7 @@ pub fn dynamodb(aws: &Aws) -> Client {
     Client::from_conf(config)
 }
 
-/// Makes the tables.
+/// Creates the tables.
 pub async fn create_tables(db: &Client) -> Result<()> {
     for (name, keys, index) in TABLES {
         let mut defined: Vec<&str> = Vec::new();
@@ -199,7 +199,7 @@ fn schema(keys: &[&str]) -> Result<Vec<KeySchemaElement>> {
     Ok(schema)
 }
 
-/// Adds the client that the files in `events/` are of: a publisher, with their key.
+/// Adds the client that the files in `events/` belong to: a publisher, with their key.
 pub async fn add_sample_client(db: &Client) -> Result<()> {
     let clients = Clients::new(db.clone(), "clients".to_owned());
     let client_id = ClientId::parse(CLIENT_ID).context("the sample's id")?;

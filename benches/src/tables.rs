@@ -1,5 +1,5 @@
-//! DynamoDB: the embedded emulator, asked without a way over its own server, and the request
-//! units that it says a request takes.
+//! DynamoDB: the embedded emulator, called without its own server in between, and the request units
+//! that it says a request takes.
 
 use dynoxide::Database;
 use dynoxide::actions::{
@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The units that a refused write takes, of an item of at most 1 KB.
 pub const REFUSED: f64 = 1.0;
 
-/// What came of a request.
+/// The result of a request.
 pub struct Done {
     /// The answer, in JSON.
     pub answer: Vec<u8>,
@@ -18,7 +18,7 @@ pub struct Done {
     pub units: f64,
 }
 
-/// Asks for the operations that functions use most; `None` for others, and for errors.
+/// Carries out the operations that functions use most; `None` for others, and for errors.
 pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Option<Done> {
     macro_rules! ask {
         ($operation:ident, $request:ident) => {
@@ -30,7 +30,7 @@ pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Option<Done> {
             change(&mut request);
             request.return_consumed_capacity = Some("TOTAL".to_owned());
             let mut answer = database.$operation(request).ok()?;
-            // The function has not asked for it.
+            // The function has not asked for the consumed capacity.
             let consumed = serde_json::to_value(answer.consumed_capacity.take()).ok()?;
             Some(Done {
                 answer: serde_json::to_vec(&answer).ok()?,
@@ -44,7 +44,7 @@ pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Option<Done> {
         "GetItem" => ask!(get_item, GetItemRequest),
         "PutItem" => ask!(put_item, PutItemRequest),
         "Query" => ask!(query, QueryRequest),
-        // The emulator looks through all the tokens of late, each time.
+        // The emulator looks through all recent tokens, each time.
         "TransactWriteItems" => ask!(transact_write_items, TransactWriteItemsRequest, |it| {
             it.client_request_token = None;
         }),
@@ -53,7 +53,7 @@ pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Option<Done> {
     }
 }
 
-/// Of one table, or of several.
+/// The capacity units of one table, or of several.
 fn units(consumed: &Value) -> f64 {
     let of = |table: &Value| table.get("CapacityUnits").and_then(Value::as_f64);
     match consumed {

@@ -1,4 +1,4 @@
-//! What a dead letter carries.
+//! What dead letters carry.
 
 use bellwire_queues::{Delivery, DeliveryKind, FanOut, Publication};
 use bellwire_results::Rendering;
@@ -9,20 +9,20 @@ use time::OffsetDateTime;
 
 /// What a dead letter carries.
 pub enum Carried {
-    /// An attempt to deliver.
+    /// A delivery to one subscription.
     Delivery(Delivery),
-    /// A segment, a replay or an event of an entity.
+    /// A step of a fan-out: of a segment, a replay, or an event of an entity.
     FanOut(FanOut),
-    /// A publication, or the end of a topic.
+    /// A publication, or the deletion of a topic.
     Publication(Publication),
     /// A result to render.
     Rendering(Rendering),
-    /// Nothing that this version knows.
+    /// A body that this version can't read.
     Unread,
 }
 
-/// An event of an entity as EventBridge has it. When EventBridge can't put one into its queue, it
-/// becomes a dead letter as it was, and not in the form that the rule makes of it.
+/// An event of an entity as EventBridge has it. When EventBridge can't put one into its queue, the
+/// dead letter is the event itself, and not the form that the rule makes of it.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>
 #[derive(Deserialize)]
 struct EntityEvent {
@@ -34,7 +34,7 @@ struct EntityEvent {
 }
 
 impl EntityEvent {
-    /// What the rule would have made of it.
+    /// What the rule would have made of it; `None` for any other text.
     fn read(body: &str) -> Option<FanOut> {
         let event: Self = serde_json::from_str(body).ok()?;
         (event.source == "bellwire.entities").then_some(FanOut::Entity {
@@ -46,7 +46,7 @@ impl EntityEvent {
 }
 
 impl Carried {
-    /// Reads the body of a message of this queue.
+    /// Reads the body of a message of this queue; `queue` is its name, such as `deliveries`.
     pub fn of(queue: &str, body: &str) -> Self {
         let read = match queue {
             "deliveries" => serde_json::from_str(body).map(Self::Delivery),
@@ -68,7 +68,7 @@ impl Carried {
         }
     }
 
-    /// The id of the topic, or of the audience, that it is about.
+    /// The id of the topic, or of the audience, that it is about; `None` if it carries neither.
     pub fn topic(&self) -> Option<&str> {
         match self {
             Self::Publication(publication) => Some(&publication.topic_id),
@@ -78,7 +78,7 @@ impl Carried {
         }
     }
 
-    /// What it is, in a few words.
+    /// A short description, such as `document 7`.
     pub fn what(&self) -> String {
         match self {
             Self::Delivery(delivery) => match &delivery.kind {

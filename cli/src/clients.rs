@@ -30,12 +30,12 @@ pub enum Command {
     },
     /// List all clients
     List,
-    /// Shut a client out: its key and secret stop working, and it is sent nothing more
+    /// Disable a client: its key and secret stop working, and nothing more is delivered to it
     Disable {
         /// The client's id
         client_id: String,
     },
-    /// Let a client in again that was shut out
+    /// Enable a client that was disabled
     Enable {
         /// The client's id
         client_id: String,
@@ -57,7 +57,7 @@ pub enum Command {
     },
 }
 
-/// A client, without its hashes.
+/// A client as it is printed: without its hashes.
 #[derive(Serialize)]
 struct Listed<'a> {
     client_id: &'a ClientId,
@@ -84,7 +84,7 @@ impl<'a> From<&'a Client> for Listed<'a> {
     }
 }
 
-/// Runs one of the commands.
+/// Runs one of the commands on the clients of a stack.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let config = stack::aws().await;
     let table = stack::output(&config, stack, "ClientsTable").await?;
@@ -111,8 +111,8 @@ async fn create(
         (1..=MAX_NAME_LENGTH).contains(&length) && !name.trim().is_empty(),
         "a name has 1 to {MAX_NAME_LENGTH} characters"
     );
-    // Two that are made at the very same time can still have the same name: it tells an operator
-    // which client is which, and nothing else goes by it.
+    // Two that are created at the very same time can still have the same name: the name helps an
+    // operator to distinguish clients, and nothing else depends on it.
     if let Some(namesake) = clients.list().await?.iter().find(|it| it.name == name) {
         bail!(
             "there is a client of the name {name} already: {}",

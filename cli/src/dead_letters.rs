@@ -1,4 +1,4 @@
-//! `bellwire dead-letters`: what could not be worked off, and what to do with it.
+//! `bellwire dead-letters`: what could not be processed, and what to do with it.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub enum Command {
     Drop(Which),
 }
 
-/// Which dead letters are meant.
+/// The dead letters that a command is meant for.
 #[derive(Args)]
 pub struct Which {
     /// Those of these ids
@@ -52,14 +52,14 @@ pub struct Which {
     all: bool,
 }
 
-/// A dead letter in its queue.
+/// A dead letter, its queue, and what it carries.
 struct Found<'a> {
     queue: &'a DeadQueue,
     letter: DeadLetter,
     carried: Carried,
 }
 
-/// A dead letter, as it is shown.
+/// A dead letter, as it is printed.
 #[derive(Serialize)]
 struct DeadLetterView<'a> {
     id: &'a str,
@@ -75,7 +75,7 @@ struct DeadLetterView<'a> {
     body: Option<&'a str>,
 }
 
-/// Runs one of the commands.
+/// Runs one of the commands on the dead letters of a stack.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let queues = queues(stack).await?;
     let held = Held::new(&queues);
@@ -88,7 +88,7 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
         }),
     };
     held.release().await;
-    // Printed afterwards: whoever reads may take as long as they like.
+    // Printed after the release: whoever reads may take as long as they like.
     let (done, may_be_more) = done?;
     done.print(output)?;
     if may_be_more {
@@ -97,7 +97,7 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
     Ok(())
 }
 
-/// What a command came to.
+/// The result of a command.
 enum Done<'a> {
     List(Vec<Found<'a>>),
     Show(Box<Found<'a>>),
@@ -105,7 +105,7 @@ enum Done<'a> {
     Dropped(usize),
 }
 
-/// Carries a command out. Says too whether there may be dead letters that it has not seen.
+/// Carries a command out. Returns too whether there may be dead letters that it has not read.
 async fn carry_out<'a>(command: Command, held: &Held<'a>) -> anyhow::Result<(Done<'a>, bool)> {
     let mut found: Vec<_> = held
         .take()
@@ -136,8 +136,8 @@ async fn act<'a>(
         Command::Redrive(which) => {
             let chosen = which.chosen(&found)?;
             for it in &chosen {
-                // AttemptResult first: if the removal fails it is here still, and sent once more, and
-                // then found to have arrived.
+                // Sent before it is removed: if the removal fails, it is still here and may be sent
+                // again, and is then found to have been delivered.
                 it.queue.source.send(it.again()?).await?;
                 held.remove(it.queue, &it.letter).await?;
             }
@@ -232,7 +232,7 @@ impl Which {
             && !self.all
     }
 
-    /// The dead letters that are meant; an error when nothing says which.
+    /// The dead letters that are meant; an error when no option says which.
     fn chosen<'a, 'b>(&self, found: &'a [Found<'b>]) -> anyhow::Result<Vec<&'a Found<'b>>> {
         ensure!(
             !self.is_empty(),
@@ -241,7 +241,7 @@ impl Which {
         Ok(found.iter().filter(|it| self.means(it)).collect())
     }
 
-    /// Whether a dead letter fits everything that is said.
+    /// Whether a dead letter matches every option that is given.
     fn means(&self, found: &Found<'_>) -> bool {
         let age = OffsetDateTime::now_utc() - found.letter.sent_at;
         let subscription = found.carried.subscription();
@@ -278,8 +278,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The message that goes back into the queue that it comes from. A delivery has its
-    /// whole schedule again.
+    /// The message that goes back into the queue that the dead letter comes from. A delivery gets a
+    /// whole schedule of retries again.
     fn again(&self) -> anyhow::Result<Message> {
         Ok(match &self.carried {
             Carried::Delivery(delivery) => Message::delivery(&Delivery {
@@ -287,7 +287,7 @@ impl<'a> Found<'a> {
                 hops: Hops::default(),
                 ..delivery.clone()
             })?,
-            // SQS would drop a message of the same id within five minutes.
+            // SQS would drop a message with the same deduplication id within five minutes.
             Carried::Publication(publication) => Message::publication(&Publication {
                 redriven: true,
                 ..publication.clone()
@@ -300,7 +300,7 @@ impl<'a> Found<'a> {
                 hops: Hops::default(),
                 ..replay.clone()
             }))?,
-            // In the form that the function reads, also when EventBridge left its own.
+            // In the form that the function reads, also when the dead letter is in EventBridge's.
             Carried::FanOut(fan_out) => Message::new(fan_out)?,
             Carried::Rendering(_) | Carried::Unread => {
                 let message = Message::raw(self.letter.body.clone());

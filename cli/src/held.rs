@@ -1,5 +1,5 @@
-//! Dead letters while a command looks at them: hidden from everybody else meanwhile, and visible
-//! again at once when it ends, however it ends; within [`HIDDEN_SECONDS`] if it is killed.
+//! The dead letters that a command reads: hidden from everybody else meanwhile, and visible again
+//! at once when the command ends, however it ends; within [`HIDDEN_SECONDS`] if it is killed.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -10,18 +10,18 @@ use bellwire_queues::{Queue, QueueError};
 use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How many dead letters of a queue are looked at.
+/// The most dead letters of a queue that a command reads.
 const MOST: usize = 1000;
-/// How often the letters are hidden anew: two calls may fail before one is visible too early.
+/// How often the dead letters are hidden anew: two calls may fail before one is visible too early.
 const HIDDEN_EVERY: Duration = Duration::from_secs(HIDDEN_SECONDS as u64 / 3);
 
-/// A queue of dead letters, and the one that they come from.
+/// A dead-letter queue, and the queue that its messages come from.
 pub struct DeadQueue {
-    /// What the queue is called.
+    /// The name of the queue, such as `deliveries`.
     pub name: &'static str,
-    /// The dead letters.
+    /// The dead-letter queue.
     pub dead: DeadLetters,
-    /// Where they are redriven to.
+    /// The queue that dead letters are redriven to.
     pub source: Queue,
 }
 
@@ -31,7 +31,7 @@ pub struct Held<'a> {
 }
 
 impl<'a> Held<'a> {
-    /// Holds nothing yet.
+    /// Holds no dead letters of these queues yet.
     pub fn new(queues: &'a [DeadQueue]) -> Self {
         let queues = queues.iter().map(|queue| (queue, RefCell::default()));
         Self {
@@ -49,7 +49,7 @@ impl<'a> Held<'a> {
         Ok(all.collect())
     }
 
-    /// Whether a queue may have more than were taken.
+    /// Whether a queue may have more dead letters than were taken.
     pub fn may_be_more(&self) -> bool {
         self.queues
             .iter()
@@ -65,35 +65,36 @@ impl<'a> Held<'a> {
         Ok(())
     }
 
-    /// Keeps hidden what is held, for as long as it is polled.
+    /// Keeps the held dead letters hidden, for as long as it is polled.
     pub async fn keep_hidden(&self) -> Infallible {
         loop {
             tokio::time::sleep(HIDDEN_EVERY).await;
             for (queue, held) in &self.queues {
                 let letters = held.borrow().clone();
-                // The next round makes good what fails.
+                // The next round repeats what fails.
                 let _ = queue.dead.hide(&letters).await;
             }
         }
     }
 
-    /// Lets others see what is still held.
+    /// Makes the dead letters that are still held visible to others.
     pub async fn release(self) {
         for (queue, held) in self.queues {
-            // What can't be released is visible again by itself.
+            // A dead letter that can't be released becomes visible by itself.
             let _ = queue.dead.release(&held.into_inner()).await;
         }
     }
 }
 
-/// What is received is held at once: a failure further on doesn't leave it hidden.
+/// Receives dead letters until there are no more, or [`MOST`]. Each is held at once, so that a
+/// later failure doesn't leave it hidden.
 async fn take(queue: &DeadQueue, held: &RefCell<Vec<DeadLetter>>) -> Result<(), QueueError> {
     while held.borrow().len() < MOST {
         let received = queue.dead.receive().await?;
         let mut held = held.borrow_mut();
         let before = held.len();
         for letter in received {
-            // SQS may hand out a message that is hidden: from then on its last receipt counts.
+            // SQS may hand out a message that is hidden: from then on, its last receipt is valid.
             match held.iter_mut().find(|it| it.id == letter.id) {
                 Some(known) => *known = letter,
                 None => held.push(letter),
@@ -106,7 +107,7 @@ async fn take(queue: &DeadQueue, held: &RefCell<Vec<DeadLetter>>) -> Result<(), 
     Ok(())
 }
 
-/// Until the user, or the system, wants the command to end.
+/// Waits until the user, or the system, wants the command to end.
 pub async fn interrupted() -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,8 +1,8 @@
-//! `bellwire`: what whoever runs a stack does from a terminal.
+//! `bellwire`: what the operator of a stack does from a terminal.
 //!
-//! Works against AWS, or against a local stack, by the usual AWS environment
-//! variables (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …). The tables are
-//! found by the name of the stack.
+//! Works against AWS, or against a local stack, by the usual AWS environment variables
+//! (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …). The tables are found by the name of the
+//! stack.
 
 mod carried;
 mod clients;
@@ -41,7 +41,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make, list, shut out and remove the clients of the API
+    /// Create, list, disable, enable and remove the clients of the API
     #[command(subcommand)]
     Clients(clients::Command),
     /// Look at what could not be delivered, and send it again

@@ -1,6 +1,6 @@
-//! What is a client's own, and goes on and off with it.
+//! What belongs to a client, and is disabled, enabled and removed with it.
 //!
-//! Each step can be repeated: a command that was cut off is completed by the same command.
+//! Each step can be repeated: a command that was cut off is completed by running it again.
 
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::Client as DynamoDb;
@@ -16,10 +16,10 @@ use time::{Duration, OffsetDateTime};
 
 use crate::stack;
 
-/// How long what is only removed here is kept doesn't matter.
+/// How long new items are kept: of no effect here, where items are only removed.
 const KEPT: Duration = Duration::ZERO;
 
-/// The tables, topics and queues with what is a client's own.
+/// The tables, topics and queues that hold what belongs to clients.
 pub struct Own {
     clients: Clients,
     subscriptions: Subscriptions,
@@ -33,7 +33,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// Those of this stack.
+    /// Those of the stack of this name.
     pub async fn of(name: &str) -> anyhow::Result<Self> {
         let config = stack::aws().await;
         let db = DynamoDb::new(&config);
@@ -56,10 +56,10 @@ impl Own {
         })
     }
 
-    /// Shuts a client out, and sends it nothing more. `None` when there is no such client.
+    /// Disables a client, and stops all deliveries to it. `None` when there is no such client.
     pub async fn disable(&self, client_id: &ClientId) -> anyhow::Result<Option<Client>> {
         let now = OffsetDateTime::now_utc();
-        // From now on no subscription is added.
+        // From now on, no subscription can be added.
         let Some(client) = self.clients.disable(client_id, now).await? else {
             return Ok(None);
         };
@@ -70,8 +70,8 @@ impl Own {
         Ok(Some(client))
     }
 
-    /// Lets a client in again, and sends it what it is subscribed to. Documents go on with a snapshot.
-    /// `None` when there is no such client.
+    /// Enables a client, and resumes the deliveries to its subscriptions. Documents continue with a
+    /// snapshot. `None` when there is no such client.
     pub async fn enable(&self, client_id: &ClientId) -> anyhow::Result<Option<Client>> {
         let Some(client) = self.clients.enable(client_id).await? else {
             return Ok(None);
@@ -86,8 +86,8 @@ impl Own {
         Ok(Some(client))
     }
 
-    /// Removes a client, and all that is its own. What is in queues for it ends there. `false` when
-    /// there is no such client.
+    /// Removes a client, and everything that belongs to it. Deliveries to it that are still in
+    /// queues end there. `false` when there is no such client.
     pub async fn delete(&self, client_id: &ClientId) -> anyhow::Result<bool> {
         if self.disable(client_id).await?.is_none() {
             return Ok(false);

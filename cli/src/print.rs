@@ -1,6 +1,6 @@
 //! Output: a table for people, JSON for scripts.
 //!
-//! Everything is written with errors instead of panics: whoever reads may stop reading, as
+//! Everything is written with errors instead of panics, because the reader may stop reading, as
 //! `bellwire clients list | head -1` does.
 
 use std::io::{self, Write};
@@ -8,14 +8,14 @@ use std::io::{self, Write};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-/// How to print.
+/// How to print: for people or for scripts.
 #[derive(Clone, Copy)]
 pub struct Output {
     json: bool,
 }
 
 impl Output {
-    /// JSON or tables.
+    /// Prints JSON if `json` is set, and tables otherwise.
     pub fn new(json: bool) -> Self {
         Self { json }
     }
@@ -32,8 +32,8 @@ impl Output {
         Ok(())
     }
 
-    /// Prints many things: a JSON array, or a table with a row for each. `kind` is what they
-    /// are called where there is none, in the plural.
+    /// Prints many things: a JSON array, or a table with a row for each. `kind` names them, in the
+    /// plural, in the message that there are none.
     pub fn many(
         self,
         kind: &str,
@@ -53,7 +53,7 @@ impl Output {
         line(&table.to_string())
     }
 
-    /// Prints a remark, to people only.
+    /// Prints a remark for people; nothing when JSON is printed.
     pub fn remark(self, text: &str) -> anyhow::Result<()> {
         if self.json {
             return Ok(());
@@ -66,7 +66,7 @@ fn line(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }
 
-/// Whether a command failed because nobody reads what it prints any more.
+/// Whether a command failed because nobody reads its output any more.
 pub fn nobody_reads(error: &anyhow::Error) -> bool {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     kind == Some(io::ErrorKind::BrokenPipe)

@@ -1,4 +1,4 @@
-//! The stack, found by its name.
+//! The stack's configuration and outputs, found by its name.
 
 use anyhow::Context;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -11,7 +11,7 @@ pub async fn aws() -> SdkConfig {
         .await
 }
 
-/// The value of one of the stack's outputs.
+/// The value of one of the stack's outputs; an error when the stack or the output is missing.
 pub async fn output(config: &SdkConfig, stack: &str, key: &str) -> anyhow::Result<String> {
     let answer = aws_sdk_cloudformation::Client::new(config)
         .describe_stacks()

@@ -1,4 +1,4 @@
-//! What the API says of a query.
+//! What the API returns of queries.
 
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_rules::{ExecutionId, QueryState};
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::Page;
 use crate::rows::Record;
 
-/// A query, and how it stands: `{"QueryExecutionId", "Status": {…}}`.
+/// A query and its status: `{"QueryExecutionId", "Status": {…}}`.
 #[derive(Serialize)]
 pub struct QueryView {
     #[serde(rename = "QueryExecutionId")]
@@ -36,7 +36,8 @@ impl From<Query> for QueryView {
             execution_id: query.execution_id,
             status: Status {
                 state: query.state,
-                // Athena tells only seconds of some ends, and an end may have come before the record.
+                // Athena reports some ends in whole seconds, and a query may have ended before it
+                // was put on record: it is not said to have been submitted after its end.
                 submission_date_time: query
                     .registered_at
                     .map(|at| at.min(query.completed_at.unwrap_or(at))),
@@ -47,7 +48,7 @@ impl From<Query> for QueryView {
     }
 }
 
-/// A query, and some rows of its result: `{"QueryExecutionId", "NextToken"?, "results"}`.
+/// A page of rows of a query's result: `{"QueryExecutionId", "NextToken"?, "results"}`.
 #[derive(Serialize)]
 pub struct Rows {
     #[serde(rename = "QueryExecutionId")]
@@ -58,7 +59,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// These rows of this query's result.
+    /// The rows of this page of this query's result.
     pub fn new(execution_id: ExecutionId, page: Page) -> Self {
         Self {
             execution_id,

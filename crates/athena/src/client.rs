@@ -1,4 +1,4 @@
-//! The calls of Athena.
+//! The calls to Athena.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -11,28 +11,28 @@ use bellwire_rules::{ExecutionId, QueryState};
 use bellwire_runtime::aws::Lazy;
 use time::OffsetDateTime;
 
-/// How many executions one call looks at, at most.
+/// The most executions that one call returns.
 const BATCH: usize = 50;
 
-/// Athena, as this stack uses it.
+/// Athena's API, with the calls that this stack makes.
 #[derive(Clone, Debug)]
 pub struct Athena {
     client: Lazy<Client>,
 }
 
-/// Athena did not do it.
+/// Why a call to Athena failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AthenaError {
-    /// The request can't be carried out as it is: what Athena says to whoever wrote the SQL.
+    /// The request can't be carried out as it is. The text is Athena's, for whoever wrote the SQL.
     #[error("{0}")]
     Refused(String),
-    /// There is too much to do just now.
+    /// Athena has too many queries or calls to handle just now; the request may be repeated later.
     #[error("Athena is busy")]
     Busy,
-    /// It failed or did not answer.
+    /// The call failed or was not answered.
     #[error("Athena: {0}")]
     Failed(String),
-    /// A request lacks something that the SDK wants: a defect of ours.
+    /// The request lacks a field that the SDK requires: a defect of Bellwire.
     #[error("incomplete request: {0}")]
     Incomplete(#[from] BuildError),
 }
@@ -42,7 +42,7 @@ where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
-    /// Keeps the chain of causes, and not the request and the response.
+    /// Keeps the chain of causes, but neither the request nor the response.
     fn from(error: SdkError<E, R>) -> Self {
         match (error.code(), error.message()) {
             (Some("InvalidRequestException"), message) => {
@@ -56,16 +56,16 @@ where
     }
 }
 
-/// How an execution stands, in Athena's words.
+/// The state of an execution, as Athena reports it.
 #[derive(Clone, Debug)]
 pub struct Execution {
-    /// Its id.
+    /// The id of the execution.
     pub id: ExecutionId,
-    /// Its state.
+    /// The state it is in.
     pub state: QueryState,
-    /// When it ended, if it has.
+    /// When it ended; `None` before that.
     pub completed_at: Option<OffsetDateTime>,
-    /// Why it is in its state, where Athena says so.
+    /// Why it is in its state; `None` where Athena gives no reason.
     pub reason: Option<String>,
 }
 
@@ -77,8 +77,9 @@ impl Athena {
         }
     }
 
-    /// Starts a query in a workgroup, where tables without a database are looked for in this
-    /// one. With the same token and SQL it answers with the execution that it has started.
+    /// Starts a query in a workgroup. Tables that are named without a database are looked for in
+    /// `database`. With the same token and SQL, a repeated call returns the execution that the
+    /// first one started.
     pub async fn start(
         &self,
         workgroup: &str,
@@ -101,7 +102,7 @@ impl Athena {
             .ok_or_else(|| AthenaError::Failed("the execution has no id".to_owned()))
     }
 
-    /// How these executions stand. Those that Athena doesn't know are left out.
+    /// The states of these executions. Those that Athena doesn't know are left out.
     pub async fn look(&self, ids: &[&ExecutionId]) -> Result<Vec<Execution>, AthenaError> {
         let mut found = Vec::new();
         for ids in ids.chunks(BATCH) {
@@ -116,8 +117,9 @@ impl Athena {
         Ok(found)
     }
 
-    /// Up to `count` rows of a result, of which the first of all has the names of the
-    /// columns; and where the next are, if there are more.
+    /// Up to `count` rows of a result, from the page that `token` stands for (the first when it is
+    /// `None`), and the token of the next page if there is one. On the first page, the first row
+    /// has the names of the columns.
     pub(crate) async fn rows(
         &self,
         id: &ExecutionId,

@@ -1,5 +1,5 @@
-//! Queries on record, brought up to date when somebody looks at them: a completion event
-//! that was missed is made good, its notification included.
+//! Brings recorded queries up to date when they are read. When a completion event was missed, this
+//! records the end and notifies the owner.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{Athena, Execution};
 
-/// Athena, and the record.
+/// Athena, and the record of queries and their ends.
 #[derive(Clone, Debug)]
 pub struct Executions {
     athena: Athena,
@@ -19,7 +19,7 @@ pub struct Executions {
 }
 
 impl Executions {
-    /// The record of these completions, beside what Athena says.
+    /// Brings the record of these completions up to date with Athena.
     pub fn new(athena: Athena, completions: Completions) -> Self {
         Self {
             athena,
@@ -27,9 +27,9 @@ impl Executions {
         }
     }
 
-    /// The queries as they stand. What has ended is put on record, and its owner told, also
-    /// where an earlier attempt to tell has failed. When Athena can't be asked, or doesn't
-    /// know a query, it stays as it is on record.
+    /// The queries with their current states. An end is put on record and the owner notified, also
+    /// where an earlier attempt to notify has failed. When Athena can't be reached, or doesn't know
+    /// a query, the query is returned as it is on record.
     pub async fn refresh(&self, queries: Vec<Query>) -> Vec<Query> {
         for query in &queries {
             if let Some((_, at)) = query.to_notify() {
@@ -67,7 +67,7 @@ impl Executions {
         refreshed
     }
 
-    /// One query, as it stands.
+    /// One query with its current state.
     pub async fn refresh_one(&self, query: Query) -> Query {
         let as_it_was = query.clone();
         self.refresh(vec![query]).await.pop().unwrap_or(as_it_was)
@@ -81,7 +81,8 @@ impl Executions {
             ..
         } = execution;
         if !state.is_terminal() {
-            // An event says so too; QUEUED is what is on record before anything is heard.
+            // An event records this state too; QUEUED is on record until the first event has
+            // arrived.
             let state = if query.state == QueryState::Queued {
                 state
             } else {
@@ -100,8 +101,8 @@ impl Executions {
         }
     }
 
-    /// Puts an end on record and tells the owner, as far as that is still to be done. Whoever
-    /// looks is not to suffer when the owner can't be told: the next look makes it good.
+    /// Puts an end on record and notifies the owner, as far as that is still to be done. When the
+    /// owner can't be notified, the read must not fail: the next one tries again.
     async fn put_on_record(
         &self,
         query: &Query,
@@ -116,10 +117,10 @@ impl Executions {
             .await
         {
             Ok(outcome) => {
-                tracing::info!(query = id.as_str(), ?outcome, "an end was found by looking")
+                tracing::info!(query = id.as_str(), ?outcome, "an end was found by a read")
             }
             Err(NotifyError::LeaseHeld) => {
-                tracing::info!(query = id.as_str(), "the owner is being told");
+                tracing::info!(query = id.as_str(), "the owner is being notified");
             }
             Err(error) => {
                 tracing::error!(query = id.as_str(), %error, "the owner could not be told")

@@ -1,7 +1,7 @@
-//! Athena: starting queries in the stack's workgroup, how they stand, and their rows.
+//! Athena: starting queries in the stack's workgroup, and reading their states and their rows.
 //!
-//! [`Athena`] makes the calls. [`Executions`] brings what is on record up to date with what
-//! Athena says, and [`answers`] has what the API says of a query.
+//! [`Athena`] makes the calls. [`Executions`] brings recorded queries up to date with Athena, and
+//! [`answers`] has what the API returns of queries.
 
 pub mod answers;
 mod client;

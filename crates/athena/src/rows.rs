@@ -1,4 +1,4 @@
-//! The rows of a result, a page at a time.
+//! The rows of a result, page by page.
 
 use aws_sdk_athena::types::{ResultSet, Row};
 use bellwire_rules::columns;
@@ -10,31 +10,31 @@ use crate::{Athena, AthenaError};
 
 /// The most rows of one page.
 pub const MAX_ROWS: u16 = 1000;
-/// The largest page, in bytes of JSON: Lambda hands on at most 6 MB, as a string in JSON.
+/// The largest page, in bytes of JSON: Lambda returns at most 6 MB, as a string in JSON.
 const MAX_PAGE: usize = 5 * 1024 * 1024;
 
-/// Some rows of a result.
+/// A page of a result's rows.
 #[derive(Debug)]
 pub struct Page {
-    /// The rows.
+    /// The rows of the page; at most [`MAX_ROWS`].
     pub rows: Vec<Record>,
-    /// The token of the next page, if there is one.
+    /// The token of the next page; `None` on the last one.
     pub next_token: Option<String>,
 }
 
-/// A row: an object with a member for each column, in their order. Values are texts, as
-/// Athena writes them, or null.
+/// A row: an object with a member for each column, in the order of the columns. Values are texts,
+/// as Athena writes them, or null.
 #[derive(Debug)]
 pub struct Record(Vec<(String, Option<String>)>);
 
-/// A token is none, or of another query's result.
+/// The token is malformed, has expired, or is of another query's result.
 #[derive(Debug, thiserror::Error)]
 #[error("is not the token of a page of this query's result")]
 pub struct BadToken;
 
 impl Athena {
-    /// The page of a finished query's result that the token stands for (the first when there
-    /// is none), of at most `count` rows; of fewer when they are large.
+    /// The page of a finished query's result that the token stands for (the first when there is
+    /// none), with at most `count` rows; with fewer when they are large.
     pub async fn page(
         &self,
         id: &ExecutionId,
@@ -44,13 +44,13 @@ impl Athena {
         let Ok(place) = token.map(|token| place_in(id, token)).transpose() else {
             return Ok(Err(BadToken));
         };
-        // On the first page the names of the columns are a row.
+        // On the first page, the names of the columns are a row.
         let header = usize::from(place.is_none());
         let mut asked = (usize::from(count) + header).min(usize::from(MAX_ROWS));
         loop {
             let number = i32::try_from(asked).unwrap_or(i32::MAX);
             let (set, next) = match self.rows(id, place.clone(), number).await {
-                // Athena's own token, in ours, was tampered with or has run out.
+                // Athena's own token, inside Bellwire's, was tampered with or has expired.
                 Err(AthenaError::Refused(_)) if place.is_some() => return Ok(Err(BadToken)),
                 answer => answer?,
             };
@@ -68,14 +68,17 @@ impl Athena {
 }
 
 impl Page {
-    /// How long it is in an answer, which is a string in JSON.
+    /// How long the page is in an answer, where it is a string in JSON.
     fn length(&self) -> usize {
-        let text = serde_json::to_string(&self.rows).unwrap_or_default();
+        // What can't be written doesn't fit.
+        let Ok(text) = serde_json::to_string(&self.rows) else {
+            return usize::MAX;
+        };
         text.len() + text.bytes().filter(|it| matches!(it, b'"' | b'\\')).count()
     }
 }
 
-/// Athena's token inside ours, if that is of this execution.
+/// Athena's token inside Bellwire's, if that belongs to this execution.
 fn place_in(id: &ExecutionId, token: &str) -> Result<String, BadToken> {
     let place = cursor::place(token).ok_or(BadToken)?;
     let of_this = place.split_once('#').filter(|(of, _)| *of == id.as_str());

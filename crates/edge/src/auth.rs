@@ -1,4 +1,4 @@
-//! Who calls.
+//! Authentication of requests by API keys.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,24 +10,25 @@ use lambda_http::Request;
 
 use crate::Failure;
 
-/// How long a warm function goes without asking the table again. A key that was
-/// disabled or replaced works for at most this long: by the wall clock, since the monotonic one
-/// stands still while Lambda has a function frozen.
+/// How long a client that was read from the table is cached. A key that was disabled or replaced works
+/// for at most this long. Measured by the wall clock, since the monotonic clock stands still while
+/// Lambda has a function frozen.
 const CACHED_FOR: Duration = Duration::from_secs(60);
-/// How many clients a warm function remembers.
+/// The most clients in the cache; when it is full, it is emptied.
 const CACHED_CLIENTS: usize = 1000;
-/// No key is longer; what is needn't be looked up.
+/// No API key is longer, in bytes: a longer one is refused without a read.
 const MAX_KEY_LENGTH: usize = 256;
 
-/// Finds the client whose API key a request carries.
+/// Finds the client whose API key a request has. Caches the clients that it has found.
 #[derive(Debug)]
 pub struct Authenticator {
     clients: Clients,
+    /// The cache: by the hash of the key, the client and when it was read.
     known: Mutex<HashMap<String, (Client, SystemTime)>>,
 }
 
 impl Authenticator {
-    /// Authentication against this table.
+    /// Authenticates against the table `clients`.
     pub fn new(clients: Clients) -> Self {
         Self {
             clients,
@@ -35,10 +36,12 @@ impl Authenticator {
         }
     }
 
-    /// The client that sent the request.
+    /// The client whose key the request has, in `x-api-key` or as a bearer token. Log lines have its id
+    /// from then on.
     ///
     /// # Errors
-    /// 401 when there is no key, or one that is unknown or disabled.
+    /// 401 when there is no key, or one that is unknown or of a disabled client. 500 when the table
+    /// can't be read.
     pub async fn client(&self, request: &Request) -> Result<Client, Failure> {
         let key = presented(request)
             .filter(|key| !key.is_empty() && key.len() <= MAX_KEY_LENGTH)
@@ -46,16 +49,16 @@ impl Authenticator {
         let hash = Secret::new(key).hash();
         let client = match self.remembered(&hash) {
             Some(client) => client,
-            None => self.prefetch(&hash).await?,
+            None => self.find(&hash).await?,
         };
         tracing::Span::current().record("client", client.client_id.as_str());
         Ok(client)
     }
 
-    /// The publisher that sent the request.
+    /// The publisher whose key the request has.
     ///
     /// # Errors
-    /// As [`Self::client`]; 403 when the key is a subscriber's.
+    /// As [`Self::client`]; 403 when the client is not a publisher.
     pub async fn publisher(&self, request: &Request) -> Result<Client, Failure> {
         let client = self.client(request).await?;
         if client.publisher {
@@ -65,15 +68,17 @@ impl Authenticator {
         }
     }
 
+    /// The cached client of a key; `None` if there is none, or it was read too long ago.
     fn remembered(&self, hash: &SecretHash) -> Option<Client> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (client, since) = known.get(hash.as_str())?;
-        // A clock that was set back says nothing of the age.
+        // If the clock was set back, the age is unknown.
         let age = since.elapsed().ok()?;
         (age < CACHED_FOR).then(|| client.clone())
     }
 
-    async fn prefetch(&self, hash: &SecretHash) -> Result<Client, Failure> {
+    /// The client of a key, from the table. Caches it.
+    async fn find(&self, hash: &SecretHash) -> Result<Client, Failure> {
         let client = self
             .clients
             .by_api_key(hash)
@@ -92,7 +97,7 @@ impl Authenticator {
     }
 }
 
-/// The key in the header `x-api-key`, or in `Authorization: Bearer`.
+/// The key in the header `x-api-key`, or in `Authorization: Bearer`; `None` without either.
 fn presented(request: &Request) -> Option<&str> {
     let header = |name| request.headers().get(name)?.to_str().ok();
     header("x-api-key").or_else(|| {
@@ -109,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// An authenticator that knows one key, since so many seconds, and no way to the table.
+    /// An authenticator that has cached one client, so many seconds ago, and can't read the table.
     fn knows(key: &Secret, seconds: u64) -> Authenticator {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -1,4 +1,4 @@
-//! Reading a request's JSON body.
+//! Parses the JSON bodies of requests, and names the field at fault when one is malformed.
 
 use bellwire_rules::document::{BadDocument, Document};
 use lambda_http::Request;
@@ -7,23 +7,23 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::Failure;
 
-/// The largest body, in bytes, whose largest field is a URL or a token.
+/// The largest body, in bytes, of requests whose longest field is a URL or a token.
 const MAX_BYTES: usize = 64 * 1024;
-/// The largest body with SQL in it.
+/// The largest body, in bytes, of requests that may have SQL.
 const MAX_LARGE_BYTES: usize = 1024 * 1024;
-/// The most characters of a description that repeats what the caller wrote.
+/// The most characters of an error message, which may repeat what the caller wrote.
 const MAX_PROBLEM: usize = 200;
 
-/// Reads the body as a JSON object of the shape `T`.
+/// Parses the body, of at most 64 KiB, as a JSON object of the shape `T`.
 ///
 /// # Errors
-/// A [`Failure`] that names the field at fault: 413 for a body that is too large,
-/// 400 for one that is missing, no JSON, nested too deep, no object, or not a `T`.
+/// 413 for a body that is too large; 400 for one that is missing, not JSON, nested too deep, not an
+/// object, or not a `T`. The message names the field at fault.
 pub fn json<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> {
     read(request.body().as_ref(), MAX_BYTES)
 }
 
-/// As [`json`], for bodies of up to 1 MiB.
+/// As [`json`], for bodies of at most 1 MiB.
 ///
 /// # Errors
 /// As [`json`].
@@ -31,10 +31,10 @@ pub fn large_json<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> 
     read(request.body().as_ref(), MAX_LARGE_BYTES)
 }
 
-/// Reads the body as any JSON, of up to 1 MiB.
+/// Parses the body, of at most 1 MiB, as JSON of any shape.
 ///
 /// # Errors
-/// 413 for a body that is too large, 400 for one that is no JSON or nested too deep.
+/// 413 for a body that is too large; 400 for one that is not JSON, or nested too deep.
 pub fn document(request: &Request) -> Result<Document, Failure> {
     Document::parse(request.body().as_ref()).map_err(|bad| match bad {
         BadDocument::TooLong => Failure::too_large(bad.to_string()),
@@ -42,10 +42,10 @@ pub fn document(request: &Request) -> Result<Document, Failure> {
     })
 }
 
-/// Sees to it that the body calls itself JSON.
+/// Requires the `Content-Type` `application/json`, with or without parameters.
 ///
 /// # Errors
-/// 415 for everything but `application/json`, with or without parameters.
+/// 415 for any other `Content-Type`, and without one.
 pub fn must_be_json(request: &Request) -> Result<(), Failure> {
     let media_type = request
         .headers()
@@ -67,7 +67,7 @@ fn read<T: DeserializeOwned>(body: &[u8], max: usize) -> Result<T, Failure> {
             "the body must have at most {max} bytes"
         )));
     }
-    // serde would also read a struct from a JSON array, field by field.
+    // serde would also accept a JSON array for a struct, field by field.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Failure::bad_request("the body must be a JSON object"));
     }
@@ -78,11 +78,12 @@ fn read<T: DeserializeOwned>(body: &[u8], max: usize) -> Result<T, Failure> {
     Ok(value)
 }
 
+/// The failure, 400, for a body that is not JSON or not of the wanted shape.
 fn explain(error: serde_path_to_error::Error<serde_json::Error>, body: &[u8]) -> Failure {
     let path = error.path().to_string();
     let cause = error.into_inner();
     if !cause.is_data() {
-        // serde_json calls a number where it wants the name of a variant a syntax error.
+        // serde_json reports a number in the place of a variant's name as a syntax error.
         if std::str::from_utf8(body)
             .is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
         {
@@ -91,12 +92,13 @@ fn explain(error: serde_path_to_error::Error<serde_json::Error>, body: &[u8]) ->
         return Failure::bad_request(format!("the body is not JSON: {cause}"));
     }
     let problem = cause.to_string();
-    // The place in the text helps nobody who has the name of the field.
+    // The name of the field is enough: the line and the column are left out.
     let problem = problem
         .rsplit_once(" at line ")
         .map_or(problem.as_str(), |(problem, _)| problem);
     let problem: String = problem.chars().take(MAX_PROBLEM).collect();
-    // A field that we don't know is the caller's word: it is not logged.
+    // The field of a failure is logged. The name of an unknown field is not, since the caller made it
+    // up.
     if path == "." || problem.starts_with("unknown field") {
         Failure::bad_request(problem)
     } else {

@@ -1,10 +1,10 @@
-//! The name that the API was called by.
+//! The DNS name by which the API was called.
 
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
 
-/// The DNS name of the API that a request came to, as API Gateway says; empty where it doesn't, as in an
-/// event that was written by hand.
+/// The DNS name by which the API was called, from API Gateway's event; empty if the event has none, as
+/// one that was written by hand.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>
 pub fn domain(request: &Request) -> &str {
     match request.request_context_ref() {

@@ -1,30 +1,13 @@
-//! The envelope of protocol C: `{"status": {"status_code": 200}, "data": {…}}`, and of its
-//! errors: `{"status": {"status_code": 400, "message": "…"}}`.
+//! Responses in the envelope of protocol C: `{"status": {"status_code": 200}, "data": {…}}`, and for
+//! errors `{"status": {"status_code": 400, "message": "…"}}`.
 
 use http::{Response, StatusCode};
 use lambda_http::{Body, Error, Request};
 use serde::Serialize;
+use serde_json::{Map, json};
 
 use crate::Failure;
-use crate::serve::{json, serve_with};
-
-#[derive(Serialize)]
-struct Envelope<'a, T> {
-    status: Status<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<T>,
-}
-
-#[derive(Default, Serialize)]
-struct Status<'a> {
-    status_code: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
+use crate::serve::{json_text, serve_with};
 
 /// As [`crate::serve()`], with failures in the envelope.
 pub async fn serve<F, Fut>(handle: F) -> Result<(), Error>
@@ -35,36 +18,32 @@ where
     serve_with(handle, failed).await
 }
 
-/// An answer with data.
+/// A response with this status, and with data in the envelope.
+///
+/// # Errors
+/// 500 when the data can't be written as JSON.
 pub fn with(status: StatusCode, data: &impl Serialize) -> Result<Response<Body>, Failure> {
-    Ok(json(status, &envelope(status, Some(data))))
+    let data = serde_json::to_value(data).map_err(Failure::internal)?;
+    let body = json!({ "status": { "status_code": status.as_u16() }, "data": data });
+    Ok(json_text(status, body.to_string()))
 }
 
-/// 200, with nothing to say.
+/// 200, without data.
 pub fn done() -> Result<Response<Body>, Failure> {
-    Ok(json(StatusCode::OK, &envelope(StatusCode::OK, None::<()>)))
+    let status = StatusCode::OK;
+    let body = json!({ "status": { "status_code": status.as_u16() } });
+    Ok(json_text(status, body.to_string()))
 }
 
-fn envelope<T>(status: StatusCode, data: Option<T>) -> Envelope<'static, T> {
-    let status = Status {
-        status_code: status.as_u16(),
-        ..Status::default()
-    };
-    Envelope { status, data }
-}
-
+/// The response to a request that failed.
 fn failed(failure: Failure, request_id: &str) -> Response<Body> {
-    let status = Status {
-        status_code: failure.status().as_u16(),
-        message: Some(failure.message()),
-        field: failure.named_field(),
-        request_id: Some(request_id),
-    };
-    json(
-        failure.status(),
-        &Envelope {
-            status,
-            data: None::<()>,
-        },
-    )
+    let code = failure.status();
+    let mut status = Map::new();
+    status.insert("status_code".to_owned(), code.as_u16().into());
+    status.insert("message".to_owned(), failure.message().into());
+    if let Some(field) = failure.named_field() {
+        status.insert("field".to_owned(), field.into());
+    }
+    status.insert("request_id".to_owned(), request_id.into());
+    json_text(code, json!({ "status": status }).to_string())
 }

@@ -1,14 +1,15 @@
-//! Answers to requests that can't be carried out.
+//! Responses to requests that fail.
 
 use std::error::Error;
 
 use http::{Response, StatusCode};
 use lambda_http::Body;
-use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// A request that can't be carried out: the caller's mistake, with a message that
-/// says what to change, or ours, with the cause for the log and none of it for the
-/// caller.
+use crate::serve::json_text;
+
+/// Why a request fails: by the caller's mistake, with a message that says what to change, or by a
+/// failure of ours, with a cause that is logged and not returned to the caller.
 #[derive(Debug)]
 pub struct Failure {
     status: StatusCode,
@@ -18,7 +19,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A mistake of the caller's.
+    /// A failure with a message for the caller, and without a cause.
     fn mistake(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -28,7 +29,7 @@ impl Failure {
         }
     }
 
-    /// 400: a field of the body or the path is wrong.
+    /// 400: a field of the body, a parameter or a header is wrong. The message begins with its name.
     pub fn field(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
         let field = field.into();
         Self {
@@ -44,7 +45,7 @@ impl Failure {
         Self::mistake(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 401: the API key is missing, unknown or disabled.
+    /// 401: the API key is missing, unknown, or of a disabled client.
     pub fn unauthorized() -> Self {
         Self::mistake(
             StatusCode::UNAUTHORIZED,
@@ -52,7 +53,7 @@ impl Failure {
         )
     }
 
-    /// 401: the client's id and secret are missing, wrong, or of a client that is disabled.
+    /// 401: the client's id and secret are missing, wrong, or of a disabled client.
     pub fn wrong_credentials() -> Self {
         Self::mistake(
             StatusCode::UNAUTHORIZED,
@@ -60,7 +61,7 @@ impl Failure {
         )
     }
 
-    /// 403: the API key may not do this.
+    /// 403: the API key is not a publisher's.
     pub fn publishers_only() -> Self {
         Self::mistake(
             StatusCode::FORBIDDEN,
@@ -68,22 +69,22 @@ impl Failure {
         )
     }
 
-    /// 403: nobody may do this here.
+    /// 403: this stack doesn't allow it, whoever the caller is.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::FORBIDDEN, message)
     }
 
-    /// 404: there is no such thing, or it is somebody else's.
+    /// 404: it doesn't exist, or belongs to another client.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::NOT_FOUND, message)
     }
 
-    /// 409: it can't be done as things stand.
+    /// 409: the current state doesn't allow it.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::CONFLICT, message)
     }
 
-    /// 409: a field of the body is taken.
+    /// 409: another request had the same value in this field. The message begins with the field's name.
     pub fn conflicting_field(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
         Self {
             status: StatusCode::CONFLICT,
@@ -91,7 +92,7 @@ impl Failure {
         }
     }
 
-    /// 410: it was there, and is not any more.
+    /// 410: it existed, and doesn't any more.
     pub fn gone(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::GONE, message)
     }
@@ -101,22 +102,22 @@ impl Failure {
         Self::mistake(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// 415: the body is not of a kind that is understood.
+    /// 415: the body's `Content-Type` is not accepted.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
-    /// 429: the client has as much going on as it may have.
+    /// 429: the client has as much in progress as it may have.
     pub fn too_many(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::TOO_MANY_REQUESTS, message)
     }
 
-    /// 503: not now; the same request will do later.
+    /// 503: it can't be done now; the same request may succeed later.
     pub fn try_again(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
-    /// 500: something of ours failed.
+    /// 500: a failure of ours, with the cause for the log.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             cause: Some(cause.into()),
@@ -135,13 +136,12 @@ impl Failure {
         &self.message
     }
 
-    /// The field that is wrong, if it is one.
+    /// The name of the field that is wrong; `None` if it isn't a single one.
     pub(crate) fn named_field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// Writes the log line of an answer that isn't a success. Messages are left
-    /// out: they may repeat what the caller sent.
+    /// Logs the failure. The message is left out, since it may repeat what the caller sent.
     pub(crate) fn log(&self) {
         match &self.cause {
             Some(cause) => tracing::error!(%cause, "request failed"),
@@ -149,39 +149,33 @@ impl Failure {
         }
     }
 
-    /// The answer: `{"message", "field"?, "request_id"}`.
+    /// The response: `{"message", "field"?, "request_id"}`.
     pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
-        #[derive(Serialize)]
-        struct Explanation<'a> {
-            message: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            field: Option<&'a str>,
-            request_id: &'a str,
+        let mut explanation = Map::new();
+        explanation.insert("message".to_owned(), self.message.into());
+        if let Some(field) = self.field {
+            explanation.insert("field".to_owned(), field.into());
         }
-        let explanation = Explanation {
-            message: &self.message,
-            field: self.field.as_deref(),
-            request_id,
-        };
-        crate::serve::json(self.status, &explanation)
+        explanation.insert("request_id".to_owned(), request_id.into());
+        json_text(self.status, Value::Object(explanation).to_string())
     }
 }
 
-/// Failures of tables and of AWS are ours.
+/// A table that can't be read or written is a failure of ours: 500.
 impl From<bellwire_store::StoreError> for Failure {
     fn from(error: bellwire_store::StoreError) -> Self {
         Self::internal(error)
     }
 }
 
-/// So are failures of queues.
+/// So is a queue that can't be sent to.
 impl From<bellwire_queues::QueueError> for Failure {
     fn from(error: bellwire_queues::QueueError) -> Self {
         Self::internal(error)
     }
 }
 
-/// So are failures of the bucket.
+/// So is the bucket of payloads that can't be read or written.
 impl From<bellwire_payloads::PayloadError> for Failure {
     fn from(error: bellwire_payloads::PayloadError) -> Self {
         Self::internal(error)

@@ -1,5 +1,5 @@
-//! Requests that create something, repeated under the same `Idempotency-Key`: they are answered as the
-//! first one was, secrets included, since nobody else knows these.
+//! Repetitions of requests that create something, recognised by their `Idempotency-Key`. They get the
+//! response to the first request, secrets included: nobody could read these otherwise.
 
 use bellwire_store::answers::{Answer, Answers, Earlier, RepeatableRequest, Together};
 use http::{Response, StatusCode};
@@ -9,28 +9,29 @@ use time::OffsetDateTime;
 use crate::serve::json_text;
 use crate::{Failure, idempotency_key};
 
-/// The answers that are on record.
+/// The responses on record, in the Answers table.
 #[derive(Clone, Debug)]
 pub struct Idempotency(Answers);
 
-/// A request, as far as repetitions of it matter.
+/// A request, with what identifies its repetitions.
 #[derive(Clone, Debug)]
 pub struct Repeatable<'a> {
     answers: &'a Answers,
-    /// Missing in a request without a key.
+    /// `None` for a request without a key, whose repetitions are not recognised.
     request: Option<RepeatableRequest>,
 }
 
 impl Idempotency {
-    /// In this table.
+    /// `answers` is the table of recorded responses.
     pub fn new(answers: Answers) -> Self {
         Self(answers)
     }
 
-    /// A client's request; `body` is what is the same in its repetition, secrets of the client left out.
+    /// A client's request. `body` is what a repetition has in common with it, without secrets of the
+    /// client.
     ///
     /// # Errors
-    /// 400 when its key is no text of 1 to 255 visible characters.
+    /// 400 when its key isn't 1 to 255 visible ASCII characters.
     pub fn of<'a>(
         &'a self,
         request: &Request,
@@ -47,10 +48,11 @@ impl Idempotency {
 }
 
 impl Repeatable<'_> {
-    /// The answer to the request that this one repeats.
+    /// The recorded response to the request that this one repeats; `None` if there is none, or the
+    /// request has no key.
     ///
     /// # Errors
-    /// 409 when another request had the same key.
+    /// 409 when another request of the client had the same key in the last 24 hours.
     pub async fn earlier(&self) -> Result<Option<Response<Body>>, Failure> {
         let Some(request) = &self.request else {
             return Ok(None);
@@ -73,7 +75,8 @@ impl Repeatable<'_> {
         }
     }
 
-    /// The write that records the answer, together with what the request creates; none without a key.
+    /// The write that records the response, for the transaction that creates what the request asks for;
+    /// `None` without a key.
     pub fn record(&self, answer: &Response<Body>) -> Result<Option<Together>, Failure> {
         let Some(request) = &self.request else {
             return Ok(None);
@@ -82,7 +85,8 @@ impl Repeatable<'_> {
         Ok(Some(self.answers.record(request, kept(answer), now)?))
     }
 
-    /// Records the answer by itself.
+    /// Records the response by itself, where no transaction creates what the request asks for. Does
+    /// nothing without a key.
     pub async fn keep(&self, answer: &Response<Body>) -> Result<(), Failure> {
         let Some(request) = &self.request else {
             return Ok(());
@@ -92,6 +96,7 @@ impl Repeatable<'_> {
     }
 }
 
+/// What is recorded of a response: its status and its JSON.
 fn kept(answer: &Response<Body>) -> Answer {
     let body = match answer.body() {
         Body::Text(text) => text.clone(),

@@ -1,18 +1,18 @@
-//! The header `Idempotency-Key`. Publications of one publisher that carry the same key, for the same
-//! topic or entity, are one event: the first one counts. For requests that create something see
+//! The header `Idempotency-Key`. Publications by one publisher with the same key, to the same topic or
+//! entity, are one event: the first one counts. For requests that create something see
 //! [`crate::idempotency`].
 
 use lambda_http::Request;
 
 use crate::Failure;
 
-/// The longest key, in characters.
+/// The most characters of a key.
 const MAX_KEY_LENGTH: usize = 255;
 
-/// The key of a request, if it has one.
+/// The key of a request; `None` if it has none.
 ///
 /// # Errors
-/// 400 when it is no text of 1 to 255 visible characters.
+/// 400 when it isn't 1 to 255 visible ASCII characters.
 pub fn of(request: &Request) -> Result<Option<&str>, Failure> {
     let Some(value) = request.headers().get("idempotency-key") else {
         return Ok(None);

@@ -1,5 +1,6 @@
-//! The HTTP edge, written once: who calls ([`Authenticator`]), what they sent
-//! ([`body`]), and what they are told when it can't be done ([`Failure`]).
+//! What the functions behind API Gateway have in common: authentication ([`Authenticator`]), the bodies
+//! of requests ([`body`]), repeated requests ([`idempotency`]), lists ([`list`]), and responses to
+//! requests that fail ([`Failure`]).
 
 mod auth;
 pub mod body;
@@ -9,9 +10,11 @@ mod failure;
 pub mod idempotency;
 pub mod idempotency_key;
 pub mod list;
+mod route;
 mod serve;
 
 pub use auth::Authenticator;
 pub use domain::domain;
 pub use failure::Failure;
+pub use route::{path_parameter, route};
 pub use serve::{accepted, created, no_content, ok, serve};

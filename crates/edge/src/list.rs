@@ -1,4 +1,4 @@
-//! Lists in pages, searched and sorted.
+//! Pages of lists that are read as a whole, then searched and sorted here.
 
 use std::cmp::Ordering;
 
@@ -11,16 +11,16 @@ use serde_json::{Map, Value};
 
 use crate::Failure;
 
-/// The largest answer, in bytes: Lambda hands on at most 6 MB.
+/// The largest response, in bytes: Lambda returns at most 6 MB.
 const MAX_ANSWER: usize = 5 * 1024 * 1024;
 
-/// The part of a list that the request's `page`, `pageSize`, `sort` and `search` ask
-/// for: `{"items": […], "links": {"self", "first", "prev", "next", "last"}}`, and the
-/// same links in the header `Link` (RFC 8288). Links are relative to the request's
-/// URL, so that they hold behind every host name and stage.
+/// The page of a list that the request's `page`, `pageSize`, `sort` and `search` ask for: `{"items":
+/// […], "links": {"self", "first", "prev", "next", "last"}}`, and the same links in the header `Link`
+/// (RFC 8288). `fields` are those that the list can be sorted by. Links are relative to the request's
+/// URL, so that they are valid behind every host name and stage.
 ///
 /// # Errors
-/// 400 when a parameter makes no sense.
+/// 400 when a parameter is malformed, or the page is too large for a response.
 pub fn page(
     request: &Request,
     items: Vec<impl Serialize>,
@@ -60,7 +60,7 @@ pub fn page(
         links.insert(name.to_owned(), target.into());
     }
     let answer = serde_json::json!({ "items": wanted.select(items), "links": links });
-    // Lambda hands the answer on as a string in JSON.
+    // In what Lambda returns, the response is a string in JSON, so that it is quoted once more.
     let length = serde_json::to_string(&answer.to_string()).map_or(0, |it| it.len());
     if length > MAX_ANSWER {
         return Err(Failure::field(
@@ -68,7 +68,7 @@ pub fn page(
             "this page is too large; please ask for fewer items",
         ));
     }
-    let mut response = crate::serve::json(StatusCode::OK, &answer);
+    let mut response = crate::serve::json(StatusCode::OK, &answer)?;
     let header_value = header_value.join(", ");
     if let Ok(value) = header::HeaderValue::from_str(&header_value) {
         response.headers_mut().insert(header::LINK, value);
@@ -76,6 +76,7 @@ pub fn page(
     Ok(response)
 }
 
+/// Compares two items by a field. An item in which it is missing or not a string is the smallest.
 fn compare(a: &Value, b: &Value, field: &str, direction: Direction) -> Ordering {
     let key = |item: &Value| item.get(field).and_then(Value::as_str).map(str::to_owned);
     let order = key(a).cmp(&key(b));
@@ -85,7 +86,7 @@ fn compare(a: &Value, b: &Value, field: &str, direction: Direction) -> Ordering 
     }
 }
 
-/// The query of another page of the same list.
+/// The link to a page of the same list: a query string. `kept` are the request's other parameters.
 fn target(page: usize, size: usize, kept: &[(&str, Option<&str>)]) -> String {
     let mut query = form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
     query.append_pair("page", &page.to_string());

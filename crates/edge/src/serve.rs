@@ -1,4 +1,4 @@
-//! From a handler to a Lambda function behind API Gateway.
+//! Runs a handler of requests as a Lambda function behind API Gateway.
 
 use bellwire_runtime::deadline;
 use http::{Response, StatusCode, header};
@@ -8,10 +8,10 @@ use tracing::Instrument;
 
 use crate::Failure;
 
-/// Answers requests until Lambda stops the process.
+/// Passes requests to a handler until Lambda stops the process, and returns its responses.
 ///
-/// Every log line of a handler carries the Lambda request id (the runtime's span),
-/// the method, the path and, once it is known, the client.
+/// Every log line of a handler has the Lambda request id (from the runtime's span), the method, the
+/// path and, once they are known, the client, the topic and the subscription.
 pub async fn serve<F, Fut>(handle: F) -> Result<(), Error>
 where
     F: Fn(Request) -> Fut,
@@ -20,7 +20,7 @@ where
     serve_with(handle, Failure::into_response).await
 }
 
-/// As [`serve`], where `explain` makes the answer of a failure, with the request's id.
+/// As [`serve`], where `explain` makes the response from a failure and the request's id.
 pub(crate) async fn serve_with<F, Fut>(
     handle: F,
     explain: fn(Failure, &str) -> Response<Body>,
@@ -63,17 +63,17 @@ where
 
 /// 200, with a JSON body.
 pub fn ok(body: &impl Serialize) -> Result<Response<Body>, Failure> {
-    Ok(json(StatusCode::OK, body))
+    json(StatusCode::OK, body)
 }
 
 /// 201, with a JSON body.
 pub fn created(body: &impl Serialize) -> Result<Response<Body>, Failure> {
-    Ok(json(StatusCode::CREATED, body))
+    json(StatusCode::CREATED, body)
 }
 
 /// 202, with a JSON body.
 pub fn accepted(body: &impl Serialize) -> Result<Response<Body>, Failure> {
-    Ok(json(StatusCode::ACCEPTED, body))
+    json(StatusCode::ACCEPTED, body)
 }
 
 /// 204, with no body.
@@ -83,12 +83,16 @@ pub fn no_content() -> Result<Response<Body>, Failure> {
     Ok(response)
 }
 
-/// An answer with a JSON body.
-pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    json_text(status, serde_json::to_string(body).unwrap_or_default())
+/// A response with a JSON body.
+///
+/// # Errors
+/// 500 when the body can't be written as JSON.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Body>, Failure> {
+    let text = serde_json::to_string(body).map_err(Failure::internal)?;
+    Ok(json_text(status, text))
 }
 
-/// An answer with a body that is JSON already.
+/// A response with a body that is JSON text already.
 pub(crate) fn json_text(status: StatusCode, text: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(text));
     *response.status_mut() = status;

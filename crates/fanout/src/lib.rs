@@ -1,23 +1,23 @@
-//! Telling news to subscriptions: a message for each.
+//! Fan-out: creating the deliveries of an event for its audience, one message each.
 //!
-//! A small topic is told at once, by whoever has the news. A large one is told by
-//! segments: a message for each, and whoever takes it tells the segment's members. Either
-//! way a step that is repeated sends the same messages again, and `deliver` knows what has
-//! arrived.
+//! The deliveries to a small topic's audience are created at once, by the caller. Those of a large topic
+//! are created by segments: a message is sent for each, and the function that receives it creates the
+//! deliveries to the segment's members. Either way, a step that is repeated sends the same messages
+//! again, and `deliver` leaves out what has been delivered.
 
 use bellwire_queues::{AudienceEvent, Delivery, FanOut, Message, Queue, QueueError};
 use bellwire_store::members::Member;
 use bellwire_store::{Members, StoreError};
 
-/// Up to how many subscriptions a topic is told without the step over segments.
+/// Up to how many subscriptions a topic's deliveries are created without a message for each segment.
 const SMALL: u64 = 100;
-/// How many deliveries are written down before they are sent: payloads travel with them.
+/// How many messages are built before they are sent, to limit memory: small payloads are in them.
 const AT_ONCE: usize = 100;
 
-/// The news could not be told to all.
+/// The fan-out could not be completed; a part of the deliveries may have been created.
 #[derive(Debug, thiserror::Error)]
 pub enum FanOutError {
-    /// The members can't be read.
+    /// The members can't be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The messages can't be sent.
@@ -25,7 +25,7 @@ pub enum FanOutError {
     Queue(#[from] QueueError),
 }
 
-/// The members of topics, and the ways to them.
+/// The members of audiences, and the queues by which they are reached.
 #[derive(Clone, Debug)]
 pub struct Audience {
     members: Members,
@@ -34,7 +34,7 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// The members in this table, told by way of these queues.
+    /// `fan_outs` is the queue for messages about segments, `deliveries` the one for deliveries.
     pub fn new(members: Members, fan_outs: Queue, deliveries: Queue) -> Self {
         Self {
             members,
@@ -43,7 +43,7 @@ impl Audience {
         }
     }
 
-    /// Tells all members of a topic, directly or by segments.
+    /// Creates the deliveries of an event for a topic's audience, directly or by segments.
     pub async fn fan_out(&self, topic_id: &str, event: AudienceEvent) -> Result<(), FanOutError> {
         let segments = self.members.segments(topic_id).await?;
         if segments.given <= SMALL {
@@ -63,7 +63,8 @@ impl Audience {
         Ok(self.fan_outs.send_all(messages).await?)
     }
 
-    /// Tells the members of one segment of an audience. Returns how many there are.
+    /// Creates the deliveries of an event for the members of one segment of an audience. Returns how many
+    /// there are.
     pub async fn fan_out_segment(
         &self,
         audience_id: &str,
@@ -81,7 +82,8 @@ impl Audience {
         Ok(members.len())
     }
 
-    /// Has a segment of a topic that turned out to be empty left out from now on, if it stays so.
+    /// Excludes a segment of a topic that was found empty from now on, if it can't get members any more.
+    /// Returns whether it is excluded.
     pub async fn skip_if_empty(&self, topic_id: &str, segment: u64) -> Result<bool, FanOutError> {
         Ok(self.members.skip_if_empty(topic_id, segment).await?)
     }

@@ -1,8 +1,7 @@
-//! The SNS topics, one per client, and the subscriptions on them.
+//! SNS topics, one per client, and the subscriptions on them.
 //!
-//! A topic's ARN follows from its client's id, so nothing has to be looked up.
-//! The topic itself is made when it is first needed: by the first `Subscribe`
-//! that finds none.
+//! A topic's ARN follows from its client's id, so that no table has to be read for it. The topic
+//! itself is created when it is first needed: by the first `Subscribe` that doesn't find it.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -15,7 +14,7 @@ use serde_json::json;
 
 use crate::{SnsError, TopicPrefix};
 
-/// The ARN of the SQS queue for notifications that SNS gave up on.
+/// The ARN of the SQS queue for notifications that SNS could not deliver.
 #[derive(Clone, Debug)]
 pub struct DeadLetterQueue(String);
 
@@ -27,7 +26,7 @@ impl FromStr for DeadLetterQueue {
     }
 }
 
-/// The ARN of the KMS key that topics are encrypted with; empty for none.
+/// The ARN of the KMS key that topics are encrypted with; none when the text is empty.
 #[derive(Clone, Debug)]
 pub struct TopicKey(Option<String>);
 
@@ -39,22 +38,23 @@ impl FromStr for TopicKey {
     }
 }
 
-/// A subscription, as SNS has it.
+/// A subscription, as SNS has it on record.
 #[derive(Clone, Debug)]
 pub struct Subscribed {
     /// The endpoint: a URL in normal form.
     pub callback_url: String,
-    /// Which outcomes are let through; `None` when the filter is not one of ours.
+    /// The states that the filter policy lets through; `None` when Bellwire didn't write the
+    /// policy.
     pub statuses: Option<Statuses>,
     /// How notifications are wrapped.
     pub format: Format,
     /// The ARN of the subscription.
     pub subscription_arn: String,
-    /// Whether SNS has its token back, and delivers.
+    /// Whether the subscription was confirmed, so that SNS delivers to it.
     pub confirmed: bool,
 }
 
-/// The clients' topics.
+/// The SNS topics of clients.
 #[derive(Clone, Debug)]
 pub struct ClientTopics {
     sns: Sns,
@@ -64,8 +64,8 @@ pub struct ClientTopics {
 }
 
 impl ClientTopics {
-    /// The topics under this prefix, encrypted with this key, and the queue for what can't be
-    /// delivered.
+    /// The topics under `prefix`, encrypted with `key`. What SNS can't deliver goes to
+    /// `dead_letters`.
     pub fn new(
         sns: Sns,
         prefix: TopicPrefix,
@@ -80,8 +80,8 @@ impl ClientTopics {
         }
     }
 
-    /// Subscribes a URL to the client's topic, or, if it is subscribed and
-    /// unconfirmed, has SNS send its token again. Returns the subscription's ARN.
+    /// Subscribes a URL to the client's topic; or, if it is subscribed but not confirmed, makes SNS
+    /// send its token again. Returns the subscription's ARN.
     ///
     /// <https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html>
     pub async fn subscribe(
@@ -97,8 +97,8 @@ impl ClientTopics {
                 self.create_topic(client_id).await?;
                 self.send_subscribe(client_id, url, Some(&attributes)).await
             }
-            // Without attributes SNS takes the subscription as it is. They are made
-            // to fit once it is confirmed.
+            // Without attributes, SNS accepts a subscription that exists. Its attributes are set
+            // once it is confirmed.
             Err(refused) if refused.is_different_attributes() => {
                 self.send_subscribe(client_id, url, None).await
             }
@@ -122,11 +122,13 @@ impl ClientTopics {
             .return_subscription_arn(true)
             .send()
             .await?;
-        Ok(answer.subscription_arn.unwrap_or_default())
+        // SNS returns one, even while the subscription is pending: `ReturnSubscriptionArn`.
+        // https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+        answer.subscription_arn.ok_or_else(SnsError::without_arn)
     }
 
-    /// Makes the client's topic; making it again changes nothing. Envelopes are
-    /// signed with SHA-256 (version 2), not SHA-1.
+    /// Creates the client's topic; creating it again changes nothing. Envelopes are signed with
+    /// SHA-256 (version 2), not SHA-1.
     async fn create_topic(&self, client_id: &ClientId) -> Result<(), SnsError> {
         let mut request = self
             .sns
@@ -140,11 +142,10 @@ impl ClientTopics {
         Ok(())
     }
 
-    /// Gives SNS a token back. Returns the ARN of the subscription that it
-    /// confirms, or `None` when SNS doesn't know the token for this client.
+    /// Presents a token to SNS. Returns the ARN of the subscription that it confirms, or `None`
+    /// when SNS doesn't know the token for this client.
     ///
-    /// Only signed requests may unsubscribe afterwards, so that nobody who sees
-    /// an envelope can.
+    /// After that, only signed requests may unsubscribe, so that nobody can who sees an envelope.
     pub async fn confirm(
         &self,
         client_id: &ClientId,
@@ -166,7 +167,7 @@ impl ClientTopics {
         }
     }
 
-    /// What SNS has on record of a subscription; `None` when it has nothing.
+    /// What SNS has on record of a subscription; `None` when it has no such subscription.
     pub async fn describe(&self, subscription_arn: &str) -> Result<Option<Subscribed>, SnsError> {
         let answer = self
             .sns
@@ -195,9 +196,9 @@ impl ClientTopics {
         }))
     }
 
-    /// The ARNs of the confirmed subscriptions that SNS has on the client's topic, by their URLs.
+    /// The ARNs of the confirmed subscriptions on the client's topic, by their URLs.
     ///
-    /// SNS tells `PendingConfirmation` instead of an ARN while it waits for a token.
+    /// While SNS waits for a token, it gives `PendingConfirmation` instead of an ARN.
     /// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>
     pub async fn confirmed(
         &self,
@@ -225,8 +226,8 @@ impl ClientTopics {
         Ok(arns)
     }
 
-    /// Makes a confirmed subscription deliver what is wanted. SNS takes up to 15
-    /// minutes to apply a filter policy everywhere.
+    /// Applies the options in `wanted` to a confirmed subscription. SNS takes up to 15 minutes to
+    /// apply a filter policy everywhere.
     pub async fn apply(&self, wanted: &Wanted) -> Result<(), SnsError> {
         for (name, value) in self.attributes(&wanted.statuses, wanted.format) {
             self.sns
@@ -240,6 +241,8 @@ impl ClientTopics {
         Ok(())
     }
 
+    /// The attributes that SNS is given for these options.
+    ///
     /// <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
     fn attributes(&self, statuses: &Statuses, format: Format) -> HashMap<String, String> {
         let dead_letters = json!({ "deadLetterTargetArn": self.dead_letters.0 }).to_string();
@@ -254,7 +257,7 @@ impl ClientTopics {
         )
     }
 
-    /// Ends a subscription. Ending it again changes nothing.
+    /// Ends a subscription; ending it again changes nothing.
     pub async fn unsubscribe(&self, subscription_arn: &str) -> Result<(), SnsError> {
         let answer = self
             .sns
@@ -270,9 +273,9 @@ impl ClientTopics {
     }
 }
 
-/// SNS's retries to an endpoint: three at once, fifteen ever slower, two more at
-/// the longest distance, some 51 minutes in all. SNS allows 60, and adds jitter. After the
-/// last the notification goes to the dead-letter queue.
+/// SNS's retries to an endpoint: three at once, fifteen at growing distances, two more at the
+/// longest distance, some 51 minutes in all. SNS allows 60, and adds jitter. After the last retry
+/// the notification goes to the dead-letter queue.
 ///
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>
 fn delivery_policy() -> String {

@@ -1,9 +1,9 @@
-//! Telling a query's owner that it has ended, once.
+//! Notifying a query's owner that the query has ended.
 //!
-//! Two sides write facts about a query (see [`bellwire_store::queries`]). Whichever
-//! write completes the pair publishes, and then marks the query as notified. A
-//! repeat finds the mark and does nothing; a repeat that finds neither mark nor
-//! anybody's turn publishes in the place of the one who died.
+//! Two sides write facts about a query (see [`bellwire_store::queries`]). The write that completes
+//! the pair acquires the lease to publish. Its writer publishes, and then marks the query as
+//! notified. A repetition that finds the mark does nothing. One that finds neither the mark nor a
+//! lease that is held publishes in place of a holder that died.
 
 use bellwire_rules::{ClientId, ExecutionId, Notification, QueryState};
 use bellwire_store::queries::End;
@@ -13,37 +13,38 @@ use time::OffsetDateTime;
 use crate::publisher::Audience;
 use crate::{Publisher, SnsError};
 
-/// Why the owner was not told, this time.
+/// Why the owner was not notified this time.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// Another invocation has the turn to publish. It may have died: repeat later.
-    #[error("another invocation has the turn to publish this query's completion")]
+    /// Another invocation holds the lease to publish. It may have died: repeat later.
+    #[error("another invocation holds the lease to publish this query's completion")]
     LeaseHeld,
-    /// The Queries table failed.
+    /// A table could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// SNS failed.
+    /// SNS failed, or refused.
     #[error(transparent)]
     Sns(#[from] SnsError),
-    /// The notification can't be written as JSON: a defect of ours.
+    /// The notification can't be written as JSON: a defect of Bellwire.
     #[error("notification: {0}")]
     Json(#[from] serde_json::Error),
 }
 
-/// What recording a fact came to.
+/// The outcome of recording a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Both facts are there, and SNS accepted the notification.
     Notified,
-    /// Both facts are there, and the owner has never subscribed.
+    /// Both facts are there, and nobody receives the notification: the owner has never subscribed,
+    /// or is disabled or deleted.
     NobodyToTell,
-    /// The owner had been told before, or the other fact is still missing.
+    /// The owner was notified before, or the other fact is still missing.
     Recorded,
-    /// The query belongs to another client.
+    /// The query belongs to another client; nothing was recorded.
     SomebodyElses,
 }
 
-/// The completions of queries.
+/// Records the owners and the ends of queries, and notifies the owners.
 #[derive(Clone, Debug)]
 pub struct Completions {
     queries: Queries,
@@ -52,8 +53,8 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Completions recorded in `queries` and published by `publisher`, to those of `clients` that are
-    /// not shut out.
+    /// Records facts in `queries`, and notifies by `publisher` those of `clients` that are not
+    /// disabled.
     pub fn new(queries: Queries, clients: Clients, publisher: Publisher) -> Self {
         Self {
             queries,
@@ -62,7 +63,8 @@ impl Completions {
         }
     }
 
-    /// Puts a query on record for its owner; `ours` when it runs in the stack's own workgroup.
+    /// Records whose a query is, and notifies the owner if the query has ended. `ours` says whether
+    /// it runs in the stack's own workgroup.
     pub async fn record_owner(
         &self,
         id: &ExecutionId,
@@ -79,14 +81,14 @@ impl Completions {
         self.notify(fact).await
     }
 
-    /// Records how a query ended.
+    /// Records how a query ended, and notifies the owner if one is on record.
     pub async fn record_end(&self, id: &ExecutionId, end: End<'_>) -> Result<Outcome, NotifyError> {
         let now = OffsetDateTime::now_utc();
         let fact = self.queries.record_end(id, end, now).await?;
         self.notify(fact).await
     }
 
-    /// Records that a query went on without ending.
+    /// Records a state of a query before its end.
     pub async fn record_progress(
         &self,
         id: &ExecutionId,
@@ -100,7 +102,7 @@ impl Completions {
             .map(drop)
     }
 
-    /// Publishes if both facts are there and it is our turn.
+    /// Publishes if both facts are there and we hold the lease, or can acquire it.
     async fn notify(&self, fact: Fact) -> Result<Outcome, NotifyError> {
         let (query, has_lease) = match fact {
             Fact::Recorded(query) => (query, true),
@@ -117,17 +119,17 @@ impl Completions {
         let audience = match self.publish(&query, owner, ended_at).await {
             Ok(audience) => audience,
             Err(error) => {
-                // Whoever repeats need not wait for the turn to run out.
+                // Whoever repeats need not wait for the lease to expire.
                 if let Err(error) = self.queries.release_publish_lease(id).await {
-                    tracing::warn!(%error, "the turn to publish could not be given back");
+                    tracing::warn!(%error, "the lease to publish could not be released");
                 }
                 return Err(error);
             }
         };
-        // SNS has it: to fail now would be to have it published again.
+        // SNS has accepted it: to fail now would make it be published again.
         let now = OffsetDateTime::now_utc();
         if let Err(error) = self.queries.mark_notified(id, now).await {
-            tracing::error!(%error, query = id.as_str(), "a notification could not be marked as sent");
+            tracing::error!(%error, query = id.as_str(), "a query could not be marked as notified");
         }
         Ok(match audience {
             Audience::Topic => Outcome::Notified,
@@ -135,7 +137,7 @@ impl Completions {
         })
     }
 
-    /// Somebody was faster: either done by now, or still at it.
+    /// Somebody else holds the lease, or has published by now.
     async fn after_losing_the_lease(&self, id: &ExecutionId) -> Result<Outcome, NotifyError> {
         match self.queries.get(id).await? {
             Some(query) if query.to_notify().is_some() => Err(NotifyError::LeaseHeld),

@@ -1,5 +1,8 @@
-//! Protocol A's way through SNS: one topic per client, the subscriptions on it,
-//! and the publication of a query's completion, exactly once.
+//! Protocol A over SNS: one topic per client, the subscriptions on it, and the notification of a
+//! query's owner that the query has ended.
+//!
+//! A notification is published at least once, and again only where SNS accepted it and that was not
+//! recorded.
 
 mod client_topics;
 mod completion;

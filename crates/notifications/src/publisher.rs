@@ -1,4 +1,4 @@
-//! Publishing to the clients' topics.
+//! Publishing notifications to the SNS topics of clients.
 
 use aws_sdk_sns::Client as Sns;
 use aws_sdk_sns::types::MessageAttributeValue;
@@ -7,16 +7,16 @@ use bellwire_runtime::aws::Lazy;
 
 use crate::{SnsError, TopicPrefix};
 
-/// Who heard of a publication.
+/// Who receives a published notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
-    /// SNS accepted it, for all of the client's subscriptions that want it.
+    /// The client's topic: SNS delivers to all subscriptions on it whose filter policy fits.
     Topic,
-    /// The client has no topic: it has never subscribed.
+    /// Nobody: the client has no topic, because it has never subscribed.
     Nobody,
 }
 
-/// Publishes to the clients' topics.
+/// Publishes notifications to the SNS topics of clients.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     sns: Lazy<Sns>,
@@ -29,8 +29,8 @@ impl Publisher {
         Self { sns, prefix }
     }
 
-    /// Publishes to the client's topic, with the message attribute `status` that
-    /// the subscriptions filter on.
+    /// Publishes to the client's topic, with the message attribute `status` that the subscriptions'
+    /// filter policies refer to.
     pub(crate) async fn publish(
         &self,
         client_id: &ClientId,

@@ -1,9 +1,9 @@
-//! A client's registered URLs: SNS does the work, the Callbacks table remembers
-//! what was wanted, and this keeps the two in step.
+//! The URLs that clients have registered: SNS has the subscriptions, the Callbacks table records
+//! what was requested, and this module keeps the two in step.
 //!
-//! Each step asks SNS first and records afterwards, and each may be repeated: a
-//! step that was cut off in between is completed by its repetition, or by
-//! [`Registrations::refresh`] when somebody looks.
+//! Each step calls SNS first and records afterwards, and can be repeated. A step that was cut off
+//! in between is completed by its repetition, or by [`Registrations::refresh`] when the
+//! registration is read.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub enum RegistrationError {
     Sns(#[from] SnsError),
 }
 
-/// The clients' registered URLs.
+/// The URLs that clients have registered, in SNS and on record.
 #[derive(Clone, Debug)]
 pub struct Registrations {
     callbacks: Callbacks,
@@ -43,7 +43,8 @@ impl Registrations {
         Self { callbacks, topics }
     }
 
-    /// All of the client's registrations, oldest first, as SNS has them.
+    /// All of the client's registrations, oldest first, as SNS has them. Updates the record where
+    /// it differs.
     pub async fn list(&self, client_id: &ClientId) -> Result<Vec<Callback>, RegistrationError> {
         let recorded = self.callbacks.list(client_id).await?;
         let in_sns = self.topics.confirmed(client_id).await?;
@@ -54,8 +55,8 @@ impl Registrations {
                 Some(arn) if callback.is_confirmed() && callback.subscription_arn == *arn => {
                     callbacks.push(callback);
                 }
-                // By whichever ARN: that a repeated Subscribe of what is pending gives the same one
-                // again is nowhere promised, and a token may be that of an earlier one.
+                // By whichever ARN SNS lists: it is promised nowhere that a repeated Subscribe of a
+                // pending URL returns the same one, and a token may be that of an earlier one.
                 // https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
                 Some(arn) => callbacks.push(match self.topics.describe(arn).await? {
                     Some(actual) if actual.confirmed => {
@@ -72,7 +73,8 @@ impl Registrations {
         Ok(callbacks)
     }
 
-    /// The client's registration of a URL in normal form, as it is on record.
+    /// The client's registration of a URL in normal form, as it is on record; `None` when there is
+    /// none.
     pub async fn recorded(
         &self,
         client_id: &ClientId,
@@ -81,7 +83,7 @@ impl Registrations {
         Ok(self.callbacks.get(client_id, callback_url).await?)
     }
 
-    /// The client's registration of a URL in normal form, as SNS has it.
+    /// The client's registration of a URL in normal form, as SNS has it; `None` when there is none.
     pub async fn get(
         &self,
         client_id: &ClientId,
@@ -93,7 +95,7 @@ impl Registrations {
         }
     }
 
-    /// Has SNS send a token to the URL, and records that it waits for it.
+    /// Makes SNS send a token to the URL, and records that the registration waits for it.
     pub async fn request_confirmation(
         &self,
         client_id: &ClientId,
@@ -116,7 +118,7 @@ impl Registrations {
             .callbacks
             .record_pending(client_id, &wanted, now)
             .await?;
-        // The URL may be confirmed in SNS without being on record.
+        // SNS may have the URL confirmed although there was no record of it.
         match self.topics.describe(&callback.subscription_arn).await? {
             Some(actual) if actual.confirmed && !callback.is_confirmed() => {
                 self.record_confirmed(client_id, actual, None).await
@@ -125,8 +127,8 @@ impl Registrations {
         }
     }
 
-    /// Gives SNS a token back. Returns the registration that it confirms, or
-    /// confirmed before; `None` when the token is none of this client's.
+    /// Presents a token to SNS. Returns the registration that the token confirms, or confirmed
+    /// before; `None` when the token is not one of this client's.
     pub async fn confirm(
         &self,
         client_id: &ClientId,
@@ -143,7 +145,8 @@ impl Registrations {
             .map(Some)
     }
 
-    /// Changes what a confirmed URL is told.
+    /// Changes the options of a confirmed registration: the outcomes that are notified, and the
+    /// format.
     pub async fn change_options(
         &self,
         client_id: &ClientId,
@@ -154,7 +157,7 @@ impl Registrations {
         Ok(())
     }
 
-    /// Ends a confirmed registration.
+    /// Ends a confirmed registration, in SNS and on record.
     pub async fn remove(
         &self,
         client_id: &ClientId,
@@ -165,11 +168,12 @@ impl Registrations {
         Ok(())
     }
 
-    /// A token that was used may be sent again, as long as what it confirmed stands.
+    /// The registration that a token has confirmed before: a used token may be presented again for
+    /// as long as its registration exists.
     ///
-    /// SNS may know a token no more although the request that used it, at the same
-    /// time as this one, has not recorded so yet: while something is pending, looks
-    /// again a little later.
+    /// When another request uses the token at the same time, SNS may no longer know the token
+    /// before that request has recorded the confirmation. So while a registration is pending, this
+    /// reads the table again, a little later.
     async fn confirmed_before(
         &self,
         client_id: &ClientId,
@@ -194,9 +198,9 @@ impl Registrations {
 
     /// Brings a registration up to date with SNS; `None` when SNS has dropped it.
     ///
-    /// A pending one may be confirmed in SNS all the same: its owner opened the
-    /// `SubscribeURL` of the confirmation, or we were cut off between SNS and the
-    /// table. SNS drops one that nobody confirms, and one whose owner opened the
+    /// A registration that is pending on record may be confirmed in SNS: its owner opened the
+    /// `SubscribeURL` of the confirmation, or an invocation was cut off between SNS and the table.
+    /// SNS drops a registration that nobody confirms, and one whose owner opened the
     /// `UnsubscribeURL` of an envelope.
     pub async fn refresh(
         &self,
@@ -216,8 +220,8 @@ impl Registrations {
         }
     }
 
-    /// Makes SNS deliver what was asked for since it made the subscription, and
-    /// records the confirmation that SNS has.
+    /// Makes SNS deliver according to the options that were requested since the subscription was
+    /// made, and records the confirmation that SNS has.
     async fn record_confirmed(
         &self,
         client_id: &ClientId,

@@ -1,11 +1,11 @@
-//! Where a client's topic is.
+//! The names and ARNs of clients' SNS topics.
 
 use std::convert::Infallible;
 use std::str::FromStr;
 
 use bellwire_rules::ClientId;
 
-/// What all topic ARNs of a stack begin with:
+/// The prefix of all topic ARNs of a stack:
 /// `arn:aws:sns:eu-west-1:123456789012:bellwire-`.
 #[derive(Clone, Debug)]
 pub struct TopicPrefix(String);
@@ -16,7 +16,7 @@ impl TopicPrefix {
         format!("{}{client_id}", self.0)
     }
 
-    /// The name of the client's topic.
+    /// The name of the client's topic: the last part of its ARN.
     pub(crate) fn name(&self, client_id: &ClientId) -> String {
         let prefix = self.0.rsplit(':').next().unwrap_or_default();
         format!("{prefix}{client_id}")

@@ -1,7 +1,8 @@
-//! Whether an endpoint wants to be called: the handshake of CloudEvents' webhooks.
+//! The consent of endpoints to deliveries: the handshake of CloudEvents' webhooks.
 //!
-//! An `OPTIONS` names who wants to call, and the endpoint names whom it lets. What isn't an explicit yes is
-//! a no, whatever the status. The way by a URL that is called back later is not offered.
+//! An `OPTIONS` request names who wants to call, and the endpoint names whom it allows. Everything
+//! but an explicit yes is a no, whatever the status. The alternative with a URL that is called back
+//! later is not offered.
 //! <https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection>
 
 use std::str::FromStr;
@@ -16,19 +17,19 @@ use crate::{Answer, Failure, Limits, Sender};
 
 const REQUEST_ORIGIN: &str = "webhook-request-origin";
 const ALLOWED_ORIGIN: &str = "webhook-allowed-origin";
-/// A caller of the API waits for it.
+/// Short, since a caller of the API waits for the handshake.
 const LIMITS: Limits = Limits {
     connect: Duration::from_secs(3),
     exchange: Duration::from_secs(5),
     body: 0,
 };
 
-/// What a stack asks of endpoints before it calls them.
+/// What consent a stack requires of endpoints before it calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointConsent {
-    /// Nothing.
+    /// No consent.
     None,
-    /// The handshake, when a subscription is made.
+    /// The handshake, when a subscription is created.
     Options,
 }
 
@@ -44,39 +45,39 @@ impl FromStr for EndpointConsent {
     }
 }
 
-/// Why an endpoint is not called; the text is for the customer.
+/// Why an endpoint must not be called; the text is for the client.
 #[derive(Debug, thiserror::Error)]
 pub enum NoConsent {
-    /// It has answered, but not with a yes.
+    /// It answered, but did not allow the origin.
     #[error(
         "the endpoint must allow deliveries: to OPTIONS with WebHook-Request-Origin: {origin} it answered \
          {status} without that WebHook-Allowed-Origin"
     )]
     Unwilling {
-        /// Who asked.
+        /// The origin that asked.
         origin: String,
-        /// What it answered.
+        /// The status of the answer.
         status: StatusCode,
     },
-    /// It has not answered.
+    /// It did not answer.
     #[error("the endpoint must allow deliveries: to OPTIONS there was no answer: {0}")]
     Silent(Failure),
-    /// It can't be asked: the name of who asks can't stand in a header, or TLS can't be set up.
+    /// It can't be asked: the origin can't be written into a header, or TLS can't be set up.
     #[error("the endpoint can't be asked: {0}")]
     Unasked(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Asks endpoints, if the stack wants that.
+/// Asks endpoints for their consent, if the stack requires it.
 #[derive(Debug)]
 pub struct Consent {
     needed: EndpointConsent,
     policy: UrlPolicy,
-    /// Made when it is first needed: it takes a part of a function's start.
+    /// Made when it is first needed, because making it takes part of a function's start.
     sender: OnceLock<Sender>,
 }
 
 impl Consent {
-    /// As much as is `needed`, of URLs that the policy allows.
+    /// Requires the consent that is `needed`, of endpoints at URLs that `policy` allows.
     pub fn new(needed: EndpointConsent, policy: UrlPolicy) -> Self {
         Self {
             needed,
@@ -85,11 +86,11 @@ impl Consent {
         }
     }
 
-    /// Asks an endpoint whether `origin`, a DNS name, may call it. Returns the origin that deliveries have
-    /// to name from then on; none where nothing is asked.
+    /// Asks an endpoint whether `origin`, a DNS name, may call it. Returns the origin that
+    /// deliveries have to name from then on; `None` when the stack requires no consent.
     ///
     /// # Errors
-    /// When it doesn't say yes.
+    /// If the endpoint doesn't consent, or can't be asked.
     pub async fn ask(&self, url: &CallbackUrl, origin: &str) -> Result<Option<String>, NoConsent> {
         if self.needed == EndpointConsent::None {
             return Ok(None);
@@ -129,7 +130,8 @@ impl Consent {
     }
 }
 
-/// Whether an answer lets `origin` call.
+/// Whether an answer allows `origin` to call: a 2xx whose `WebHook-Allowed-Origin` is `*` or the
+/// origin.
 fn consents(answer: &Answer, origin: &str) -> bool {
     answer.status.is_success()
         && answer

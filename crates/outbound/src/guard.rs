@@ -1,4 +1,4 @@
-//! Name resolution that leaves out the addresses that a stack doesn't allow.
+//! Name resolution that leaves out addresses that the stack doesn't allow.
 
 use std::error::Error;
 use std::future::Future;
@@ -16,7 +16,7 @@ use tower_service::Service;
 #[error("the host has no address that may be called")]
 pub struct NoAllowedAddress;
 
-/// A resolver around another one.
+/// A resolver that filters the answers of another one.
 #[derive(Debug, Clone)]
 pub struct Guard<R> {
     inner: R,
@@ -24,7 +24,7 @@ pub struct Guard<R> {
 }
 
 impl<R> Guard<R> {
-    /// Leaves out of `inner`'s answers what `policy` doesn't allow.
+    /// Leaves out of the answers of `inner` the addresses that `policy` doesn't allow.
     pub fn new(inner: R, policy: Arc<UrlPolicy>) -> Self {
         Self { inner, policy }
     }

@@ -1,10 +1,10 @@
-//! Requests to URLs of strangers.
+//! Requests to URLs that are not trusted.
 //!
-//! A callback URL is an instruction to send a request, so it is checked twice: as
-//! it is written, before the connection, and by the address that its name resolves
-//! to, at the connection (`guard`). What the guard lets through is what is
-//! connected to, so a name can't change in between. Redirects are not followed,
-//! certificates are verified, and an answer is read only so far.
+//! A callback URL makes Bellwire send a request, so it is checked twice: as it is written, before
+//! the connection, and by the address that its name resolves to, at the connection (`guard`). The
+//! connection is made to the addresses that the guard let through, so that a name can't change in
+//! between. Redirects are not followed, certificates are verified, and answers are read only up to
+//! a limit.
 
 mod consent;
 mod guard;

@@ -1,4 +1,4 @@
-//! One POST, and what came of it.
+//! One HTTP request and its response.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -21,14 +21,14 @@ use tower_service::Service;
 use crate::Guard;
 use crate::guard::NoAllowedAddress;
 
-/// How long an exchange may take, and how much of an answer is read.
+/// How long an exchange may take, and how much of its answer is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Until the connection stands.
+    /// How long connecting may take.
     pub connect: Duration,
-    /// Until the answer is read.
+    /// How long the whole exchange may take, from its start until the answer is read.
     pub exchange: Duration,
-    /// Bytes of the answer's body that are kept; the rest is not read.
+    /// The most bytes of the answer's body that are kept; the rest is not read.
     pub body: usize,
 }
 
@@ -42,49 +42,50 @@ impl Default for Limits {
     }
 }
 
-/// An answer.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its status.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// Its headers.
+    /// The headers of the answer.
     pub headers: HeaderMap,
-    /// The beginning of its body.
+    /// The beginning of the body: at most [`Limits::body`] bytes.
     pub body: Vec<u8>,
-    /// Whether the body has more than that.
+    /// Whether the body is incomplete: longer than that, broken off, or not read in time.
     pub cut: bool,
 }
 
-/// Why there is no answer.
+/// Why there is no answer to a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The URL is not allowed as it is written.
     #[error("the URL {0}")]
     Url(#[from] UrlRefused),
-    /// The host has no address that may be called.
+    /// The host has no address that the stack allows.
     #[error(transparent)]
     Address(#[from] NoAllowedAddress),
-    /// The request can't be written.
+    /// The request can't be built.
     #[error("the request is malformed: {0}")]
     Request(#[from] http::Error),
-    /// There was no answer in time.
+    /// There was no answer in time; with the time that was allowed.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
-    /// There is no connection, its certificate is not valid, or it broke off.
+    /// The connection failed or broke off, or its certificate is not valid; with the chain of
+    /// causes.
     #[error("{0}")]
     Connection(String),
 }
 
-/// A request with what came of it.
+/// The outcome of a request.
 #[derive(Debug)]
 pub struct Exchange {
-    /// How long it took.
+    /// How long the exchange took.
     pub duration: Duration,
     /// The answer, or why there is none.
     pub outcome: Result<Answer, Failure>,
 }
 
-/// Sends POSTs, and keeps connections for the next.
+/// Sends requests, and keeps connections for the next ones.
 #[derive(Debug, Clone)]
 pub struct Sender<R = GaiResolver> {
     client: Client<HttpsConnector<HttpConnector<Guard<R>>>, Full<Bytes>>,
@@ -96,7 +97,7 @@ impl Sender {
     /// A sender that trusts Mozilla's root certificates.
     ///
     /// # Errors
-    /// When the TLS library can't be set up.
+    /// If the TLS library can't be set up.
     pub fn new(policy: UrlPolicy, limits: Limits) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
@@ -114,7 +115,7 @@ where
     R::Error: Into<Box<dyn Error + Send + Sync>>,
     R::Future: Send + 'static,
 {
-    /// A sender with another resolver, and other roots of trust.
+    /// A sender with another resolver and another configuration of TLS.
     pub fn with(resolver: R, tls: ClientConfig, policy: UrlPolicy, limits: Limits) -> Self {
         let policy = Arc::new(policy);
         let mut connector =
@@ -137,13 +138,13 @@ where
         }
     }
 
-    /// Sends a POST. The URL is checked again: the policy may have changed since it
-    /// was registered, and a host that is an address is never resolved.
+    /// Sends a POST. The URL is checked again: the policy may have changed since the URL was
+    /// registered, and a host that is an address never reaches the resolver.
     pub async fn post(&self, url: &str, headers: HeaderMap, body: Bytes) -> Exchange {
         self.send(Method::POST, url, headers, body).await
     }
 
-    /// Sends a request of any method.
+    /// Sends a request of any method, with the checks of [`Self::post`].
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -181,8 +182,8 @@ where
         self.client.request(request).await.map_err(explain)
     }
 
-    /// Reads the body, as far as it is kept. With the status the endpoint has said what it has
-    /// to say: a body that breaks off, or takes too long, is cut.
+    /// Reads the body, as far as it is kept. The status alone decides whether a delivery has
+    /// succeeded, so a body that breaks off or takes too long is cut.
     async fn read(&self, response: Response<Incoming>, started: Instant) -> Answer {
         let (parts, mut incoming) = response.into_parts();
         let mut answer = Answer {

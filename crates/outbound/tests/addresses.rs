@@ -1,5 +1,5 @@
-//! No spelling of a URL, and no answer of a name server, leads to an address that the
-//! stack doesn't allow.
+//! Neither a spelling of a URL nor an answer of a name server leads to an address that the stack
+//! doesn't allow.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -12,8 +12,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use support::{Script, policy, sender};
 
-/// What became of a request, without sending one to a stranger: a connection that
-/// would be allowed ends at once, since nobody has a millisecond's patience.
+/// What became of a request, without reaching a stranger: a connection that would be allowed ends
+/// at once, because it has only a millisecond.
 #[derive(Debug, PartialEq)]
 enum Fate {
     RefusedAsWritten,
@@ -126,8 +126,8 @@ async fn addresses_that_names_resolve_to() {
 
 #[tokio::test]
 async fn of_several_addresses_only_allowed_ones_are_tried() {
-    // Loopback is opened, so that the one that is tried is on this machine: port 2,
-    // where nobody listens.
+    // Loopback is opened, so that the address that is tried is on this machine: at port 2, where
+    // nothing listens.
     let url = "http://example.com:2/";
     let mixed: &[&str] = &["10.0.0.1", "127.0.0.1", "169.254.169.254"];
     let sender = sender(

@@ -1,4 +1,4 @@
-//! What comes of a POST to endpoints that behave well and badly.
+//! POSTs to endpoints that behave well and badly.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -28,7 +28,8 @@ fn local(limits: Limits) -> Sender<Script> {
     sender(Script::new(&[]), policy("127.0.0.0/8"), limits)
 }
 
-/// Answers every connection with these bytes, and closes it. Returns its URL, and what arrives.
+/// Answers every connection with these bytes, and closes it. Returns its URL, and the requests that
+/// arrive.
 async fn endpoint(answer: &'static [u8]) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook?a=b", listener.local_addr().unwrap());
@@ -46,7 +47,7 @@ async fn endpoint(answer: &'static [u8]) -> (String, mpsc::UnboundedReceiver<Str
     (url, arrivals)
 }
 
-/// Reads the head of a request and the body that it announces.
+/// Reads the head of a request, and the body as far as its `content-length` says.
 async fn read_request(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     loop {
@@ -202,7 +203,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let url = format!("https://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // Nothing is ever sent: the handshake must fail.
+            // No request is sent: the handshake must fail.
             assert!(acceptor.accept(stream).await.is_err());
         }
     });

@@ -1,8 +1,8 @@
-//! Payloads that are too large for a message or an item: they lie in a bucket.
+//! Payloads that are too large for a message or an item are stored in a bucket.
 //!
-//! Rules of the bucket remove them: what lies under `events-` and a number of days after so many, and
-//! what lies under `documents/` once it is [`Payloads::retire`]d, since a topic's current document
-//! stays as long as the topic. (Earlier versions put events under `events/`.)
+//! Lifecycle rules of the bucket remove them: objects under `events-` and a number of days after that
+//! many days, and objects under `documents/` once they are [`Payloads::retire`]d, since a topic's current
+//! document is kept as long as the topic. (Earlier versions stored events under `events/`.)
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -17,19 +17,19 @@ use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_runtime::aws::Lazy;
 use time::Duration;
 
-/// The tag by which the bucket knows a document that is not current any more.
+/// The tag by which a lifecycle rule of the bucket recognises documents that are not current any more.
 const RETIRED: &str = "retired";
 
-/// How long a payload is wanted.
+/// How long a payload is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// As long as events are kept, and any delivery of theirs may be on its way or a dead letter.
+    /// As long as events are kept, and any of their deliveries may be under way or a dead letter.
     LikeEvents,
     /// Until it is retired.
     UntilRetired,
 }
 
-/// A payload can't be kept or had.
+/// A payload can't be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
     /// S3 refused, throttled or did not answer.
@@ -38,10 +38,10 @@ pub enum PayloadError {
     /// There is no such object (any more).
     #[error("S3 has no such object")]
     Missing,
-    /// The object is no payload.
+    /// The object is not a payload.
     #[error(transparent)]
     Damaged(#[from] Damaged),
-    /// A request lacks something that the SDK wants: a defect of ours.
+    /// A request lacks a field that the SDK requires: a defect of this crate.
     #[error("incomplete request: {0}")]
     Incomplete(#[from] BuildError),
 }
@@ -51,13 +51,13 @@ where
     E: Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
-    /// Keeps the chain of causes, and not the request and the response.
+    /// Keeps the chain of causes, without the request and the response.
     fn from(error: SdkError<E, R>) -> Self {
         Self::S3(format!("{:#}", anyhow::Error::from(error)))
     }
 }
 
-/// The bucket.
+/// The bucket of payloads.
 #[derive(Debug)]
 pub struct Payloads {
     s3: Lazy<Client>,
@@ -65,13 +65,14 @@ pub struct Payloads {
     events: String,
 }
 
-/// After how many days the rules of the bucket remove what lies under `events-` and the number.
+/// The numbers of days for which the bucket has a lifecycle rule, for objects under `events-` and the
+/// number.
 const KEPT_DAYS: [u16; 4] = [45, 90, 180, 400];
-/// Where documents lie.
+/// The prefix of the keys of documents.
 const DOCUMENTS: &str = "documents/";
 
 fn client(config: &SdkConfig) -> Client {
-    // At an endpoint of its own, which is an emulator's, S3 has no host name for each bucket.
+    // At a custom endpoint, which is an emulator's, there is no host name for each bucket.
     let settings = aws_sdk_s3::config::Builder::from(config)
         .force_path_style(config.endpoint_url().is_some())
         .build();
@@ -79,7 +80,7 @@ fn client(config: &SdkConfig) -> Client {
 }
 
 impl Payloads {
-    /// The bucket of this name, where events are kept so long.
+    /// `bucket` is the bucket's name, and `events_kept` how long events are kept.
     pub fn new(config: &SdkConfig, bucket: String, events_kept: Duration) -> Self {
         Self {
             s3: Lazy::new(config, client),
@@ -88,8 +89,8 @@ impl Payloads {
         }
     }
 
-    /// Makes a payload of these bytes. When it is too large to travel by itself it is put
-    /// into the bucket under this id; to do so again changes nothing.
+    /// Makes a payload of these bytes. If they are more than [`MAX_INLINE`] when compressed, they are
+    /// stored in the bucket under this id. Idempotent.
     pub async fn keep(&self, id: &str, bytes: &[u8], kept: Kept) -> Result<Payload, PayloadError> {
         let gzip = payload::compress(bytes);
         if gzip.len() <= MAX_INLINE {
@@ -109,7 +110,7 @@ impl Payloads {
         Ok(Payload::Stored(key))
     }
 
-    /// The bytes of a payload.
+    /// The bytes of a payload, decompressed.
     pub async fn read(&self, payload: &Payload) -> Result<Vec<u8>, PayloadError> {
         match payload {
             Payload::Inline(base64) => Ok(Payload::unpack(base64)?),
@@ -135,8 +136,9 @@ impl Payloads {
         }
     }
 
-    /// Keeps a payload, whose bytes these are, until it is retired: publications lie where events do
-    /// until they are committed, so that one that never is leaves nothing behind.
+    /// Stores a payload, whose bytes these are, as a document, which is kept until it is retired.
+    /// Publications are stored with the events until then, so that one that is never committed is
+    /// removed by age.
     pub async fn settle(&self, payload: &Payload, bytes: &[u8]) -> Result<Payload, PayloadError> {
         match payload {
             Payload::Stored(key) if !key.starts_with(DOCUMENTS) => {
@@ -147,7 +149,7 @@ impl Payloads {
         }
     }
 
-    /// What [`Self::settle`] makes of a payload.
+    /// What [`Self::settle`] returns for a payload.
     pub fn settled(payload: &Payload) -> Payload {
         match payload {
             Payload::Stored(key) => {
@@ -158,13 +160,13 @@ impl Payloads {
         }
     }
 
-    /// Lets the bucket remove what [`Self::settle`] has made of a payload, if it has.
+    /// Lets the bucket remove what [`Self::settle`] has stored for a payload, if it has.
     pub async fn retire_settled(&self, payload: &Payload) -> Result<(), PayloadError> {
         self.retire(&Self::settled(payload)).await
     }
 
-    /// Lets the bucket remove a document that is not current any more. What lies with the events goes
-    /// by itself.
+    /// Lets the bucket remove a document that is not current any more. What is stored with the events is
+    /// removed by age, and left as it is.
     pub async fn retire(&self, payload: &Payload) -> Result<(), PayloadError> {
         let Payload::Stored(key) = payload else {
             return Ok(());
@@ -190,8 +192,8 @@ impl Payloads {
     }
 }
 
-/// Where payloads lie that are wanted as long as events are kept, and then as long as a delivery may be
-/// on its way.
+/// The prefix of payloads that are kept as long as events, and then as long as a delivery may be under
+/// way.
 fn events_prefix(events_kept: Duration) -> String {
     let wanted = events_kept + Duration::days(i64::from(ON_ITS_WAY_DAYS));
     let days = KEPT_DAYS
@@ -212,7 +214,7 @@ mod tests {
         assert_eq!(prefix(15), "events-45/");
         assert_eq!(prefix(16), "events-90/");
         assert_eq!(prefix(150), "events-180/");
-        // The most that the template allows.
+        // The maximum that the template allows.
         assert_eq!(prefix(365), "events-400/");
     }
 }

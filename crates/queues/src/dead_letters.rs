@@ -1,7 +1,7 @@
-//! Looking through a dead-letter queue.
+//! Reading a dead-letter queue.
 //!
-//! SQS has no way to look at a message but to receive it, which hides it for a while. Who looks
-//! keeps the messages hidden for as long as that takes, and makes them visible again afterwards.
+//! SQS has no way to read a message but to receive it, which hides it for a while. A reader keeps the
+//! messages hidden for as long as it needs them, and makes them visible again afterwards.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -13,25 +13,25 @@ use time::{Duration, OffsetDateTime};
 
 use crate::QueueError;
 
-/// For how long a message is hidden, in seconds, from when it was received or last hidden: what
-/// somebody who is killed while looking at it leaves hidden is visible again after that time.
+/// How long a message is hidden, in seconds, from when it was received or last hidden. If a reader is
+/// killed, its messages are visible again after that time.
 pub const HIDDEN_SECONDS: i32 = 30;
-/// The most messages of one call of SQS.
+/// The maximum number of messages in one call of SQS.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html>
 const BATCH: usize = 10;
-/// How long SQS looks for messages, in seconds: on all of its servers, and not on some.
+/// How long SQS waits for messages, in seconds. If it waits, it queries all of its servers, not a part.
 const LOOKED_FOR: i32 = 1;
 
-/// A dead letter.
+/// A dead letter: a message in a dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// The id of the message.
     pub id: String,
-    /// What it carries.
+    /// The body of the message, as it was first sent.
     pub body: String,
-    /// Why it is here, if whoever put it here said so.
+    /// Why it was dead-lettered, from the attribute `reason`; missing if SQS or another service moved it.
     pub reason: Option<String>,
-    /// When it was sent.
+    /// When it was sent, according to SQS.
     pub sent_at: OffsetDateTime,
     handle: String,
 }
@@ -44,13 +44,13 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// The queue of this URL.
+    /// `url` is the queue's URL.
     pub fn new(sqs: Lazy<Client>, url: String) -> Self {
         Self { sqs, url }
     }
 
-    /// Receives up to ten of the dead letters that are visible, and hides them for
-    /// [`HIDDEN_SECONDS`]; none when there are no more. A FIFO queue gives out ten of each topic.
+    /// Receives up to ten of the dead letters that are visible, and hides them for [`HIDDEN_SECONDS`];
+    /// none if there are no more. Of a FIFO queue, at most ten of each topic are received.
     pub async fn receive(&self) -> Result<Vec<DeadLetter>, QueueError> {
         let answer = self
             .sqs
@@ -67,17 +67,17 @@ impl DeadLetters {
         Ok(messages.into_iter().map(DeadLetter::from).collect())
     }
 
-    /// Hides dead letters that were received for another [`HIDDEN_SECONDS`].
+    /// Hides received dead letters for another [`HIDDEN_SECONDS`].
     pub async fn hide(&self, letters: &[DeadLetter]) -> Result<(), QueueError> {
         self.set_visibility(letters, HIDDEN_SECONDS).await
     }
 
-    /// Lets others see dead letters again, at once.
+    /// Makes received dead letters visible again, at once.
     pub async fn release(&self, letters: &[DeadLetter]) -> Result<(), QueueError> {
         self.set_visibility(letters, 0).await
     }
 
-    /// Removes a dead letter for good.
+    /// Deletes a dead letter.
     pub async fn remove(&self, letter: &DeadLetter) -> Result<(), QueueError> {
         self.sqs
             .delete_message()
@@ -88,8 +88,8 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// What SQS fails to do for one of the letters is left as it is: it is hidden no longer than
-    /// [`HIDDEN_SECONDS`] in any case.
+    /// Failures of single dead letters are ignored: they are hidden no longer than [`HIDDEN_SECONDS`] in
+    /// any case.
     async fn set_visibility(&self, letters: &[DeadLetter], seconds: i32) -> Result<(), QueueError> {
         for batch in letters.chunks(BATCH) {
             let mut request = self
@@ -111,7 +111,8 @@ impl DeadLetters {
     }
 }
 
-/// What a message carries that EventBridge Scheduler could not send: it leaves the parameters of its call.
+/// The body of a message that EventBridge Scheduler could not send: its dead letter has the parameters of
+/// the call `SendMessage`. Other bodies are returned as they are.
 fn sent_by_scheduler(body: String) -> String {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase", deny_unknown_fields)]

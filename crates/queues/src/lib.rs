@@ -1,16 +1,14 @@
-//! The queues that carry events, and what is in them.
+//! The queues between the functions, and their messages.
 //!
-//! A step of a delivery takes a message off its queue only once the next step has
-//! it: a function reports the messages that it failed on ([`batch`]), and SQS brings
-//! them again.
+//! A message is deleted from its queue only once the next step of its processing is in a queue or a
+//! table: a function reports the messages that it failed on ([`consume()`]), and they are received again.
 
-pub mod batch;
 mod consume;
 pub mod dead_letters;
 pub mod messages;
 mod queue;
 
-pub use consume::{Sources, consume};
+pub use consume::{Received, Source, consume};
 pub use messages::{
     AudienceEvent, Delivery, DeliveryKind, EventType, FanOut, Hops, Protocol, Publication, Replay,
     Work,

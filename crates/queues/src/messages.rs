@@ -1,4 +1,4 @@
-//! What the queues carry, as JSON.
+//! The messages of the queues, as JSON.
 
 use bellwire_rules::entity::{CallbackEvent, EntityEvent, EntityType};
 use bellwire_rules::payload::Payload;
@@ -6,66 +6,66 @@ use bellwire_rules::timestamp::iso_serde;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// `Publications.fifo`: what happened to a topic, in the order of acceptance.
+/// A message of `Publications.fifo`: what happened to a topic, in the order of acceptance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Publication {
-    /// The id of the publication, and of the event when it is one.
+    /// The id of the publication, and of the event if it is one.
     pub event_id: String,
-    /// The topic.
+    /// The topic's id.
     pub topic_id: String,
-    /// When the API took it.
+    /// When the API accepted it.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
-    /// Whether it comes from the dead letters, so that newer ones may have gone before.
+    /// Whether it was redriven from the dead-letter queue, so that newer ones may have been processed before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redriven: bool,
-    /// What it is.
+    /// What was published, or has happened.
     pub work: Work,
 }
 
-/// What a publication is.
+/// What was published to a topic, or has happened to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// The topic's whole document.
+    /// The topic's document was published, as a whole.
     Document {
         /// The document.
         payload: Payload,
     },
-    /// An event.
+    /// An event was published.
     Event {
         /// The event.
         payload: Payload,
-        /// Whether the publisher gave it an `Idempotency-Key`, so that the same id may
-        /// come again with another time.
+        /// Whether the publisher gave it an `Idempotency-Key`, so that the same id may be
+        /// published again, with another time.
         repeatable: bool,
     },
     /// The topic was deleted.
     TopicDeleted,
 }
 
-/// `Fanout`: a part of the work of telling many.
+/// A message of `FanOuts`: a part of a fan-out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FanOut {
-    /// Tell the members of one segment of an audience.
+    /// Create the deliveries of an event for the members of one segment of an audience.
     Segment {
-        /// The audience.
+        /// The audience's id.
         audience_id: String,
         /// The segment's number.
         segment: u64,
-        /// What they are told.
+        /// What the members receive.
         #[serde(rename = "announcement")]
         event: AudienceEvent,
     },
-    /// Tell one subscription again what it has missed.
+    /// Create the deliveries of past events for one subscription.
     Replay(Replay),
-    /// Tell clients what has happened to an entity. EventBridge writes this one too, by the
-    /// template's rules.
+    /// Create the deliveries of an entity's event for the clients that it names. EventBridge sends
+    /// this message too, by the template's rules.
     Entity {
         /// The id of the event.
         event_id: String,
-        /// When the API, or EventBridge, took it.
+        /// When the API, or EventBridge, accepted it.
         #[serde(with = "iso_serde")]
         accepted_at: OffsetDateTime,
         /// The event.
@@ -73,36 +73,36 @@ pub enum FanOut {
     },
 }
 
-/// The same news for many subscriptions.
+/// What an audience receives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AudienceEvent {
-    /// When the API took what is told.
+    /// When the API accepted it.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
-    /// What is told.
+    /// What is delivered to each subscription.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
 }
 
-/// A wish to have a topic's events again.
+/// A request to deliver a topic's past events to a subscription; those that were delivered are left out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replay {
     /// The id of the replay; empty in messages of earlier versions.
     #[serde(default)]
     pub replay_id: String,
-    /// Whom to tell.
+    /// The id of the subscription.
     pub subscription_id: String,
-    /// The client whose subscription it is.
+    /// The id of the subscription's client.
     pub client_id: String,
-    /// The topic.
+    /// The topic's id.
     pub topic_id: String,
-    /// From when on.
+    /// The earliest time of acceptance, inclusive.
     #[serde(with = "iso_serde")]
     pub start: OffsetDateTime,
-    /// Until when.
+    /// The latest time of acceptance, inclusive.
     #[serde(with = "iso_serde")]
     pub end: OffsetDateTime,
-    /// Where an earlier step of the same replay ended.
+    /// The cursor at which the step before ended; missing in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// How many steps came before.
@@ -112,14 +112,14 @@ pub struct Replay {
 
 /// How often functions have sent a message on to themselves.
 ///
-/// Lambda ends such loops after some 16 times, unless a function's `RecursiveLoop` allows them, as
-/// the template does; what can't come to an end by itself is ended here instead.
+/// Lambda stops such loops after some 16 times, unless a function's `RecursiveLoop` allows them, as
+/// the template does; loops that would never end are stopped here instead.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hops(u32);
 
 impl Hops {
-    /// One more; the reason for a dead letter when there were `most` before.
+    /// One more. The error, if there were `most` before, is the reason for the dead letter.
     pub fn next(self, most: u32) -> Result<Self, String> {
         if self.0 >= most {
             return Err(format!("sent on {most} times without coming to an end"));
@@ -127,35 +127,35 @@ impl Hops {
         Ok(Self(self.0 + 1))
     }
 
-    /// Whether it was never sent on.
+    /// Whether the message was never sent on.
     pub fn is_none(&self) -> bool {
         self.0 == 0
     }
 }
 
-/// `Deliveries` and `Retries`: one thing to tell to one subscription.
+/// A message of `Deliveries` and `Retries`: the delivery of an event, or of a document, to one subscription.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Whom to tell.
+    /// The id of the subscription.
     pub subscription_id: String,
-    /// The client whose subscription it is: the group by which SQS is fair.
+    /// The id of the subscription's client: the group by which SQS is fair.
     pub client_id: String,
     /// How many attempts have failed.
     #[serde(default)]
     pub attempt: usize,
-    /// How often it was left to another function since something arrived.
+    /// How often it was left to another invocation since an attempt last succeeded.
     #[serde(default, skip_serializing_if = "Hops::is_none")]
     pub hops: Hops,
-    /// When the API took what is told.
+    /// When the API accepted the event or the version.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
-    /// What is told.
+    /// What is delivered.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
 }
 
 impl Delivery {
-    /// One that nobody has attempted yet.
+    /// A delivery before its first attempt.
     pub fn new(
         subscription_id: String,
         client_id: String,
@@ -173,42 +173,42 @@ impl Delivery {
     }
 }
 
-/// What a subscription is told.
+/// What is delivered to a subscription.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryKind {
-    /// That a topic's document has this version. What is sent depends on what the
-    /// subscription has.
+    /// A topic's document, up to this version. What is sent depends on the version that the
+    /// endpoint has acknowledged.
     Document {
-        /// The version.
+        /// The number of the version.
         version: u64,
     },
     /// An event, as it was published.
     Event {
-        /// Its id.
+        /// The id of the event.
         event_id: String,
         /// The event.
         payload: Payload,
     },
-    /// What its owner wants to see arriving, once.
+    /// A test that the subscription's owner has requested; it is sent once.
     Test {
         /// The id of the test.
         event_id: String,
-        /// What is sent.
+        /// The body of the request.
         payload: Payload,
     },
-    /// That its topic was deleted, and the subscription with it.
+    /// The notice that the topic was deleted, and the subscription with it.
     TopicDeleted {
         /// The id of the deletion.
         event_id: String,
     },
-    /// What has happened to its entity.
+    /// An event of the entity.
     Entity {
         /// The id of the event.
         event_id: String,
-        /// What the entity is.
+        /// The type of the entity.
         entity_type: EntityType,
-        /// What has happened.
+        /// What has happened to the entity.
         callback_event: CallbackEvent,
     },
 }
@@ -223,7 +223,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The name.
+    /// The name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Streams => "streams",
@@ -233,7 +233,7 @@ impl Protocol {
 }
 
 impl DeliveryKind {
-    /// The protocol that it belongs to.
+    /// The protocol that the delivery belongs to.
     pub fn protocol(&self) -> Protocol {
         match self {
             Self::Entity { .. } => Protocol::Entities,
@@ -241,7 +241,7 @@ impl DeliveryKind {
         }
     }
 
-    /// The id of the event; a document's versions have theirs when they are sent.
+    /// The id of the event; `None` for a document, whose versions get theirs when they are sent.
     pub fn event_id(&self) -> Option<&str> {
         match self {
             Self::Document { .. } => None,
@@ -253,22 +253,22 @@ impl DeliveryKind {
     }
 }
 
-/// What the body of a delivery is, as it is named to its receiver.
+/// The type of a request's body, as its receiver reads it in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventType {
     /// A whole document.
     Snapshot,
-    /// A document's change.
+    /// A document's change, as a JSON patch.
     Patch,
     /// An event.
     Event,
-    /// Something that went wrong.
+    /// An error, such as the deletion of the topic.
     Error,
 }
 
 impl EventType {
-    /// The name.
+    /// The name in requests and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Snapshot => "snapshot",
@@ -313,7 +313,7 @@ mod tests {
             hops.next(3),
             Err("sent on 3 times without coming to an end".to_owned())
         );
-        // One that was never sent on is written as it always was.
+        // A message that was never sent on is written as by earlier versions.
         let text = r#"{"replay":{"replay_id":"r","subscription_id":"s","client_id":"c","topic_id":"t","start":"1970-01-01T00:00:00.000000Z","end":"1970-01-01T00:00:00.000000Z"}}"#;
         let mut read: FanOut = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);

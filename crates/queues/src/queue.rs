@@ -1,4 +1,4 @@
-//! Sending.
+//! Sending messages to queues.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, SdkError};
@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use crate::messages::{Delivery, Publication};
 
-/// The most messages of a batch. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+/// The maximum number of messages in a batch.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 const BATCH: usize = 10;
 /// How many batches are sent at once.
 const AT_ONCE: usize = 16;
-/// The longest that SQS holds a message back.
+/// The longest delay of a message that SQS allows.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
 
-/// A queue.
+/// A queue of SQS, to send messages to.
 #[derive(Clone, Debug)]
 pub struct Queue {
     sqs: Lazy<Client>,
@@ -29,13 +30,13 @@ pub struct Queue {
 /// A message could not be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// SQS refused, throttled or did not answer, after all attempts.
+    /// SQS refused, throttled or did not answer, after all retries.
     #[error("SQS: {0}")]
     Sqs(String),
-    /// A message has no form in JSON: a defect of ours.
+    /// A message can't be written as JSON: a defect of this system.
     #[error("malformed message: {0}")]
     Json(#[from] serde_json::Error),
-    /// A request lacks something that the SDK wants: a defect of ours.
+    /// A request lacks a field that the SDK requires: a defect of this crate.
     #[error("incomplete request: {0}")]
     Incomplete(#[from] BuildError),
 }
@@ -45,7 +46,7 @@ where
     E: Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
-    /// Keeps the chain of causes, and not the request and the response.
+    /// Keeps the chain of causes, without the request and the response.
     fn from(error: SdkError<E, R>) -> Self {
         Self::Sqs(format!("{:#}", anyhow::Error::from(error)))
     }
@@ -61,10 +62,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of any kind.
+    /// A message with this body, as JSON.
     pub fn new(body: &impl serde::Serialize) -> Result<Self, QueueError> {
         let body = serde_json::to_string(body)?;
-        // The two characters that JSON may carry as they are and SQS refuses.
+        // The two characters that JSON allows unescaped and SQS refuses.
         // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         let body = body
             .replace('\u{fffe}', "\\ufffe")
@@ -72,13 +73,13 @@ impl Message {
         Ok(Self::raw(body))
     }
 
-    /// A publication: in order within its topic, and once.
+    /// A publication, for a FIFO queue: in order within its topic, and deduplicated by its id.
     pub fn publication(publication: &Publication) -> Result<Self, QueueError> {
         let (group, id) = (&publication.topic_id, &publication.event_id);
         Ok(Self::new(publication)?.once(group.clone(), id.clone()))
     }
 
-    /// A message that is as it was sent once.
+    /// A message with this text as its body, unchanged.
     pub fn raw(body: String) -> Self {
         Self {
             body,
@@ -88,7 +89,7 @@ impl Message {
         }
     }
 
-    /// The message in this group, and once under this id.
+    /// The message in this group, deduplicated by this id: for a FIFO queue.
     pub fn once(self, group: String, id: String) -> Self {
         Self {
             group: Some(group),
@@ -97,7 +98,7 @@ impl Message {
         }
     }
 
-    /// A delivery: one client's don't hold up another's.
+    /// A delivery, in the group of its client, so that one client's deliveries don't delay another's.
     pub fn delivery(delivery: &Delivery) -> Result<Self, QueueError> {
         Ok(Self {
             group: Some(delivery.client_id.clone()),
@@ -105,12 +106,12 @@ impl Message {
         })
     }
 
-    /// The message, held back for at most [`LONGEST_DELAY`].
+    /// The message, delayed; by [`LONGEST_DELAY`] at most.
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 
-    /// The delay in whole seconds, which is how SQS counts.
+    /// The delay in whole seconds, the unit of SQS, rounded up.
     fn seconds(&self) -> i32 {
         let delay = self.delay.min(LONGEST_DELAY).as_secs_f64().ceil();
         // At most 900.
@@ -121,7 +122,7 @@ impl Message {
 }
 
 impl Queue {
-    /// The queue of this URL.
+    /// `url` is the queue's URL.
     pub fn new(sqs: Lazy<Client>, url: String) -> Self {
         Self { sqs, url }
     }
@@ -141,7 +142,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The parameters of the call `SendMessage` by which somebody else sends a message.
+    /// The parameters of the call `SendMessage`, for another service that sends the message.
     pub fn call(&self, message: Message) -> serde_json::Value {
         serde_json::json!({
             "QueueUrl": self.url,
@@ -150,8 +151,8 @@ impl Queue {
         })
     }
 
-    /// Sends many messages, in batches, several at once and in no order. After an error
-    /// some of them may have been sent.
+    /// Sends many messages, in batches, several at once and in no order. After an error some of them may
+    /// have been sent.
     pub async fn send_all(&self, messages: Vec<Message>) -> Result<(), QueueError> {
         let mut entries = Vec::with_capacity(messages.len());
         for (number, message) in messages.into_iter().enumerate() {
@@ -192,7 +193,7 @@ impl Queue {
             };
             let refusal = failed.message().unwrap_or_default();
             let refusal = QueueError::Sqs(format!("{}: {refusal}", failed.code()));
-            // A message that SQS says is wrong stays wrong.
+            // A message that SQS refuses as the sender's fault is refused again.
             let hopeless = answer.failed().iter().any(|it| it.sender_fault());
             entries.retain(|entry| answer.failed().iter().any(|it| it.id() == entry.id()));
             if hopeless || !backoff.pause().await {
@@ -201,8 +202,8 @@ impl Queue {
         }
     }
 
-    /// Puts a message that nothing can be done with into this dead-letter queue, as it
-    /// came, with the reason in the attribute `reason`.
+    /// Puts a message that can't be processed into this dead-letter queue, with its body unchanged and
+    /// the reason in the attribute `reason`.
     pub async fn dead_letter(
         &self,
         body: &str,

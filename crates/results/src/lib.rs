@@ -1,5 +1,5 @@
-//! The bucket of query results: the CSV that Athena wrote, and beside it the same as JSON
-//! Lines, once somebody has asked for it.
+//! The bucket of query results: the CSV that Athena wrote, and beside it the same result as JSON Lines,
+//! once it was requested.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -14,36 +14,36 @@ use bellwire_runtime::aws::Lazy;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncBufRead;
 
-/// How long a link is good for, unless the credentials that signed it run out before.
+/// How long a link is valid, unless the credentials that signed it expire before.
 pub const LINK_GOOD_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// A result that is to be rendered as JSON Lines: what the queue `Renderings` carries.
+/// A message of the queue `Renderings`: a result that is to be rendered as JSON Lines.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rendering {
-    /// The query.
+    /// The id of the query's execution.
     pub execution_id: ExecutionId,
 }
 
-/// The key of the CSV that Athena writes: the template's workgroup has the folder.
+/// The key of the CSV that Athena writes. The template's workgroup sets the folder.
 pub fn csv_key(id: &ExecutionId) -> String {
     format!("results/{id}.csv")
 }
 
-/// The key of the rendering as JSON Lines.
+/// The key of the result as JSON Lines.
 pub fn json_key(id: &ExecutionId) -> String {
     format!("results/{id}.jsonl")
 }
 
-/// The bucket failed.
+/// A call of S3 failed, or a link could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
     /// S3 refused, throttled or did not answer.
     #[error("S3: {0}")]
     S3(String),
-    /// A link that can't be made: a defect of ours.
+    /// A link can't be created: a defect of this crate.
     #[error("link: {0}")]
     Link(#[from] PresigningConfigError),
-    /// A request lacks something that the SDK wants: a defect of ours.
+    /// A request lacks a field that the SDK requires: a defect of this crate.
     #[error("incomplete request: {0}")]
     Incomplete(#[from] BuildError),
 }
@@ -53,23 +53,23 @@ where
     E: Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
-    /// Keeps the chain of causes, and not the request and the response.
+    /// Keeps the chain of causes, without the request and the response.
     fn from(error: SdkError<E, R>) -> Self {
         Self::S3(format!("{:#}", anyhow::Error::from(error)))
     }
 }
 
-/// The bucket.
+/// The bucket of query results.
 #[derive(Clone, Debug)]
 pub struct Results {
-    /// The way to it.
+    /// The client of S3.
     pub s3: Lazy<Client>,
-    /// Its name.
+    /// The bucket's name.
     pub bucket: String,
 }
 
 fn client(config: &SdkConfig) -> Client {
-    // At an endpoint of its own, which is an emulator's, S3 has no host name for each bucket.
+    // At a custom endpoint, which is an emulator's, there is no host name for each bucket.
     let settings = aws_sdk_s3::config::Builder::from(config)
         .force_path_style(config.endpoint_url().is_some())
         .build();
@@ -77,7 +77,7 @@ fn client(config: &SdkConfig) -> Client {
 }
 
 impl Results {
-    /// The bucket of this name.
+    /// `bucket` is the bucket's name.
     pub fn new(config: &SdkConfig, bucket: String) -> Self {
         Self {
             s3: Lazy::new(config, client),
@@ -85,7 +85,7 @@ impl Results {
         }
     }
 
-    /// Whether there is an object of this key.
+    /// Whether there is an object with this key.
     pub async fn has(&self, key: &str) -> Result<bool, ResultsError> {
         let answer = self
             .s3
@@ -103,7 +103,7 @@ impl Results {
         }
     }
 
-    /// The bytes of an object, to be read; `None` when there is no such object.
+    /// A reader of an object's bytes; `None` if there is no such object.
     pub async fn open(
         &self,
         key: &str,
@@ -124,7 +124,7 @@ impl Results {
         }
     }
 
-    /// A link by which anybody can read the object, for a while.
+    /// A presigned URL with which anybody can read the object, for [`LINK_GOOD_FOR`].
     pub async fn link(&self, key: &str) -> Result<String, ResultsError> {
         let request = self
             .s3

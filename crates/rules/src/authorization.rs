@@ -1,74 +1,77 @@
-//! How a subscriber's endpoint wants to be authorised: OAuth 2.0, client credentials
-//! (RFC 6749, 4.4).
+//! OAuth 2.0 client credentials (RFC 6749, 4.4): how deliveries to a subscriber's endpoint are
+//! authorised.
 
 use serde::{Deserialize, Serialize};
 
 use crate::callback_url::{UrlPolicy, UrlRefused};
+use crate::secret::{Secret, stored};
 
 /// The longest client id, client secret and scope, in characters.
 const MAX_FIELD_LENGTH: usize = 2048;
 
-/// What a customer says of it.
+/// The settings as a client sends them. [`Authorization::check`] checks them.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CreateAuthorization {
     #[serde(rename = "type")]
     kind: AuthorizationType,
     client_id: String,
-    client_secret: String,
+    #[serde(with = "stored")]
+    client_secret: Secret,
     provider: String,
     #[serde(default)]
     mode: CredentialsMode,
     scope: Option<String>,
 }
 
-/// The kinds of authorization.
+/// The kinds of authorization that an endpoint can ask for: `type` in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthorizationType {
-    /// Client credentials.
+    /// OAuth 2.0 client credentials; `oauth2` in JSON.
     Oauth2,
 }
 
-/// How the provider is given the credentials.
+/// How the client id and secret are presented to the provider when a token is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CredentialsMode {
-    /// As HTTP Basic authentication.
+    /// As HTTP Basic authentication, in the header `Authorization`.
     #[default]
     Header,
-    /// In the form.
+    /// As fields of the form in the request's body.
     Body,
 }
 
-/// Checked settings of OAuth 2.0. The secret doesn't print.
+/// Checked settings of OAuth 2.0, as they are stored. `Debug` leaves the secret out.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Authorization {
-    /// The client id at the provider.
+    /// The client id that the provider knows.
     pub client_id: String,
-    client_secret: String,
-    /// The URL where tokens are had, in normal form.
+    #[serde(with = "stored")]
+    client_secret: Secret,
+    /// The URL of the provider's token endpoint, in normal form.
     pub provider: String,
-    /// How the provider is given the credentials.
+    /// How the client id and secret are presented to the provider.
     pub mode: CredentialsMode,
-    /// The scopes, separated by spaces.
+    /// The scopes to ask for, separated by spaces; `None` for the provider's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
 }
 
-/// Why settings were refused: the field at fault, and the reason for the customer.
+/// Why settings were refused; the text gives the reason, for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadAuthorization {
-    /// A text that is empty or too long.
+    /// The named field is empty or has more than `MAX_FIELD_LENGTH` characters.
     #[error("must have 1 to {MAX_FIELD_LENGTH} characters")]
     Length(&'static str),
-    /// The URL of the provider.
+    /// The provider's URL is not allowed.
     #[error(transparent)]
     Provider(#[from] UrlRefused),
 }
 
 impl BadAuthorization {
-    /// The field at fault.
+    /// The field at fault, as a path in the request's JSON: `authorization.clientId`.
     pub fn field(&self) -> &'static str {
         match self {
             Self::Length(field) => field,
@@ -77,7 +80,7 @@ impl BadAuthorization {
     }
 }
 
-/// What is shown of the settings.
+/// The settings as the API returns them, with `[redacted]` in place of the secret.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorizationView<'a> {
@@ -92,17 +95,20 @@ pub struct AuthorizationView<'a> {
 }
 
 impl Authorization {
-    /// Checks what a customer said. The provider's URL obeys the policy of callbacks: it
-    /// is called by Bellwire too.
+    /// Checks settings that a client sent. The provider's URL must pass the policy of callback
+    /// URLs, because Bellwire calls it too.
     pub fn check(
         create: CreateAuthorization,
         policy: &UrlPolicy,
     ) -> Result<Self, BadAuthorization> {
         let AuthorizationType::Oauth2 = create.kind;
         for (field, text) in [
-            ("authorization.clientId", Some(&create.client_id)),
-            ("authorization.clientSecret", Some(&create.client_secret)),
-            ("authorization.scope", create.scope.as_ref()),
+            ("authorization.clientId", Some(create.client_id.as_str())),
+            (
+                "authorization.clientSecret",
+                Some(create.client_secret.expose()),
+            ),
+            ("authorization.scope", create.scope.as_deref()),
         ] {
             if text.is_some_and(|text| text.is_empty() || text.chars().count() > MAX_FIELD_LENGTH) {
                 return Err(BadAuthorization::Length(field));
@@ -117,12 +123,12 @@ impl Authorization {
         })
     }
 
-    /// The secret, for the one place that sends it.
+    /// The client secret in plain text, for the request of an access token and nothing else.
     pub fn expose_secret(&self) -> &str {
-        &self.client_secret
+        self.client_secret.expose()
     }
 
-    /// The settings without the secret.
+    /// The settings without the secret, for responses and logs.
     pub fn redacted(&self) -> AuthorizationView<'_> {
         AuthorizationView {
             kind: AuthorizationType::Oauth2,

@@ -1,4 +1,4 @@
-//! Which URLs a customer may register, and the type of one that was checked.
+//! Which URLs a client may register, and [`CallbackUrl`], the type of a URL that was checked.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,16 +11,16 @@ use crate::network::{OpenNetworks, is_global};
 /// The longest URL that is accepted, in characters.
 pub const MAX_URL_LENGTH: usize = 2048;
 
-/// What a stack allows of callback URLs.
+/// Which callback URLs a stack allows. The default allows `https` to public addresses only.
 #[derive(Debug, Clone, Default)]
 pub struct UrlPolicy {
     /// Whether `http` is allowed beside `https`.
     pub allow_http: bool,
-    /// Non-global networks that callbacks may point at.
+    /// Networks that are not globally reachable and that callback URLs may point at all the same.
     pub open_networks: OpenNetworks,
 }
 
-/// Why a URL was refused; the text is for the customer.
+/// Why a URL was refused; the text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlRefused {
     /// The text is empty.
@@ -29,11 +29,11 @@ pub enum UrlRefused {
     /// The text has more than [`MAX_URL_LENGTH`] characters.
     #[error("must have at most {MAX_URL_LENGTH} characters")]
     TooLong,
-    /// The text holds white space, a control character or a backslash, which
-    /// HTTP clients read in different ways.
+    /// The text holds white space, a control character or a backslash, which HTTP clients read in
+    /// different ways.
     #[error("must not contain white space, control characters or backslashes")]
     Characters,
-    /// The text is no absolute URL with a host.
+    /// The text is not an absolute URL with a host.
     #[error("must be an absolute URL such as https://example.com/callback")]
     NotAUrl,
     /// The scheme is not allowed.
@@ -47,18 +47,19 @@ pub enum UrlRefused {
     /// The URL carries a user name or a password.
     #[error("must not contain a user name or password")]
     Credentials,
-    /// The URL has a fragment, which is never sent.
+    /// The URL has a fragment, which HTTP requests don't carry.
     #[error("must not contain a fragment (#…)")]
     Fragment,
     /// The host is a non-global address, or a name that can't be public.
     #[error("must not point at a private, local or reserved address")]
     Address,
-    /// The host is no name that the domain name system could have.
+    /// The host is not a name that the domain name system could have.
     #[error(
         "must have a host name of letters, digits and hyphens between dots, of at most 253 characters"
     )]
     Name,
-    /// The port is that of another protocol, whose servers would read a request as theirs.
+    /// The port belongs to another protocol, whose servers might take an HTTP request for one of
+    /// theirs.
     #[error("must not use port {0}, which belongs to another protocol")]
     Port(u16),
 }
@@ -72,23 +73,21 @@ const BAD_PORTS: [u16; 83] = [
     993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
     6668, 6669, 6679, 6697, 10080,
 ];
-/// The longest host name and the longest part of one (RFC 1035, 2.3.4), in characters.
+/// The longest host name, and the longest label of one (RFC 1035, 2.3.4), in characters.
 const MAX_NAME_LENGTH: usize = 253;
 const MAX_LABEL_LENGTH: usize = 63;
-/// Names of the private use of networks (RFC 6762, and ICANN's resolution of 2024 on `.internal`).
+/// Domains for use in private networks (RFC 6762, and ICANN's resolution of 2024 on `.internal`).
 const PRIVATE_DOMAINS: [&str; 2] = [".local", ".internal"];
 
-/// A callback URL that has passed a [`UrlPolicy`], in the normal form of the
-/// WHATWG URL standard.
+/// A callback URL that has passed a [`UrlPolicy`], in the normal form of the WHATWG URL standard.
 ///
-/// The normal form is what is stored and what is called, so that no two HTTP
-/// clients can read it differently.
+/// The normal form is both stored and called, so that no two HTTP clients can read it differently.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct CallbackUrl(String);
 
 impl CallbackUrl {
-    /// The URL as text.
+    /// The URL as text, in normal form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -106,7 +105,7 @@ impl fmt::Debug for CallbackUrl {
 }
 
 impl UrlPolicy {
-    /// Checks a URL that a customer wants to be called at.
+    /// Checks a URL that a client wants to be called at, and puts it into normal form.
     pub fn check(&self, text: &str) -> Result<CallbackUrl, UrlRefused> {
         let url = parse(text)?;
         self.check_scheme(&url)?;
@@ -152,7 +151,8 @@ impl UrlPolicy {
                 if is_localhost(name) {
                     self.opens_loopback()
                 } else {
-                    // A stack that opens a network lets names through that may lie in it.
+                    // Where a stack opens a network, private names are allowed, since they may lie
+                    // in it.
                     !is_private_name(name) || !self.open_networks.is_empty()
                 }
             }
@@ -170,21 +170,21 @@ impl UrlPolicy {
     }
 }
 
-/// The normal form of a URL, whether or not a stack allows it: to find what was
-/// registered under a policy that has changed since.
+/// The normal form of a URL, whether or not a stack allows it: to find what was registered under a
+/// policy that has changed since.
 pub fn normal_form(text: &str) -> Result<String, UrlRefused> {
     parse(text).map(String::from)
 }
 
-/// The host of a URL in normal form, without the dot that may end a name: `example.com`, `192.0.2.1`,
-/// `[2001:db8::1]`. Empty for a text that is no URL.
+/// The host of a URL in normal form, without the dot that may end a name: `example.com`,
+/// `192.0.2.1`, `[2001:db8::1]`. Empty for a text that is not a URL.
 pub fn host_of(url: &str) -> String {
     let url = Url::parse(url).ok();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
     host.trim_end_matches('.').to_owned()
 }
 
-/// Checks what doesn't depend on a policy.
+/// Parses a URL, with the checks that don't depend on a policy.
 fn parse(text: &str) -> Result<Url, UrlRefused> {
     if text.is_empty() {
         return Err(UrlRefused::Empty);
@@ -211,7 +211,8 @@ fn parse(text: &str) -> Result<Url, UrlRefused> {
     Ok(url)
 }
 
-/// Whether a user name stands before the host, be it an empty one, which the normal form leaves out.
+/// Whether a user name precedes the host. An empty one counts too, although the normal form leaves
+/// it out.
 fn has_user(text: &str) -> bool {
     let behind_the_scheme = text.split_once(':').map_or(text, |(_, rest)| rest);
     let authority = behind_the_scheme.trim_start_matches('/');
@@ -219,7 +220,8 @@ fn has_user(text: &str) -> bool {
     authority.is_some_and(|authority| authority.contains('@'))
 }
 
-/// Whether a name has the form of a host's (RFC 1123, 2.1); an underscore is let through, as browsers do.
+/// Whether a name has the form of a host name (RFC 1123, 2.1). Underscores are allowed, as in
+/// browsers.
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL_LENGTH).contains(&label.len())
@@ -232,12 +234,12 @@ fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME_LENGTH && name.split('.').all(is_label)
 }
 
-/// Whether a name can't be public: a single label, or one of a domain for private use.
+/// Whether a name can't be public: a single label, or a name in a domain for private use.
 fn is_private_name(name: &str) -> bool {
     !name.contains('.') || PRIVATE_DOMAINS.iter().any(|domain| name.ends_with(domain))
 }
 
-/// `localhost` and the names below it are the local machine (RFC 6761, 6.3).
+/// Whether a name stands for the local machine: `localhost` and the names below it (RFC 6761, 6.3).
 fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }

@@ -1,4 +1,4 @@
-//! The public name of a client.
+//! The public id of a client.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::random_bytes;
 
-/// A client's id: `cl_` and 24 lower-case letters and digits. It is safe in the
-/// name of an SNS topic and in a URL, and it is no secret.
+/// A client's id: `cl_` and 24 lower-case letters and digits. It is safe in the name of an SNS
+/// topic and in a URL, and it is not secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ClientId(String);
 
-/// The text is not written as the id of a client.
+/// The text doesn't have the form of a client id.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not the id of a client")]
 pub struct BadClientId;
@@ -27,10 +27,10 @@ impl TryFrom<String> for ClientId {
 }
 
 impl ClientId {
-    /// A new id, never given out before (120 random bits).
+    /// A new id of 120 random bits, so that no id is given out twice.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// If the operating system provides no random bytes.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let bytes: [u8; 15] = random_bytes()?;
         Ok(Self(format!(
@@ -39,7 +39,7 @@ impl ClientId {
         )))
     }
 
-    /// The id in `text`, if it is written as one.
+    /// The id in `text`; `None` if the text doesn't have the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("cl_")?;
         let written_as_one = rest.len() == 24
@@ -49,7 +49,7 @@ impl ClientId {
         written_as_one.then(|| Self(text.to_owned()))
     }
 
-    /// The id as text.
+    /// The id as text, with its prefix `cl_`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

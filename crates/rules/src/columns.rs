@@ -1,9 +1,9 @@
-//! The names of a result's columns, as the names of a JSON object's members.
+//! The names of a result's columns, as names of the members of a JSON object.
 
 use std::collections::HashSet;
 
-/// The names, each once: a query may give two columns the same name, or none. Later ones
-/// get a number, `name_2`, and one without a name is called `column`.
+/// The names, each made unique: a query may give two columns the same name, or none. A repeated
+/// name gets a number, `name_2`, and a column without a name is called `column`.
 pub fn unique<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut unique = |name: &str| {

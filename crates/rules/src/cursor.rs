@@ -1,16 +1,16 @@
-//! Cursors: where a list goes on, as callers see it.
+//! Cursors: opaque texts that say where a list continues.
 
 use data_encoding::BASE64URL_NOPAD;
 
-/// No place in a list is written longer, in bytes.
+/// The longest cursor, in bytes: no position in a list needs more.
 const MAX_CURSOR_LENGTH: usize = 4096;
 
-/// The cursor for a place in a list: text that is safe in a URL and says nothing.
+/// The cursor of a position in a list: text that is safe in a URL and opaque to clients.
 pub fn cursor(place: &str) -> String {
     BASE64URL_NOPAD.encode(place.as_bytes())
 }
 
-/// The place that a cursor stands for; `None` when it is none of ours.
+/// The position that a cursor stands for; `None` when the text is not a cursor.
 pub fn place(cursor: &str) -> Option<String> {
     if cursor.is_empty() || cursor.len() > MAX_CURSOR_LENGTH {
         return None;

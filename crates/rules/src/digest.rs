@@ -1,9 +1,9 @@
-//! Hashes as text.
+//! SHA-256 hashes as text.
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of a text, in hexadecimal: 64 characters.
+/// The SHA-256 of a text, in hexadecimal: 64 characters, lower case.
 pub fn sha256_hex(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }

@@ -1,12 +1,12 @@
-//! The JSON that publishers send.
+//! Publications: the JSON that publishers send.
 
 use serde_json::{Number, Value};
 
 /// The largest publication, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 
-/// A publication that is JSON, with the text that it was published as. The text is
-/// what subscribers get: numbers, order and spaces are the publisher's.
+/// A publication that is JSON, with its text. Subscribers receive this text, so that numbers, order
+/// and white space stay as the publisher wrote them.
 #[derive(Debug, Clone)]
 pub struct Document {
     text: String,
@@ -26,7 +26,7 @@ pub enum BadDocument {
 }
 
 impl Document {
-    /// Reads a publication.
+    /// Parses a publication; refuses what is too long or not JSON.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadDocument> {
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(BadDocument::TooLong);
@@ -46,22 +46,22 @@ impl Document {
         &self.text
     }
 
-    /// What it says.
+    /// The parsed JSON.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// Whether [`Self::value`] says all of it: false when a number has more digits than
+    /// Whether [`Self::value`] holds every number exactly: false when a number has more digits than
     /// a 64-bit integer or float can hold.
     pub fn is_exact(&self) -> bool {
         self.exact
     }
 }
 
-/// The numbers in a text that is JSON.
+/// The numbers in a JSON text, as they are written.
 fn numbers(json: &str) -> impl Iterator<Item = &str> {
-    // Outside of strings, every other character than these ends or begins a token. There is
-    // nothing but ASCII, and decoding it would take longer than all else.
+    // Outside of strings, any other character than these begins or ends a token. JSON is ASCII
+    // there, and decoding it as UTF-8 would take longer than all the rest.
     outside_strings(json)
         .flat_map(|part| {
             let bytes = part.as_bytes();
@@ -71,7 +71,7 @@ fn numbers(json: &str) -> impl Iterator<Item = &str> {
         .filter_map(|token| std::str::from_utf8(token).ok())
 }
 
-/// The parts of a text that is JSON between its strings.
+/// The parts of a JSON text that lie between its strings.
 fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(json);
     std::iter::from_fn(move || {
@@ -84,7 +84,7 @@ fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What stands behind the quote that ends a string.
+/// The text after the quote that ends a string; `None` when the string doesn't end.
 fn after_string(text: &str) -> Option<&str> {
     let mut escaped = false;
     let end = text.bytes().position(|byte| {
@@ -95,9 +95,9 @@ fn after_string(text: &str) -> Option<&str> {
     text.get(end + 1..)
 }
 
-/// Whether a 64-bit integer or float holds the number as it is written. Every float
-/// tells 15 digits apart; the longer ones that programs write are read back to the
-/// same digits.
+/// Whether a 64-bit integer or float holds the number as it is written. A float distinguishes all
+/// numbers of up to 15 digits. A longer one counts as exact if reading and writing it
+/// gives the same digits, as it does with numbers that programs write.
 fn is_exact(number: &str) -> bool {
     if number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok() {
         return true;

@@ -1,4 +1,4 @@
-//! Endpoints that nothing is sent to, and the way back: decisions as pure functions, as in
+//! Disabled endpoints, and how they are enabled again: decisions as pure functions, as in
 //! [`crate::lease`], from the state on record to the state that replaces it.
 
 use serde::{Deserialize, Serialize};
@@ -7,36 +7,37 @@ use time::{Duration, OffsetDateTime};
 use crate::lease::Progress;
 use crate::timestamp::iso_serde;
 
-/// The part of a subscription that attempts change.
+/// The part of a subscription that attempts, owners and operators change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EndpointState {
-    /// How far it has come, if it is to a document.
+    /// How far the deliveries of a document have come; the default if the subscription is not to a
+    /// document.
     pub progress: Progress,
-    /// Why nothing is sent, if so.
+    /// Why nothing is delivered, and since when; `None` while the endpoint is enabled.
     pub disabled: Option<Disabled>,
-    /// Whether its owner is still to be told that it was disabled.
+    /// Whether the owner has not yet been notified that the endpoint was disabled.
     pub owner_unnotified: bool,
-    /// Whether its client is shut out: nothing is sent, and its owner can't change that.
+    /// Whether the client is disabled: nothing is delivered, and the owner can't change that.
     pub client_disabled: bool,
-    /// Since when every attempt has failed, if the last one did.
+    /// Since when every attempt has failed; `None` unless the last one did.
     pub failing_since: Option<OffsetDateTime>,
 }
 
-/// That nothing is sent to an endpoint, and why.
+/// That an endpoint is disabled, why, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Disabled {
-    /// Why.
+    /// Why it was disabled.
     pub reason: DisabledReason,
-    /// Since when.
+    /// When it was disabled.
     #[serde(with = "iso_serde")]
     pub at: OffsetDateTime,
 }
 
-/// Why nothing is sent to an endpoint.
+/// Why an endpoint was disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DisabledReason {
-    /// Its owner wanted it so.
+    /// Its owner disabled it.
     Requested,
     /// Every attempt failed for days.
     Failing,
@@ -45,13 +46,13 @@ pub enum DisabledReason {
 }
 
 impl EndpointState {
-    /// Whether nothing is sent to the endpoint.
+    /// Whether nothing is delivered to the endpoint: it, or its client, is disabled.
     pub fn is_silent(&self) -> bool {
         self.disabled.is_some() || self.client_disabled
     }
 }
 
-/// The endpoint, disabled for a reason of ours, which its owner is still to be told.
+/// Disables the endpoint for a reason that its owner still has to be notified of.
 pub(crate) fn disabled_by_us(
     state: EndpointState,
     reason: DisabledReason,
@@ -64,7 +65,7 @@ pub(crate) fn disabled_by_us(
     }
 }
 
-/// Sends no more to an endpoint, as its owner wants; `None` when nothing is sent already.
+/// Disables an endpoint, as its owner wants; `None` when it is disabled already.
 pub fn disable(state: &EndpointState, at: OffsetDateTime) -> Option<EndpointState> {
     let reason = DisabledReason::Requested;
     state.disabled.is_none().then(|| EndpointState {
@@ -73,8 +74,8 @@ pub fn disable(state: &EndpointState, at: OffsetDateTime) -> Option<EndpointStat
     })
 }
 
-/// Sends to an endpoint again, as if nothing had ever failed. What it has is in doubt, so that a
-/// document goes on with a snapshot.
+/// Enables an endpoint, without the failures on record. What the endpoint has is in doubt, so that
+/// a document continues with a snapshot.
 pub fn enable(state: &EndpointState) -> EndpointState {
     EndpointState {
         progress: Progress {
@@ -92,7 +93,7 @@ pub fn enable(state: &EndpointState) -> EndpointState {
     }
 }
 
-/// Sends no more to the endpoints of a client that is shut out; `None` when nothing changes.
+/// Stops deliveries to an endpoint because its client is disabled; `None` when nothing changes.
 pub fn disable_client(state: &EndpointState) -> Option<EndpointState> {
     (!state.client_disabled).then(|| EndpointState {
         client_disabled: true,
@@ -100,8 +101,8 @@ pub fn disable_client(state: &EndpointState) -> Option<EndpointState> {
     })
 }
 
-/// Sends to the endpoints of a client again that was shut out, but for those that are disabled for a
-/// reason of their own; `None` when nothing changes.
+/// Resumes deliveries to an endpoint whose client is enabled again. It stays disabled if it is
+/// disabled for a reason of its own. `None` when nothing changes.
 pub fn enable_client(state: &EndpointState) -> Option<EndpointState> {
     state.client_disabled.then(|| EndpointState {
         disabled: state.disabled.clone(),
@@ -111,7 +112,7 @@ pub fn enable_client(state: &EndpointState) -> Option<EndpointState> {
     })
 }
 
-/// After a 410 to a request that was sent when the endpoint was in the state `before`: disables it,
+/// After an attempt that began in the state `before` was answered with 410: disables the endpoint,
 /// unless its owner has enabled it since. `None` when nothing changes.
 pub fn gone(
     state: &EndpointState,
@@ -123,8 +124,8 @@ pub fn gone(
         .then(|| disabled_by_us(state.clone(), DisabledReason::Gone, at))
 }
 
-/// At the end of a schedule: disables an endpoint at which every attempt has failed for as long as
-/// `patience`. `None` when nothing changes.
+/// At the end of a schedule of retries: disables an endpoint at which every attempt has failed for
+/// at least `patience`. `None` when nothing changes.
 pub fn give_up(
     state: &EndpointState,
     now: OffsetDateTime,

@@ -1,4 +1,4 @@
-//! Entities: what may be said of them, and how a callback says it (protocol C).
+//! Entities (protocol C): their keys, events about them, and the body of a callback.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,16 +9,16 @@ use crate::ClientId;
 
 /// The longest key, in characters.
 const MAX_KEY_LENGTH: usize = 512;
-/// How many clients one event names, at most.
+/// The most clients that one event names.
 const MAX_CLIENTS: usize = 100;
 
-/// The key of an entity: text of 1 to 512 characters, of any kind. It is the provider's
-/// own, and nothing is read into it.
+/// The key of an entity: text of 1 to 512 characters, of any kind. The provider chooses it, and
+/// Bellwire doesn't interpret it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct EntityKey(String);
 
-/// The text is not the key of an entity.
+/// The text is empty or too long for the key of an entity.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must have 1 to {MAX_KEY_LENGTH} characters")]
 pub struct BadEntityKey;
@@ -39,18 +39,18 @@ impl TryFrom<String> for EntityKey {
     }
 }
 
-/// What kind of thing an entity is.
+/// The types of entities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntityType {
-    /// A document.
+    /// A document: `Document` in JSON.
     Document,
 }
 
-/// What has happened to an entity.
+/// What has happened to an entity: in JSON, the name that [`CallbackEvent::as_str`] gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallbackEvent {
-    /// Its data was updated.
+    /// The data of the entity was updated.
     EntityUpdated,
     /// The status of a document has changed.
     DocumentStatusChanged,
@@ -59,7 +59,7 @@ pub enum CallbackEvent {
 }
 
 impl CallbackEvent {
-    /// The name.
+    /// The name in JSON and in the record of exchanges: `entity_updated`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EntityUpdated => "entity_updated",
@@ -69,17 +69,17 @@ impl CallbackEvent {
     }
 }
 
-/// An event, as its publisher sends it.
+/// An event about an entity, as its publisher sends it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EntityEvent {
-    /// The clients that may be told.
+    /// The clients whose subscriptions to the entity receive the event.
     pub client_ids: Clients,
-    /// The entity.
+    /// The key of the entity that the event is about.
     pub entity_key: EntityKey,
-    /// What it is.
+    /// The type of the entity.
     pub entity_type: EntityType,
-    /// What has happened.
+    /// What has happened to the entity.
     pub callback_event: CallbackEvent,
 }
 
@@ -88,13 +88,13 @@ pub struct EntityEvent {
 #[serde(try_from = "Vec<ClientId>")]
 pub struct Clients(BTreeSet<ClientId>);
 
-/// An event names no client, or too many.
+/// The event names no client, or too many.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must name 1 to {MAX_CLIENTS} clients")]
 pub struct BadClients;
 
 impl Clients {
-    /// The clients.
+    /// The clients, sorted by id.
     pub fn iter(&self) -> impl Iterator<Item = &ClientId> {
         self.0.iter()
     }
@@ -110,16 +110,16 @@ impl TryFrom<Vec<ClientId>> for Clients {
     }
 }
 
-/// The body of a callback.
+/// The body of a callback, as JSON.
 #[derive(Debug, Serialize)]
 pub struct CallbackBody<'a> {
-    /// The subscription.
+    /// The id of the subscription that receives the callback.
     pub subscription_key: &'a str,
-    /// The entity.
+    /// The key of the entity that the event is about.
     pub entity_key: &'a EntityKey,
-    /// What it is.
+    /// The type of the entity.
     pub entity_type: EntityType,
-    /// What has happened.
+    /// What has happened to the entity.
     pub callback_event: CallbackEvent,
 }
 

@@ -1,29 +1,29 @@
-//! The events that tell a subscriber what went wrong.
+//! Error events: deliveries that inform a subscriber of an error.
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::timestamp::iso_serde;
 
-/// An error event, as it is sent.
+/// An error event, as it is delivered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorEvent<'a> {
-    /// When it happened.
+    /// When the error happened.
     #[serde(with = "iso_serde")]
     pub datetime: OffsetDateTime,
-    /// Who is told.
+    /// The subscription that receives the event.
     pub subscription_id: &'a str,
-    /// What happened, as a number.
+    /// The kind of error, as a number.
     pub code: u32,
-    /// What it is about.
+    /// What the error is about: `subscription`.
     pub category: &'static str,
-    /// What happened, for people.
+    /// A description of the error, for people.
     pub message: &'static str,
 }
 
 impl<'a> ErrorEvent<'a> {
-    /// The topic is gone, and the subscription with it.
+    /// The topic was deleted, and the subscription with it.
     pub fn topic_not_found(subscription_id: &'a str, datetime: OffsetDateTime) -> Self {
         Self {
             datetime,

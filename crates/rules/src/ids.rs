@@ -1,33 +1,33 @@
-//! Ids: random ones, and those that follow from what they are of, so that whoever repeats
-//! a step speaks of the same thing. All are UUIDs; those that follow are of version 8
-//! (RFC 9562).
+//! Ids: random ones, and ids that are derived from what they identify, so that a repeated step
+//! arrives at the same id. All are UUIDs; the derived ones are of version 8 (RFC 9562).
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The id of the delivery of an event to a subscription.
+/// The id of the delivery of an event to a subscription, the same over all attempts.
 pub fn delivery_id(event_id: &str, subscription_id: &str) -> String {
     derived(&[event_id, subscription_id])
 }
 
-/// The id of the event that a publisher's `Idempotency-Key` stands for, of a topic or an
-/// entity.
+/// The id that a client's `Idempotency-Key` stands for: of an event of a topic or an entity, or of
+/// a test or a replay of a subscription. `source` is the topic's id, the entity's key, or the
+/// subscription's id.
 pub fn idempotent_event_id(client_id: &str, source: &str, key: &str) -> String {
     derived(&[client_id, source, key])
 }
 
-/// The id of a version of a topic's document.
+/// The id of the event that is a version of a topic's document.
 pub fn version_id(topic_id: &str, version: u64) -> String {
     derived(&[topic_id, &version.to_string()])
 }
 
-/// The id of a client's subscription to an entity: the same for the same callback, so that
-/// there is one.
+/// The id of a client's subscription to an entity: the same for the same callback URL, so that
+/// there is only one.
 pub fn entity_subscription_id(client_id: &str, entity_key: &str, callback: &str) -> String {
     derived(&[client_id, entity_key, callback])
 }
 
-/// The id of all of a client's subscriptions to an entity.
+/// The id of an entity's audience for one client: all of that client's subscriptions to it.
 pub fn entity_audience_id(client_id: &str, entity_key: &str) -> String {
     derived(&[client_id, entity_key])
 }
@@ -48,12 +48,13 @@ fn derived(parts: &[&str]) -> String {
         .to_string()
 }
 
-/// A new random id.
+/// A new random id: a UUID of version 4.
 pub fn random_id() -> String {
     Uuid::new_v4().to_string()
 }
 
-/// A number by which one attempt at something is known from another: 60 of its bits are random.
+/// A number that distinguishes one attempt to acquire a lease from another; 60 of its bits are
+/// random.
 pub fn nonce() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }

@@ -1,27 +1,28 @@
-//! Who may send a document to a subscription, and what follows: decisions as pure functions.
+//! The lease of a subscription to a document: who may send to it, and what follows. Decisions are
+//! pure functions.
 //!
-//! A message says that a subscription wants a version; many may say so at once. One of them
-//! acquires the lease, sends what is missing, and releases the lease, unless more is wanted by
-//! then. The others write down what they want and are done. So versions are sent one after the
-//! other, and a repeated message finds nothing to do. After a failure nobody acquires the lease
-//! until the retry is due, but the retry itself. A lease ends by itself some seconds after the
-//! function that holds it must have ended; whoever acquires one that was not released knows that
-//! the endpoint may have got something that is not on record.
+//! A message says that a subscription wants a version; many messages may say so at once. One of
+//! them acquires the lease, sends what is missing, and releases the lease, unless more is wanted by
+//! then. The others record what they want, and are done. So versions are sent one after the other,
+//! and a repeated message finds nothing to do. After a failure, only the retry acquires the lease
+//! until the retry is due. A lease expires some seconds after the function that holds it must have
+//! ended. Whoever acquires one that was not released knows that the endpoint may have received
+//! something that is not on record.
 //!
-//! Each decision is a function from the state on record to the state that replaces it. Whoever
-//! carries it out (`bellwire_store::leases`) writes the new state on the condition that the old one
-//! is still there, and decides anew when it isn't. `tests/lease_model.rs` explores the same
-//! functions with crashes, repetitions, lost answers and late effects.
+//! Each decision is a function from the state on record to the state that replaces it. Its caller
+//! (`bellwire_store::leases`) writes the new state on the condition that the old one is still
+//! there, and decides again when it isn't. `tests/lease_model.rs` explores the same functions with
+//! crashes, repetitions, lost answers and late effects.
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::endpoint::{DisabledReason, EndpointState, disabled_by_us};
 
-/// How many versions an endpoint may be behind and still get each of them.
+/// How many versions an endpoint may be behind and still receive each of them.
 const MAX_BACKLOG: u64 = 100;
 
-/// How far a subscription to a document has come.
+/// How far the deliveries of a document to a subscription have come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Progress {
     /// The newest version that is known to be wanted; 0 before the first.
@@ -36,99 +37,100 @@ pub struct Progress {
     /// How often a snapshot was asked for, whatever the endpoint has.
     #[serde(default)]
     pub snapshots_asked: u64,
-    /// Who may send, if anybody does.
+    /// The lease, if it was acquired and not released since. It may have expired.
     #[serde(flatten)]
     pub lease: Option<Lease>,
-    /// How many attempts have failed in a row.
+    /// How many attempts of the current schedule of retries have failed, in a row.
     #[serde(default)]
     pub failures: usize,
-    /// The retry that is pending, if one is.
+    /// The pending retry, if there is one.
     #[serde(flatten)]
     pub retry: Option<Retry>,
-    /// What the schedule of retries was begun for, while one is under way.
+    /// What was wanted when the current schedule of retries began; `None` when none is under way.
     #[serde(flatten)]
     pub schedule: Option<Schedule>,
 }
 
-/// The exclusive right to send to a subscription.
+/// The exclusive right to send to a subscription, for a limited time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lease {
-    /// The message that holds it.
+    /// The id of the message that holds the lease.
     #[serde(rename = "turn")]
     pub message_id: String,
-    /// Which of the attempts to acquire it, since a message may come twice.
+    /// The random number of the attempt that acquired it, since a message may be received twice.
     #[serde(rename = "turn_nonce")]
     pub nonce: u64,
-    /// Until when, in milliseconds since 1970.
+    /// When it expires, in milliseconds since 1970.
     #[serde(rename = "turn_until")]
     pub until: u64,
 }
 
-/// That there will be another attempt.
+/// A pending retry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Retry {
-    /// When, in milliseconds since 1970.
+    /// When it is due, in milliseconds since 1970.
     #[serde(rename = "retry_at")]
     pub at: u64,
-    /// The message that failed, and arranges for it.
+    /// The id of the message whose attempt failed, and which arranges the retry.
     #[serde(rename = "retry_by")]
     pub message_id: String,
 }
 
-/// What was wanted when the first attempt of a schedule of retries was made. What is wanted since
-/// has a right to a schedule of its own.
+/// What was wanted when the first attempt of a schedule of retries was made. What is wanted later
+/// gets a schedule of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Schedule {
-    /// The newest version.
+    /// The newest version that was wanted then.
     #[serde(rename = "schedule_wanted")]
     pub wanted: u64,
 }
 
-/// A message that asks for the lease.
+/// The request of a message for the lease.
 #[derive(Clone, Copy, Debug)]
 pub struct Acquire<'a> {
-    /// The version that it wants sent.
+    /// The version that the message wants delivered.
     pub version: u64,
-    /// Its id.
+    /// The id of the message.
     pub message_id: &'a str,
-    /// A random number: a message that comes twice is not itself.
+    /// A random number: the same message, received again, has another one.
     pub nonce: u64,
-    /// How many attempts had failed when it was sent: 0 but for a retry.
+    /// How many attempts had failed when the message was sent: 0 unless it is a retry.
     pub failures: usize,
-    /// Now, in milliseconds since 1970.
+    /// The current time, in milliseconds since 1970.
     pub now: u64,
-    /// Until when the lease is acquired, in milliseconds since 1970.
+    /// When the lease expires, if it is granted; in milliseconds since 1970.
     pub until: u64,
 }
 
-/// What comes of asking for the lease.
+/// The outcome of a request for the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acquired {
-    /// It is the message's as soon as this state is written.
+    /// The message holds the lease as soon as this state is written.
     Granted(EndpointState),
-    /// It is the message's: this very request was granted, and the answer got lost.
+    /// The message holds the lease: this very request was granted, and the answer was lost.
     Yours,
-    /// Whoever has the lease, or the retry that is pending, sees to it as soon as this is written.
+    /// The holder of the lease, or the pending retry, delivers the version as soon as this state is
+    /// written.
     Pending(EndpointState),
-    /// There is nothing to do, or whoever has the lease will do it.
+    /// There is nothing to do, or the holder of the lease, or the pending retry, will do it.
     Nothing,
-    /// An earlier receipt of the same message has it, or died with it: to be asked again later.
+    /// An earlier receipt of the same message holds the lease, or died with it: ask again later.
     Busy,
-    /// The same message failed and may have died before its retry was arranged: to be arranged now.
+    /// The same message failed, and may have died before its retry was arranged: arrange it now.
     ArrangeRetry(Retry),
-    /// The endpoint is disabled.
+    /// The endpoint, or its client, is disabled.
     Disabled,
 }
 
-/// What a message may do with a subscription.
+/// Decides on a message's request for the lease.
 pub fn acquire(state: &EndpointState, request: Acquire<'_>) -> Acquired {
     let progress = &state.progress;
     let lease = progress.lease.as_ref();
     let held = lease.filter(|lease| lease.until > request.now);
     let own = held.filter(|lease| lease.message_id == request.message_id);
     if state.is_silent() {
-        // While its lease lasts others leave to this message what is wanted: it must not be gone when
-        // the endpoint is enabled.
+        // While this message holds the lease, others leave to it what is wanted, so it must still
+        // be in the queue when the endpoint is enabled.
         return match own {
             Some(_) => Acquired::Busy,
             None => Acquired::Disabled,
@@ -187,30 +189,31 @@ pub fn acquire(state: &EndpointState, request: Acquire<'_>) -> Acquired {
 /// What the holder of a lease knows, and does not write before it releases the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Session {
-    /// The newest version that was wanted when that was last looked at.
+    /// The newest wanted version, as of when the holder last read the state.
     pub wanted: u64,
     /// The version that the endpoint acknowledged last.
     pub acknowledged: u64,
-    /// Whether it may have something else.
+    /// Whether the endpoint may have something else than that version.
     pub in_doubt: bool,
-    /// How many attempts have failed in a row.
+    /// How many attempts of the current schedule of retries have failed, in a row.
     pub failures: usize,
-    /// Whether the last attempt arrived; `None` when there was none.
+    /// Whether the last attempt was acknowledged; `None` when there was none with this lease.
     pub arrived: Option<bool>,
     snapshots_asked: u64,
 }
 
-/// What is sent next.
+/// The version that is sent next, and in which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextVersion {
-    /// This one: as a change of the one before, if the subscription wants that, or whole.
+    /// This version: as a patch of the one before, if the subscription wants patches, or as a
+    /// snapshot.
     InARow(u64),
-    /// The newest, whole.
+    /// The newest version, as a snapshot.
     Newest(u64),
 }
 
 impl Session {
-    /// What a holder knows that has acquired the lease of a subscription in this state.
+    /// The session of whoever has acquired the lease of a subscription in this state.
     pub fn begin(progress: &Progress) -> Self {
         Self {
             wanted: progress.wanted,
@@ -222,7 +225,7 @@ impl Session {
         }
     }
 
-    /// What is sent next; `None` when nothing is missing.
+    /// What to send next; `None` when nothing is missing.
     pub fn next(&self) -> Option<NextVersion> {
         if !self.in_doubt && self.acknowledged >= self.wanted {
             return None;
@@ -232,12 +235,13 @@ impl Session {
         Some(if in_a_row {
             NextVersion::InARow(self.acknowledged + 1)
         } else {
-            // Later than what is wanted may have been sent in place of what was not kept.
+            // A later version than the wanted one may have been sent in place of one that was not
+            // kept.
             NextVersion::Newest(self.wanted.max(self.acknowledged))
         })
     }
 
-    /// After an attempt that the endpoint has acknowledged.
+    /// The session after an attempt that the endpoint acknowledged.
     #[must_use]
     pub fn acknowledged(self, version: u64) -> Self {
         Self {
@@ -249,7 +253,8 @@ impl Session {
         }
     }
 
-    /// When this version is sent in place of the one that is wanted.
+    /// The session when this version is sent in place of the wanted one, whose payload is not kept
+    /// any more.
     #[must_use]
     pub fn wanting(self, version: u64) -> Self {
         Self {
@@ -258,7 +263,7 @@ impl Session {
         }
     }
 
-    /// When the next version can't be sent as a change of what the endpoint has.
+    /// The session when the next version can't be sent as a patch of what the endpoint has.
     #[must_use]
     pub fn doubted(self) -> Self {
         Self {
@@ -267,7 +272,7 @@ impl Session {
         }
     }
 
-    /// After an attempt that it has not acknowledged.
+    /// The session after an attempt that the endpoint did not acknowledge.
     #[must_use]
     pub fn failed(self) -> Self {
         Self {
@@ -278,68 +283,70 @@ impl Session {
     }
 }
 
-/// Why a lease is released.
+/// Why a holder releases its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
-    /// What was wanted has been sent.
+    /// Everything that was wanted has been delivered.
     UpToDate,
     /// The function has no time for another attempt.
     OutOfTime,
     /// An attempt failed.
     Failed {
-        /// When the schedule has the next, in milliseconds since 1970; `None` when it is exhausted.
+        /// When the schedule has the next attempt, in milliseconds since 1970; `None` when it is
+        /// exhausted.
         retry_at: Option<u64>,
     },
     /// The endpoint answered 410 Gone.
     Gone,
 }
 
-/// What releasing a lease comes to.
+/// The outcome of releasing a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// It isn't held any more: it took too long.
+    /// The lease is not held any more: its holder took too long.
     Lost,
-    /// It is not released: more is wanted.
+    /// The lease is not released, because more is wanted: its holder continues with this session.
     GoOn(Session),
-    /// It is released as soon as this state is written; then comes what follows.
+    /// The lease is released as soon as this state is written; then comes what follows.
     Write(EndpointState, Then),
 }
 
 /// What follows the release of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Then {
-    /// Nothing.
+    /// Nothing is left to do.
     Done,
-    /// Another message goes on.
+    /// Another message continues.
     SendOn {
-        /// With this version.
+        /// The version that the message wants.
         version: u64,
     },
-    /// The attempt is repeated when the state says so.
+    /// The attempt is repeated when the state's retry is due.
     Retry {
-        /// With this version.
+        /// The version that the retry wants.
         version: u64,
-        /// After so many failures.
+        /// How many attempts have failed.
         failures: usize,
     },
-    /// A schedule of retries begins at once, for what was wanted since the one that ended began.
+    /// A new schedule of retries begins at once: for what was wanted since the last one began, or
+    /// because the owner has enabled the endpoint.
     NewSchedule {
-        /// With this version.
+        /// The version that the new schedule wants.
         version: u64,
     },
-    /// The delivery is a dead letter.
+    /// The delivery becomes a dead letter.
     DeadLetter {
-        /// Of this version.
+        /// The version that was not delivered.
         version: u64,
-        /// After so many failures.
+        /// How many attempts had failed before the last one.
         failures: usize,
     },
-    /// The endpoint is disabled, and its owner told.
+    /// The endpoint was disabled, and its owner is notified.
     TellOwner,
 }
 
-/// Releases a lease. An endpoint that every attempt has failed at for as long as `patience` is
-/// disabled when a schedule is exhausted.
+/// Releases a lease. When a schedule is exhausted, an endpoint at which every attempt has failed
+/// for at least `patience` is disabled.
 pub fn release(
     state: &EndpointState,
     nonce: u64,
@@ -366,11 +373,11 @@ pub fn release(
     let next = released(state, session, now);
     let version = progress.wanted;
     match ending {
-        // Its owner, or the operator, has disabled it meanwhile.
+        // Meanwhile the owner has disabled the endpoint, or the operator the client.
         _ if silent => Release::Write(anew(next), Then::Done),
         Ending::UpToDate => Release::Write(next, Then::Done),
         Ending::OutOfTime => Release::Write(next, Then::SendOn { version }),
-        // Its owner has enabled it meanwhile: what failed before doesn't count.
+        // Meanwhile the owner has enabled the endpoint: what failed before doesn't count.
         Ending::Failed { .. } | Ending::Gone if asked_again => {
             Release::Write(anew(next), Then::NewSchedule { version })
         }
@@ -417,7 +424,7 @@ fn released(state: &EndpointState, session: Session, now: OffsetDateTime) -> End
     }
 }
 
-/// The schedule of retries that an attempt that failed is part of: with the first, it begins.
+/// The schedule of retries that a failed attempt is part of; it begins with the first failure.
 fn schedule(progress: &Progress, session: Session) -> Schedule {
     match (&progress.schedule, session.failures) {
         (Some(schedule), 1..) => schedule.clone(),
@@ -427,14 +434,15 @@ fn schedule(progress: &Progress, session: Session) -> Schedule {
     }
 }
 
-/// The state without a schedule of retries.
+/// The state without a schedule of retries, and without its failures.
 fn anew(mut state: EndpointState) -> EndpointState {
     state.progress.failures = 0;
     state.progress.schedule = None;
     state
 }
 
-/// What follows the last attempt of a schedule. `wanted_since`: whether more was wanted since it began.
+/// What follows the last attempt of a schedule. `wanted_since`: whether more was wanted after it
+/// began.
 fn exhausted(
     next: EndpointState,
     session: Session,

@@ -1,13 +1,14 @@
-//! The rules of Bellwire that need neither AWS nor HTTP: one file per rule.
+//! The rules of Bellwire that need neither calls of AWS nor HTTP: one file per rule.
 //!
-//! Everything here is pure (or, for [`secret`], asks only the operating system for
-//! randomness), so it is tested in milliseconds.
+//! Everything here is pure, or asks only the operating system for randomness (as [`secret`] does),
+//! so that unit tests take milliseconds.
 
 pub mod authorization;
 pub mod callback_url;
 pub mod client_id;
 pub mod columns;
 pub mod cursor;
+pub mod decision;
 pub mod digest;
 pub mod document;
 pub mod endpoint;

@@ -1,51 +1,51 @@
-//! What a topic carries, and in which forms its subscribers may have it.
+//! Payload types of topics, and the modes in which their publications are delivered.
 
 use serde::{Deserialize, Serialize};
 
-/// What a topic's publications are.
+/// What each publication to a topic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PayloadType {
     /// Each publication is the topic's whole document.
     Snapshot,
-    /// Each publication stands for itself.
+    /// Each publication is an event of its own.
     Event,
 }
 
-/// In which form a subscriber has a topic's publications.
+/// The form in which a topic's publications are delivered to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SubscriptionMode {
     /// The whole document at each change.
     SnapshotOnly,
-    /// The whole document once, then its changes.
+    /// The whole document once, then its changes as patches.
     SnapshotPatch,
     /// Each event as it was published.
     Event,
 }
 
 impl SubscriptionMode {
-    /// Whether a topic of this payload type can be had in this mode.
+    /// Whether a topic of this payload type can be delivered in this mode.
     pub fn fits(self, payload: PayloadType) -> bool {
         (self == Self::Event) == (payload == PayloadType::Event)
     }
 }
 
-/// Why modes were refused; the text is for the customer.
+/// Why modes were refused; the text is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadModes {
-    /// A list of allowed modes that allows none.
+    /// The list of allowed modes is empty.
     #[error("must not be empty")]
     Empty,
-    /// A mode that the topic's payload type can't have.
+    /// A mode doesn't fit the topic's payload type.
     #[error("does not fit the topic's payload type")]
     Unfit,
-    /// A mode that is not among the allowed ones.
+    /// A mode is not among the allowed ones.
     #[error("is not one of the modes that the topic allows")]
     NotAllowed,
 }
 
-/// The modes that a topic allows, the one that is taken by default first. Never empty.
+/// The modes that a topic allows, and the one of subscriptions that ask for none. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Modes {
     allowed: Vec<SubscriptionMode>,
@@ -53,8 +53,8 @@ pub struct Modes {
 }
 
 impl Modes {
-    /// Checks what a topic's definition says of modes. Without `allowed`, all modes
-    /// that fit are allowed.
+    /// Checks the modes of a topic's definition. Without `allowed`, all modes that fit are allowed;
+    /// without `default`, the first allowed one is the default.
     pub fn new(
         payload: PayloadType,
         allowed: Option<&[SubscriptionMode]>,
@@ -82,7 +82,7 @@ impl Modes {
         Ok(Self { allowed, default })
     }
 
-    /// The mode of a subscription that asks for `wanted`.
+    /// The mode of a subscription that asks for `wanted`; the default when it asks for none.
     pub fn choose(&self, wanted: Option<SubscriptionMode>) -> Result<SubscriptionMode, BadModes> {
         let mode = wanted.unwrap_or(self.default);
         if self.allowed.contains(&mode) {

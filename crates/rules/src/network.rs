@@ -13,8 +13,8 @@ const fn v6(a: u16, b: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix)
 }
 
-/// IPv4 space that is not reachable globally, after the IANA IPv4
-/// Special-Purpose Address Registry, with multicast.
+/// IPv4 space that is not reachable globally, according to the IANA IPv4 Special-Purpose Address
+/// Registry, with multicast.
 const NON_GLOBAL_V4: &[Ipv4Net] = &[
     v4(0, 0, 0, 0, 8),       // "this" network
     v4(10, 0, 0, 0, 8),      // private
@@ -33,12 +33,12 @@ const NON_GLOBAL_V4: &[Ipv4Net] = &[
     v4(240, 0, 0, 0, 4),     // reserved, broadcast
 ];
 
-/// The only IPv6 space that IANA has given out for global unicast. Loopback,
-/// unique-local, link-local, multicast and NAT64 lie outside it.
+/// The only IPv6 space that IANA has allocated for global unicast. Loopback, unique-local,
+/// link-local, multicast and NAT64 lie outside it.
 const GLOBAL_UNICAST_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-/// The parts of [`GLOBAL_UNICAST_V6`] that are not reachable globally, or that
-/// carry an IPv4 address inside.
+/// The parts of [`GLOBAL_UNICAST_V6`] that are not reachable globally, or that contain an IPv4
+/// address.
 const NON_GLOBAL_V6: &[Ipv6Net] = &[
     v6(0x2001, 0, 23),      // IETF protocol assignments, Teredo among them
     v6(0x2001, 0x0db8, 32), // documentation
@@ -46,9 +46,9 @@ const NON_GLOBAL_V6: &[Ipv6Net] = &[
     v6(0x3fff, 0, 20),      // documentation
 ];
 
-/// Whether `address` belongs to the public internet: not loopback, private,
-/// link-local, metadata, multicast, reserved or documentation space. An IPv4
-/// address mapped into IPv6 is judged as the IPv4 address it stands for.
+/// Whether `address` belongs to the public internet: not loopback, private, link-local, metadata,
+/// multicast, reserved or documentation space. An IPv4 address mapped into IPv6 is treated as the
+/// IPv4 address that it stands for.
 pub fn is_global(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(ip) => !NON_GLOBAL_V4.iter().any(|net| net.contains(&ip)),
@@ -66,7 +66,7 @@ pub fn is_global(address: IpAddr) -> bool {
 pub struct OpenNetworks(Vec<IpNet>);
 
 impl OpenNetworks {
-    /// Whether none is opened.
+    /// Whether no network is opened.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What a customer is told when a query has finished.
+//! The notification that a query has ended (protocol A).
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use crate::execution_id::ExecutionId;
 use crate::query_state::QueryState;
 use crate::timestamp;
 
-/// How a notification is wrapped.
+/// How a notification is written into the body of a POST.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -20,7 +20,7 @@ pub enum Format {
     Envelope,
 }
 
-/// The format is none that there is.
+/// The text is not the name of a format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be raw or envelope")]
 pub struct BadFormat;
@@ -42,24 +42,24 @@ impl FromStr for Format {
 /// with `state_change_reason` where Athena gave one.
 #[derive(Debug, Serialize)]
 pub struct Notification<'a> {
-    /// How the query ended.
+    /// How the query ended: a terminal state.
     pub status: QueryState,
-    /// Which query it was.
+    /// The query that ended.
     #[serde(rename = "QueryExecutionId")]
     pub execution_id: &'a ExecutionId,
-    /// When it ended; UTC, microseconds.
+    /// When it ended: in UTC, with microseconds.
     #[serde(serialize_with = "timestamp::serialize_spaced")]
     pub time_completed: OffsetDateTime,
-    /// Why it ended so.
+    /// Why it ended in this state, where Athena gave a reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_change_reason: Option<&'a str>,
 }
 
 impl Notification<'_> {
-    /// The notification as it is sent.
+    /// The notification as JSON.
     ///
     /// # Errors
-    /// Never, as long as every field has a form in JSON.
+    /// None, as long as every field has a form in JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }

@@ -1,4 +1,4 @@
-//! What an answer means for a delivery.
+//! The outcome of an attempt: what an endpoint's answer means for the delivery.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,22 +6,23 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::retry_after::retry_after;
 
-/// What an exchange came to.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// The endpoint has it: a 2xx.
+    /// The endpoint has acknowledged the delivery: a 2xx.
     Delivered,
-    /// The endpoint wants no more: a 410.
+    /// The endpoint wants no more deliveries: a 410.
     Gone,
-    /// It is to be tried again.
+    /// The attempt failed, and is to be retried.
     Failed {
-        /// How long the endpoint asked to be left alone, if it did: with a 429 or 503.
+        /// How long the endpoint asked to wait, with `Retry-After` in a 429 or 503; `None`
+        /// otherwise.
         leave_alone: Option<Duration>,
     },
 }
 
-/// What an answer means. Redirects are not followed: a URL that has moved is for its
-/// owner to register.
+/// The outcome of an attempt that was answered. Redirects are not followed: when a URL has moved,
+/// its owner has to register the new one.
 pub fn outcome(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> AttemptOutcome {
     if status.is_success() {
         return AttemptOutcome::Delivered;
@@ -40,7 +41,7 @@ pub fn outcome(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Atte
     AttemptOutcome::Failed { leave_alone }
 }
 
-/// A status that is no success, as protocol B writes it: `404 NOT_FOUND`.
+/// A status that is not a success, as protocol B writes it: `404 NOT_FOUND`.
 pub fn status_message(status: StatusCode) -> String {
     let name = status
         .canonical_reason()

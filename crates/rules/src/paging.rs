@@ -1,13 +1,13 @@
-//! Pages of a list: which one is asked for, and where the others are.
+//! Pages of a list: which one is requested, and which others there are.
 
 use std::str::FromStr;
 
-/// The page size when none is asked for.
+/// How many items a page has when `pageSize` is missing.
 const DEFAULT_SIZE: usize = 20;
-/// The largest page.
+/// The most items of a page.
 const MAX_SIZE: usize = 1000;
 
-/// In which order a list is wanted.
+/// The order in which a list is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Smallest first.
@@ -16,22 +16,22 @@ pub enum Direction {
     Descending,
 }
 
-/// A page that is asked for.
+/// A request for one page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     page: usize,
     size: usize,
-    /// The field to sort by, and how.
+    /// The field to sort by, and in which direction; `None` for the list's own order.
     pub sort: Option<(String, Direction)>,
 }
 
-/// Why a page can't be had; the text is for the customer.
+/// Why a page was refused; the text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPage {
-    /// `page` is no number from 1.
+    /// `page` is not a number from 1.
     #[error("page: must be a number from 1")]
     Page,
-    /// `pageSize` is no number from 1 to 1000.
+    /// `pageSize` is not a number from 1 to 1000.
     #[error("pageSize: must be a number from 1 to {MAX_SIZE}")]
     Size,
     /// `sort` is not written as a field and a direction.
@@ -43,8 +43,8 @@ pub enum BadPage {
 }
 
 impl PageRequest {
-    /// Reads the query parameters `page`, `pageSize` and `sort`. `fields` are those
-    /// that the list can be sorted by.
+    /// Reads the query parameters `page`, `pageSize` and `sort`. `fields` are those that the list
+    /// can be sorted by.
     pub fn parse(
         page: Option<&str>,
         size: Option<&str>,
@@ -58,7 +58,8 @@ impl PageRequest {
         })
     }
 
-    /// The items of this page, out of all.
+    /// The items of this page, out of all items of the list; none when the page lies behind the
+    /// end.
     pub fn select<T>(&self, all: Vec<T>) -> Vec<T> {
         all.into_iter()
             .skip((self.page - 1).saturating_mul(self.size))
@@ -66,8 +67,9 @@ impl PageRequest {
             .collect()
     }
 
-    /// The pages that there are, by their names in `links`, out of a list of `total`
-    /// items: `self`, `first`, `prev`, `next`, `last`. There is always a first one.
+    /// The numbers of this page and of others, out of a list of `total` items, by their names in
+    /// `links`: `self`, `first`, `last`, and where they exist `prev` and `next`. There is always a
+    /// first page.
     pub fn others(&self, total: usize) -> Vec<(&'static str, usize)> {
         let last = total.div_ceil(self.size).max(1);
         let mut pages = vec![("self", self.page), ("first", 1), ("last", last)];
@@ -80,7 +82,7 @@ impl PageRequest {
         pages
     }
 
-    /// How many items a page has.
+    /// How many items a page has at most.
     pub fn size(&self) -> usize {
         self.size
     }

@@ -1,28 +1,28 @@
 //! The change from one version of a document to the next, as RFC 6902 operations.
 //!
-//! Only `add`, `replace` and `remove` are used: that is all that a difference needs,
-//! and all that protocol B allows.
+//! Only `add`, `replace` and `remove` are used: a difference needs no others, and protocol B allows
+//! no others.
 
 use crate::document::Document;
 
-/// What a subscriber is sent when a document has changed.
+/// How a subscriber learns of a change of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Nothing has changed.
     None,
-    /// The operations that make the new document out of the old: a JSON array.
+    /// The operations that turn the old document into the new one: a JSON array.
     Patch(String),
-    /// The new document, because the operations would be longer than it is.
+    /// The whole new document: operations would be longer, or would round a number.
     Snapshot,
 }
 
 /// The change from `old` to `new`.
 ///
-/// A document with a number that isn't exact ([`Document::is_exact`]) is sent as a
-/// snapshot, in the publisher's own text: a patch would round it.
+/// A document with a number that isn't exact ([`Document::is_exact`]) is delivered as a snapshot,
+/// in the publisher's own text: a patch would round it.
 ///
 /// # Errors
-/// Never, as long as operations have a form in JSON.
+/// None, as long as operations have a form in JSON.
 pub fn change(old: &Document, new: &Document) -> Result<Change, serde_json::Error> {
     if old.text() == new.text() {
         return Ok(Change::None);

@@ -1,7 +1,7 @@
-//! What is told, on its way through queues and tables.
+//! Payloads of events and documents, as queues and tables carry them.
 //!
-//! Compressed, since they are paid for by size. What is still too large for a message
-//! or an item lies in a bucket, and a key stands for it.
+//! They are compressed, because queues and tables are charged by size. What is still too large for
+//! a message or an item is stored in a bucket, and its key takes its place.
 
 use std::io::{Read, Write};
 
@@ -13,39 +13,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::MAX_DOCUMENT_BYTES;
 
-/// The most bytes, compressed, of a payload that travels by itself. Ten in Base64 fit
-/// into one batch of SQS (1 MiB), and several into an item of DynamoDB (400 KB).
+/// The most bytes, compressed, of a payload that is carried inline. Ten in Base64 fit into one
+/// batch of SQS (1 MiB), and several into an item of DynamoDB (400 KB).
 pub const MAX_INLINE: usize = 64 * 1024;
 
-/// A payload, or where it lies.
+/// A payload, or where it is stored.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
     /// The payload itself: gzip in Base64.
     Inline(String),
-    /// The key of an object that holds its gzip.
+    /// The key of the object in the bucket that holds the payload's gzip.
     Stored(String),
 }
 
-/// The compressed bytes are not those of a payload.
+/// The text or the bytes are not those of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a payload is not written as it should be")]
 pub struct Damaged;
 
-/// The gzip of a payload.
+/// Compresses a payload with gzip.
+#[allow(
+    clippy::expect_used,
+    reason = "nothing fails when memory is written to, and an empty payload must never be stored"
+)]
 pub fn compress(payload: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    // Writing into memory doesn't fail.
-    let _ = encoder.write_all(payload);
-    encoder.finish().unwrap_or_default()
+    let written = encoder.write_all(payload).and_then(|()| encoder.finish());
+    written.expect("memory can be written to")
 }
 
-/// The payload of a gzip.
+/// Decompresses the gzip of a payload.
 ///
 /// # Errors
-/// When it is none, or more than a payload may be.
+/// If it is not gzip, or longer than [`MAX_DOCUMENT_BYTES`] when decompressed.
 pub fn decompress(gzip: &[u8]) -> Result<Vec<u8>, Damaged> {
-    // A patch or an error is never longer than the longest document.
+    // A patch or an error event is never longer than the longest document.
     let most = u64::try_from(MAX_DOCUMENT_BYTES).map_err(|_| Damaged)?;
     let mut payload = Vec::new();
     GzDecoder::new(gzip)
@@ -59,21 +62,21 @@ pub fn decompress(gzip: &[u8]) -> Result<Vec<u8>, Damaged> {
 }
 
 impl Payload {
-    /// A payload that travels by itself.
+    /// A payload, carried inline, from its gzip.
     pub fn inline(gzip: &[u8]) -> Self {
         Self::Inline(BASE64.encode(gzip))
     }
 
-    /// The gzip of a payload that travels by itself.
+    /// The payload in the text of [`Self::Inline`], decompressed.
     ///
     /// # Errors
-    /// When it is not Base64.
+    /// If the text is not Base64, or not that of a payload.
     pub fn unpack(base64: &str) -> Result<Vec<u8>, Damaged> {
         decompress(&BASE64.decode(base64.as_bytes()).map_err(|_| Damaged)?)
     }
 }
 
-/// Payloads are nobody's business but the subscriber's.
+/// Leaves the payload out: only its subscriber may see it.
 impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

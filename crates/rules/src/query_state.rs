@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The state of a query execution, as Athena names them.
+/// The state of a query execution, named as in Athena's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum QueryState {
     /// Accepted, not started.
     Queued,
-    /// Being worked on.
+    /// Being executed.
     Running,
     /// Finished with a result.
     Succeeded,
@@ -29,17 +29,17 @@ impl QueryState {
         Self::Cancelled,
     ];
 
-    /// The state of this name.
+    /// The state of this name; `None` when Athena has no such state.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
-    /// Whether the execution never changes again.
+    /// Whether the state is final: the execution never changes again.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 
-    /// The name that Athena uses.
+    /// The name that Athena uses: `SUCCEEDED`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "QUEUED",

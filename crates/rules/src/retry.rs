@@ -1,23 +1,23 @@
-//! When a delivery that failed is tried again.
+//! When a failed delivery is retried.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How far a pause may stray from the schedule, either way, so that endpoints
-/// that failed together are not called together again.
+/// How far a pause may deviate from the schedule, either way, as a part of it, so that endpoints
+/// that failed together are not retried together.
 const JITTER: f64 = 0.2;
 
-/// How long a delivery may need what belongs to it, in days: the pauses of the default schedule, or the
-/// day that an endpoint may ask for instead of each ([`crate::retry_after`]), and then the two weeks
-/// that a dead letter is kept.
+/// How long the data of a delivery has to be kept for it, in days: for the pauses of the default
+/// schedule, or the day that an endpoint may ask for instead of each ([`crate::retry_after`]), and
+/// then for the two weeks that a dead letter is kept.
 pub const ON_ITS_WAY_DAYS: u16 = 30;
 
-/// The pauses before each attempt: the first before the first retry, and so on.
+/// The pauses before retries: the first before the first retry, and so on.
 /// Written as `0s 5s 30s 2m 15m 1h 6h 24h`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrySchedule(Vec<Duration>);
 
-/// The text is no schedule.
+/// The text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a duration such as 30s, 15m or 1h")]
 pub struct BadSchedule(String);
@@ -28,8 +28,8 @@ impl RetrySchedule {
         self.0.len()
     }
 
-    /// How long to wait before retry `number` (from 1); `None` when there is no such
-    /// retry. `random` is a number from 0 to 1.
+    /// How long to wait before retry `number`, counted from 1; `None` when there is no such retry.
+    /// `random` is a number from 0 to 1, by which the pause deviates from the schedule.
     pub fn pause(&self, number: usize, random: f64) -> Option<Duration> {
         let pause = self.0.get(number.checked_sub(1)?)?;
         Some(pause.mul_f64(1.0 - JITTER + 2.0 * JITTER * random.clamp(0.0, 1.0)))
@@ -49,7 +49,7 @@ impl FromStr for RetrySchedule {
     }
 }
 
-/// A random number from 0 to 1, or the middle when the operating system has none to give.
+/// A random number from 0 to 1; 0.5 when the operating system provides none.
 pub fn random() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The longest pause that an endpoint can ask for; what is more counts as this.
+/// The longest pause that an endpoint can ask for; a longer one counts as this.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long to wait, from now on; `None` when the value is neither a number of seconds
-/// nor a date.
+/// How long to wait, from `now` on; zero for a date in the past. `None` when the value is neither a
+/// number of seconds nor a date.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let pause = if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
-        // More digits than fit are more than the longest pause.
+        // A number that is too long to parse is more than the longest pause.
         value.parse().map_or(LONGEST, Duration::from_secs)
     } else {
         let until = httpdate::parse_http_date(value).ok()?;

@@ -1,7 +1,7 @@
-//! What a client has going on at once: queries, and requests that wait for a result.
+//! What a client has in progress at once: queries, and requests that wait for a result.
 //!
-//! A query has its place from before it is started until somebody finds that it has ended, which is looked
-//! up when all places are taken. A place ends by itself when whoever took it must have died.
+//! A query has a slot from before it is started until it is found to have ended, which is checked
+//! when all slots are taken. A slot expires when whoever took it must have died.
 
 use std::collections::BTreeMap;
 
@@ -12,33 +12,33 @@ use crate::ExecutionId;
 
 /// How long a query may take to be started: longer than the function runs.
 const STARTING: Duration = Duration::minutes(1);
-/// How long a query may run: longer than Athena lets one run, be its quota raised.
+/// How long a query may run: longer than Athena allows, even with a raised quota.
 /// <https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>
 const RUNNING: Duration = Duration::hours(24);
-/// How long a request may wait: longer than API Gateway lets it.
+/// How long a request may wait: longer than API Gateway allows.
 const WAITING: Duration = Duration::seconds(30);
 
-/// How much a client may have going on at once.
+/// How much a client may have in progress at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Concurrency {
-    /// Queries.
+    /// The most queries that run or are being started.
     pub queries: usize,
-    /// Requests that wait for a result.
+    /// The most requests that wait for a result.
     pub waiting: usize,
 }
 
-/// What a client has going on. Times are in seconds since 1970.
+/// What a client has in progress. Times are in seconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningQueries {
-    /// By the token that Athena knows the request by.
+    /// Queries, by the request token that Athena recognises them by.
     queries: BTreeMap<String, Running>,
-    /// Until when they wait at most, by a random id.
+    /// Requests that wait, by a random id: until when they wait at most.
     waiting: BTreeMap<String, i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {
-    /// Missing until Athena has said it.
+    /// Missing until Athena has answered with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     execution_id: Option<ExecutionId>,
     until: i64,
@@ -47,26 +47,26 @@ struct Running {
 /// A request to run a query.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The token that Athena knows it by.
+    /// The request token that Athena recognises it by.
     pub token: String,
-    /// A random id, if it waits for the result.
+    /// A random id, if the request waits for the result; `None` if it doesn't.
     pub waits_as: Option<String>,
 }
 
-/// Which limit is reached.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// Of queries; some may have ended.
+    /// The limit of queries; some of them may have ended.
     Queries,
-    /// Of requests that wait.
+    /// The limit of requests that wait.
     Waiting,
 }
 
 impl RunningQueries {
-    /// With places for a request. One that is repeated has the place that it had.
+    /// With slots for a request. A repeated request keeps its query's slot.
     ///
     /// # Errors
-    /// When there is none.
+    /// If a limit is reached.
     pub fn taken(
         &self,
         request: &Request,
@@ -97,7 +97,7 @@ impl RunningQueries {
         Ok(next)
     }
 
-    /// With the execution that a request has come to.
+    /// With the execution that was started for a request.
     pub fn started(&self, token: &str, id: ExecutionId, now: OffsetDateTime) -> Self {
         let mut next = self.clone();
         let running = Running {
@@ -108,14 +108,15 @@ impl RunningQueries {
         next
     }
 
-    /// Without the place of a request that came to nothing, and without its waiting.
+    /// Without the slot of a request that failed to start its query, and without that of its
+    /// waiting.
     pub fn given_up(&self, request: &Request) -> Self {
         let mut next = self.waited(request);
         next.queries.remove(&request.token);
         next
     }
 
-    /// Without the waiting of a request that is answered.
+    /// Without the slot of a request that waited and is answered.
     pub fn waited(&self, request: &Request) -> Self {
         let mut next = self.clone();
         if let Some(id) = &request.waits_as {
@@ -124,14 +125,14 @@ impl RunningQueries {
         next
     }
 
-    /// The executions that have places.
+    /// The executions that have slots.
     pub fn executions(&self) -> impl Iterator<Item = &ExecutionId> {
         self.queries
             .values()
             .filter_map(|running| running.execution_id.as_ref())
     }
 
-    /// Without executions that have ended.
+    /// Without the slots of executions that have ended.
     pub fn without(&self, ended: &[ExecutionId]) -> Self {
         let mut next = self.clone();
         next.queries.retain(|_, running| {
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(two.executions().collect::<Vec<_>>(), [&id(1), &id(2)]);
         let room = two.without(&[id(1), id(9)]);
         assert!(room.taken(&request("c", None), LIMITS, NOW).is_ok());
-        // However many there are, the same request is the same query.
+        // A repeated request is the same query, and needs no other slot.
         assert_eq!(two.taken(&request("a", None), LIMITS, NOW), Ok(two.clone()));
         let given_up = two.given_up(&request("b", None));
         assert_eq!(given_up, one);

@@ -1,8 +1,8 @@
 //! Search expressions over lists: `name:orders AND (publisher.type:http-post OR description?)`.
 //!
-//! `property:value` is equal, `property!value` is not, `property?` is there at all.
-//! `AND` binds more tightly than `OR`. A value with spaces stands in double quotes;
-//! a property of a property is written `a.b`.
+//! `property:value`: the property has this value; `property!value`: it is missing or has another
+//! one; `property?`: it is there at all. `AND` binds more tightly than `OR`. A value with spaces is
+//! written in double quotes; a property of a property is written `a.b`.
 
 use serde_json::Value;
 use winnow::ascii::{multispace0, multispace1};
@@ -15,7 +15,7 @@ const MAX_SEARCH_LENGTH: usize = 1000;
 /// How deep parentheses may be nested.
 const MAX_DEPTH: usize = 20;
 
-/// A search expression.
+/// A search expression, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Search {
     /// One of these holds.
@@ -30,7 +30,7 @@ pub enum Search {
     Has(String),
 }
 
-/// The text is no search expression.
+/// The text is not a search expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be written like name:value AND (a.b!\"other value\" OR c?), with at most {MAX_SEARCH_LENGTH} characters"
@@ -38,7 +38,7 @@ pub enum Search {
 pub struct BadSearch;
 
 impl Search {
-    /// Reads an expression.
+    /// Parses an expression.
     pub fn parse(text: &str) -> Result<Self, BadSearch> {
         let depth = text.chars().scan(0usize, |depth, c| {
             match c {
@@ -56,7 +56,7 @@ impl Search {
             .map_err(|_| BadSearch)
     }
 
-    /// Whether an item fits.
+    /// Whether an item matches the expression.
     pub fn matches(&self, item: &Value) -> bool {
         match self {
             Self::Any(terms) => terms.iter().any(|term| term.matches(item)),
@@ -76,7 +76,7 @@ fn find<'a>(item: &'a Value, property: &str) -> Option<&'a Value> {
         .try_fold(item, |inner, key| inner.get(key))
 }
 
-/// A list is equal to each of its elements.
+/// Whether a value equals a text. A list equals each of its elements.
 fn is(found: &Value, value: &str) -> bool {
     match found {
         Value::String(text) => text == value,
@@ -95,7 +95,7 @@ fn all_of(input: &mut &str) -> ModalResult<Search> {
     joined(term, "AND", Search::All, input)
 }
 
-/// One or more of `part`, with a word between them.
+/// One or more of `part`, joined by a word such as `AND`.
 fn joined(
     mut part: impl FnMut(&mut &str) -> ModalResult<Search>,
     word: &'static str,

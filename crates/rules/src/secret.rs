@@ -1,4 +1,4 @@
-//! Keys and secrets: made once, shown once, kept as a hash.
+//! Keys and secrets: generated once, returned once, stored as a hash.
 
 use std::fmt;
 
@@ -8,13 +8,12 @@ use subtle::ConstantTimeEq;
 
 use crate::digest::sha256_hex;
 
-/// A text that must not reach a log: it doesn't print, and has to be asked for
-/// with [`Secret::expose`].
+/// Text that must not reach a log: `Debug` leaves it out, and only [`Secret::expose`] gives it.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a secret that somebody presented.
+    /// Wraps a secret that somebody presented, or that was stored.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -23,13 +22,13 @@ impl Secret {
     /// safe in a header and a URL.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// If the operating system provides no random bytes.
     pub fn generate(prefix: &str) -> Result<Self, getrandom::Error> {
         let bytes: [u8; 32] = random_bytes()?;
         Ok(Self(format!("{prefix}{}", BASE64URL_NOPAD.encode(&bytes))))
     }
 
-    /// The text itself, for the one place that shows or sends it.
+    /// The text itself, for the one place that prints or sends it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -49,20 +48,43 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
+/// By its text, so that settings that have a secret can be the key of a map in memory.
+impl std::hash::Hash for Secret {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+/// For the fields of stored settings whose secret has to be known to be used: `#[serde(with = "stored")]`.
+/// Nothing else writes a secret as text.
+pub(crate) mod stored {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Secret;
+
+    pub fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(secret.expose())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        String::deserialize(from).map(Secret::new)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
 }
 
-/// The SHA-256 of a [`Secret`], in hexadecimal. The secrets are random and long,
-/// so a fast hash without salt can't be searched.
+/// The SHA-256 of a [`Secret`], in hexadecimal. Secrets are random and long, so that a fast hash
+/// without salt can't be searched.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretHash(String);
 
 impl SecretHash {
-    /// The hash as text.
+    /// The hash as text: 64 characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }

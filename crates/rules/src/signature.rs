@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use time::{Duration, OffsetDateTime};
 
-use crate::secret::{Secret, random_bytes};
+use crate::secret::{Secret, random_bytes, stored};
 use crate::timestamp::iso_serde;
 
-/// What signing secrets begin with.
+/// The prefix of signing secrets.
 const PREFIX: &str = "whsec_";
 
 /// A new signing secret: `whsec_` and 32 random bytes in Base64.
 ///
 /// # Errors
-/// When the operating system has no randomness to give.
+/// If the operating system provides no random bytes.
 pub fn generate_secret() -> Result<Secret, getrandom::Error> {
     let bytes: [u8; 32] = random_bytes()?;
     Ok(Secret::new(format!("{PREFIX}{}", BASE64.encode(&bytes))))
 }
 
-/// How long a secret stays valid that was replaced.
+/// How long a replaced secret stays valid.
 pub const ROTATION: Duration = Duration::hours(24);
-/// How many secrets a subscription has at once, at most: each is another signature of every delivery.
+/// The most secrets that a subscription has at once: each adds a signature to every delivery.
 const MOST: usize = 5;
 
-/// The signing secrets of a subscription, as they are stored. They don't print.
+/// The signing secrets of a subscription, as they are stored. `Debug` leaves them out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSecrets {
     #[serde(with = "stored")]
@@ -48,7 +48,7 @@ struct PreviousSecret {
 }
 
 impl SigningSecrets {
-    /// The first secret.
+    /// The secrets of a new subscription: this one.
     pub fn new(secret: Secret) -> Self {
         Self {
             current: secret,
@@ -57,8 +57,9 @@ impl SigningSecrets {
         }
     }
 
-    /// The same with a new secret; the one that was current stays valid for [`ROTATION`], and
-    /// each one before it until its own time. Of more than five the oldest is void.
+    /// The secrets after a rotation to `secret`. The one that was current stays valid for
+    /// [`ROTATION`], and each one before it until its own time. Of more than five the oldest is
+    /// dropped.
     pub fn rotated(self, secret: Secret, now: OffsetDateTime) -> Self {
         let replaced = self.previous.into_iter().chain(self.earlier);
         let valid = replaced.filter(|it| it.valid_until > now);
@@ -72,8 +73,8 @@ impl SigningSecrets {
         }
     }
 
-    /// The value of the header `webhook-signature` for a delivery: one signature for
-    /// each valid secret, the current one's first, separated by spaces.
+    /// The value of the header `webhook-signature` for a delivery: one signature for each valid
+    /// secret, separated by spaces, the current one's first.
     pub fn sign(
         &self,
         id: &str,
@@ -90,22 +91,7 @@ impl SigningSecrets {
     }
 }
 
-/// How a secret is stored: as it is. It has to be known to sign with.
-mod stored {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::secret::Secret;
-
-    pub fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(secret.expose())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
-        String::deserialize(from).map(Secret::new)
-    }
-}
-
-/// The secret is not one of [`generate_secret`].
+/// The secret doesn't have the form of those that [`generate_secret`] makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a signing secret is written whsec_ and Base64")]
 pub struct BadSigningSecret;
@@ -163,7 +149,7 @@ mod tests {
         );
         let later = start + ROTATION;
         assert_eq!(sign(&rotated, later), alone(&b, later));
-        // Rotated again meanwhile, each is good until its own time.
+        // After another rotation, each secret stays valid until its own time.
         let again = rotated.rotated(c.clone(), soon);
         let three = [&c, &b, &a].map(|secret| alone(secret, soon));
         assert_eq!(sign(&again, soon), three.join(" "));

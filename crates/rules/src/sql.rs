@@ -1,9 +1,9 @@
-//! Which SQL a customer may have run: one statement that reads.
+//! Which SQL a client may run: one statement that reads.
 //!
-//! This keeps honest mistakes away from Athena, and statements that write where the
-//! permissions allow to write results (`UNLOAD`). What a statement may read is the
-//! permissions' business: `template.yaml` gives the function that starts queries those of
-//! the named databases, and none to change anything.
+//! This refuses mistakes before they reach Athena, and statements that write where the permissions
+//! allow to write results (`UNLOAD`). What a statement may read is for IAM to decide:
+//! `template.yaml` gives the function that starts queries permissions to read the named databases,
+//! and none to change anything.
 
 use sqlparser::dialect::Dialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
@@ -12,34 +12,34 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 /// <https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>
 pub const MAX_SQL_BYTES: usize = 262_144;
 
-/// The words that a reading statement begins with.
+/// The keywords that a reading statement begins with.
 const READING: [&str; 2] = ["SELECT", "WITH"];
 
-/// The SQL is not one reading statement.
+/// Why SQL was refused; the text is for the client.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SqlRefused {
-    /// There is nothing but space and comments.
+    /// There is nothing but white space and comments.
     #[error("is empty")]
     Empty,
-    /// It is longer than Athena takes.
+    /// It is longer than Athena accepts.
     #[error("must have at most {MAX_SQL_BYTES} bytes")]
     TooLong,
-    /// It has control characters, or line ends that SQL doesn't know.
+    /// It has control characters, or line separators that SQL doesn't know.
     #[error("must not contain control characters other than tabs and line ends")]
     Characters,
-    /// It is no SQL: a text or a comment has no end.
+    /// It can't be split into tokens: a text, a quoted name or a comment has no end.
     #[error("{0}")]
     Malformed(String),
     /// It is more than one statement.
     #[error("must be one statement")]
     Several,
-    /// It begins with another word.
+    /// It doesn't begin with one of the `READING` keywords.
     #[error("must be a SELECT, with or without WITH")]
     NotReading,
 }
 
-/// How Athena tells words, texts and comments apart: comments don't nest, and a backslash
-/// escapes nothing. All of that is the trait's default.
+/// Athena's lexical rules: comments don't nest, and a backslash escapes nothing. Both are the
+/// trait's default.
 #[derive(Debug)]
 struct Athena;
 
@@ -53,20 +53,21 @@ impl Dialect for Athena {
     }
 }
 
-/// SQL that was checked, in the form in which it was: this is what is sent.
+/// SQL that was checked. Exactly this text is sent to Athena.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadingSql(String);
 
 impl ReadingSql {
-    /// The SQL.
+    /// The SQL, with `\n` as the only line end.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Sees to it that the SQL is one statement that begins as reading statements do. Whether
-/// it is right is for Athena to say. Lines end with `\n` afterwards: a `\r` by itself ends a comment
-/// for Athena and not for this. Other control characters are refused, since nobody says what they end.
+/// Checks that the SQL is one statement that begins as reading statements do. Whether it is correct
+/// is for Athena to decide. Line ends become `\n`: a `\r` alone ends a comment for Athena, but not
+/// for this tokenizer. Other control characters are refused, since it is documented nowhere what
+/// they end.
 /// <https://github.com/trinodb/trino/blob/master/core/trino-grammar/src/main/antlr4/io/trino/grammar/sql/SqlBase.g4>
 pub fn check(sql: &str) -> Result<ReadingSql, SqlRefused> {
     if sql.len() > MAX_SQL_BYTES {
@@ -125,7 +126,7 @@ mod tests {
             "SELECT \"drop;\" FROM t",
             "SELECT 'it''s; fine', '\\' FROM t",
             "SELECT transform(ARRAY[1], x -> x + 1), m['k'], TIMESTAMP '2020-01-01 00:00:00'",
-            // Wrong, but Athena's to refuse.
+            // Incorrect, but for Athena to refuse.
             "SELECT FROM WHERE",
             "SELECT 1 UNION DROP TABLE t",
         ] {
@@ -196,7 +197,7 @@ mod tests {
         fn a_statement_behind_another_is_seen(
             before in "[a-z0-9 '\"-]{0,20}", after in "[a-z]{1,10}"
         ) {
-            // Whatever stands before it, unless it is inside a text, a name or a comment.
+            // Whatever precedes it, unless it is inside a text, a name or a comment.
             if check(&format!("SELECT {before}")).is_ok() && !before.contains("--") {
                 let several = format!("SELECT {before}; {after}");
                 prop_assert_eq!(check(&several), Err(SqlRefused::Several));

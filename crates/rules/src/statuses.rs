@@ -1,4 +1,4 @@
-//! Which outcomes of a query a subscription wants to hear of.
+//! Which outcomes of queries a subscription is notified of.
 
 use std::collections::BTreeSet;
 
@@ -6,25 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::query_state::QueryState;
 
-/// A set of terminal query states, never empty. [`Default`] is `SUCCEEDED`
-/// alone: the protocol notifies success only, unless asked.
+/// A set of terminal query states, never empty. [`Default`] is `SUCCEEDED` alone: protocol A
+/// notifies of success only, unless a client asks for more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<QueryState>")]
 pub struct Statuses(BTreeSet<QueryState>);
 
-/// The list of statuses can't be used.
+/// The list of statuses is empty, or names something else than terminal states.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a list of one or more of SUCCEEDED, FAILED and CANCELLED")]
 pub struct BadStatuses;
 
 impl Statuses {
-    /// Reads a list that a customer sent; repeated names count once.
+    /// Reads a list of names that a client sent; repeated names count once.
     pub fn parse(names: &[String]) -> Result<Self, BadStatuses> {
         let state = |name: &String| QueryState::from_name(name).ok_or(BadStatuses);
         Self::new(names.iter().map(state).collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// The set of these states; repeated states count once.
+    /// The set of these states, of which repeated ones count once; refuses an empty set, and states
+    /// that are not terminal.
     pub fn new(states: impl IntoIterator<Item = QueryState>) -> Result<Self, BadStatuses> {
         let states: BTreeSet<_> = states.into_iter().collect();
         if states.is_empty() || !states.iter().all(|state| state.is_terminal()) {
@@ -39,7 +40,8 @@ impl Statuses {
         serde_json::json!({ "status": self.0 }).to_string()
     }
 
-    /// The statuses that a filter policy of [`Self::filter_policy`] names.
+    /// The statuses of a filter policy in the form of [`Self::filter_policy`]; `None` for any other
+    /// policy.
     pub fn from_filter_policy(policy: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct FilterPolicy {
@@ -47,6 +49,15 @@ impl Statuses {
         }
         let policy: FilterPolicy = serde_json::from_str(policy).ok()?;
         Self::new(policy.status).ok()
+    }
+}
+
+/// As [`Statuses::new`]: what is read from a table is checked too.
+impl TryFrom<Vec<QueryState>> for Statuses {
+    type Error = BadStatuses;
+
+    fn try_from(states: Vec<QueryState>) -> Result<Self, BadStatuses> {
+        Self::new(states)
     }
 }
 
@@ -64,6 +75,10 @@ mod tests {
     #[test]
     fn only_terminal_states_can_be_asked_for() {
         assert_eq!(Statuses::new([]), Err(BadStatuses));
+        for text in ["[]", r#"["SUCCEEDED", "QUEUED"]"#, r#"["GONE"]"#] {
+            assert!(serde_json::from_str::<Statuses>(text).is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Statuses>(r#"["FAILED"]"#).is_ok());
         assert_eq!(Statuses::new([Succeeded, Queued]), Err(BadStatuses));
         assert_eq!(
             Statuses::new([Succeeded, Succeeded]),

@@ -1,5 +1,5 @@
-//! The ways in which points in time are written, all in UTC; those that are read by
-//! customers with six digits after the second, always.
+//! Formats of points in time, all in UTC. Those that clients read always have six digits after the
+//! second.
 
 use serde::Serializer;
 use time::format_description::StaticFormatDescription;
@@ -15,12 +15,13 @@ const ISO: StaticFormatDescription =
 const SCHEDULE: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 
+#[allow(
+    clippy::expect_used,
+    reason = "formatting fails only for a format that asks for what the value lacks: these don't"
+)]
 fn write(at: OffsetDateTime, format: StaticFormatDescription) -> String {
-    // Formatting into memory fails only for a format that asks for what the
-    // value lacks; these ask for nothing that an OffsetDateTime lacks.
-    at.to_offset(UtcOffset::UTC)
-        .format(format)
-        .unwrap_or_default()
+    let text = at.to_offset(UtcOffset::UTC).format(format);
+    text.expect("a date and a time have all that the formats ask for")
 }
 
 /// `2020-01-17 22:04:24.089113`, the form of protocol A's `time_completed`.
@@ -43,24 +44,24 @@ pub fn iso_duration(duration: std::time::Duration) -> String {
     format!("PT{}.{:06}S", duration.as_secs(), duration.subsec_micros())
 }
 
-/// Milliseconds since 1970.
+/// Milliseconds since 1970; negative for earlier times.
 pub fn millis(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
 }
 
-/// Milliseconds since 1970, 0 for what was before.
+/// Milliseconds since 1970; 0 for earlier times.
 pub fn unix_millis(at: OffsetDateTime) -> u64 {
     u64::try_from(millis(at)).unwrap_or(0)
 }
 
-/// Reads a date and time with a zone, in RFC 3339.
+/// Reads a date and time with a zone, in RFC 3339; `None` for any other text.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    // The last hours of the year 9999 may be in a year that can't be written.
+    // In UTC, the last hours of the year 9999 may be in a year that can't be written.
     at.checked_to_offset(UtcOffset::UTC)
 }
 
-/// For serde: [`spaced`].
+/// For serde: writes [`spaced`].
 pub fn serialize_spaced<S: Serializer>(at: &OffsetDateTime, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&spaced(*at))
 }

@@ -1,4 +1,4 @@
-//! What a topic is.
+//! Topics and their definitions.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,66 +12,66 @@ pub const MAX_NAME_LENGTH: usize = 255;
 /// The largest `publisher.config`, in bytes of JSON.
 pub const MAX_CONFIG_LENGTH: usize = 16 * 1024;
 
-/// What a publisher says of a topic.
+/// The definition of a topic, as its publisher sends it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopicDefinition {
-    /// What it is called; no two topics have the same name.
+    /// The name of the topic; no two topics have the same one.
     pub name: String,
-    /// How publications come in.
+    /// How publications arrive, and what they are.
     pub publisher: Publisher,
-    /// How they go out; when empty, to webhooks in all modes that fit.
+    /// How publications are delivered; when empty, to webhooks in all modes that fit.
     #[serde(default)]
     pub subscribers: Vec<Subscriber>,
 }
 
-/// How publications come in.
+/// How publications arrive, and what they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Publisher {
     /// `http-post`, the only one there is.
     #[serde(rename = "type")]
     pub kind: PublisherType,
-    /// The publisher's own notes; nothing is read from them.
+    /// The publisher's own notes; Bellwire reads nothing from them.
     #[serde(default)]
     pub config: Map<String, Value>,
-    /// What they are.
+    /// What each publication is.
     pub payload: Payload,
 }
 
-/// The ways in which publications come in.
+/// The ways in which publications arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PublisherType {
-    /// By a POST.
+    /// By a POST to the API.
     #[serde(rename = "http-post")]
     HttpPost,
 }
 
-/// What publications are.
+/// What each publication is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payload {
-    /// Documents or events.
+    /// A document or an event.
     #[serde(rename = "type")]
     pub kind: PayloadType,
 }
 
-/// How publications go out.
+/// How publications are delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Subscriber {
     /// `webhook`, the only one there is.
     #[serde(rename = "type")]
     pub kind: SubscriberType,
-    /// In which modes; all that fit, when missing.
+    /// The modes that subscriptions may have; all that fit, when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_subscription_modes: Option<Vec<SubscriptionMode>>,
-    /// In which mode when a subscriber doesn't say; the first allowed one, when missing.
+    /// The mode of a subscription that asks for none; the first allowed one, when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_subscription_mode: Option<SubscriptionMode>,
 }
 
-/// The ways in which publications go out.
+/// The ways in which publications are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubscriberType {
@@ -79,18 +79,18 @@ pub enum SubscriberType {
     Webhook,
 }
 
-/// Why a definition was refused: the field at fault, and the reason for the customer.
+/// Why a definition was refused: the field at fault, and the reason, for the publisher.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct BadDefinition {
-    /// The field at fault.
+    /// The field at fault, as a path in the definition's JSON: `publisher.config`.
     pub field: &'static str,
     /// What is wrong with it.
     pub problem: String,
 }
 
 impl TopicDefinition {
-    /// Checks what the types don't say already. Returns the modes of the topic.
+    /// Checks what the types don't enforce. Returns the modes of the topic.
     pub fn check(&self) -> Result<Modes, BadDefinition> {
         let bad = |field, problem: String| Err(BadDefinition { field, problem });
         let length = self.name.chars().count();
@@ -120,7 +120,7 @@ impl TopicDefinition {
     }
 }
 
-/// The modes that follow from what is said of a topic.
+/// The modes that follow from a topic's definition.
 fn modes(publisher: &Publisher, subscribers: &[Subscriber]) -> Result<Modes, BadModes> {
     let webhook = subscribers.first();
     Modes::new(
@@ -130,19 +130,19 @@ fn modes(publisher: &Publisher, subscribers: &[Subscriber]) -> Result<Modes, Bad
     )
 }
 
-/// A topic, as its publishers and subscribers see it.
+/// A topic, as the API returns it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Topic {
-    /// Its id, a UUID.
+    /// The id of the topic, a UUID.
     pub id: String,
-    /// What it is called.
+    /// The name of the topic; no two topics have the same one.
     pub name: String,
-    /// How publications come in.
+    /// How publications arrive, and what they are.
     pub publisher: Publisher,
-    /// How they go out.
+    /// How publications are delivered; when empty, to webhooks in all modes that fit.
     pub subscribers: Vec<Subscriber>,
-    /// When it was made.
+    /// When the topic was created.
     #[serde(with = "iso_serde")]
     pub create_timestamp: OffsetDateTime,
     /// When its definition last changed.
@@ -151,7 +151,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// A new topic.
+    /// A new topic, created at `now`.
     pub fn new(id: String, definition: TopicDefinition, now: OffsetDateTime) -> Self {
         Self {
             id,
@@ -163,12 +163,12 @@ impl Topic {
         }
     }
 
-    /// The modes in which it may be had.
+    /// The modes in which its publications can be delivered.
     pub fn modes(&self) -> Result<Modes, BadModes> {
         modes(&self.publisher, &self.subscribers)
     }
 
-    /// The topic with another definition.
+    /// The same topic with another definition, changed at `now`.
     pub fn changed(&self, definition: TopicDefinition, now: OffsetDateTime) -> Self {
         Self {
             create_timestamp: self.create_timestamp,

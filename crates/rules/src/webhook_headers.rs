@@ -11,7 +11,7 @@ pub const MAX_HEADERS: usize = 100;
 /// The most characters of a header's value.
 pub const MAX_VALUE_LENGTH: usize = 4096;
 
-/// Headers that are ours, or that belong to the connection.
+/// Headers that Bellwire sets, or that belong to the connection.
 const RESERVED: &[&str] = &[
     "connection",
     "content-encoding",
@@ -20,7 +20,7 @@ const RESERVED: &[&str] = &[
     "expect",
     "host",
     "keep-alive",
-    // Whom an endpoint has allowed to call it.
+    // The origin that an endpoint has allowed to call it.
     "origin",
     "proxy-authorization",
     "proxy-connection",
@@ -28,19 +28,20 @@ const RESERVED: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
-    // By which a receiver, or whoever is made to receive, knows who calls.
+    // By which a receiver, willing or not, recognises who calls.
     "user-agent",
 ];
-/// Ours, and those by which a receiver knows SNS: nobody is to be told by us that SNS calls.
+/// Prefixes of Bellwire's own headers, and of those by which a receiver recognises SNS: Bellwire's
+/// requests must not be taken for requests of SNS.
 /// <https://docs.aws.amazon.com/sns/latest/dg/http-header.html>
 const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-amz-sns-", "x-axway-streams-", "x-bellwire-"];
 
-/// Checked headers. Their values may be secrets, so they don't print.
+/// Checked headers. Their values may be secrets, so `Debug` leaves them out.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WebhookHeaders(BTreeMap<String, String>);
 
-/// Why a header was refused; the text is for the customer and repeats no value.
+/// Why a header was refused; the text is for the client and repeats no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderRefused {
     /// There are more than [`MAX_HEADERS`].
@@ -52,7 +53,7 @@ pub enum HeaderRefused {
     /// The header is set by Bellwire, or belongs to the connection.
     #[error("`{0}` can't be set by a subscription")]
     Reserved(String),
-    /// The same name, written in two ways.
+    /// The same name is given twice, in different letter case.
     #[error("`{0}` is given twice")]
     Twice(String),
     /// RFC 9110 doesn't allow the value, or it has more than [`MAX_VALUE_LENGTH`] characters.
@@ -63,7 +64,7 @@ pub enum HeaderRefused {
 }
 
 impl WebhookHeaders {
-    /// Checks headers that a customer sent.
+    /// Checks headers that a client sent.
     pub fn check(headers: BTreeMap<String, String>) -> Result<Self, HeaderRefused> {
         if headers.len() > MAX_HEADERS {
             return Err(HeaderRefused::TooMany);
@@ -101,7 +102,7 @@ impl WebhookHeaders {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The names, each with its value hidden: for showing.
+    /// The names, each with `[redacted]` as its value, for responses and logs.
     pub fn redacted(&self) -> BTreeMap<&str, &'static str> {
         self.0
             .keys()

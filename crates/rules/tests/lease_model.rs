@@ -1,12 +1,13 @@
-//! Explores every course of events that the lease of one subscription can take, within bounds, with the
-//! functions that `deliver` uses.
+//! Explores every course of events that the lease of one subscription can take, within bounds, with
+//! the functions that `deliver` uses.
 //!
-//! A world is the subscription's state in its table, the messages in the queues, the functions at
-//! work, the receiver, and requests that have timed out and may still take effect. Every world
-//! that can be reached is visited once, breadth first. Checked is in each of them that the receiver
-//! never has an older document than before and never applies a patch to another base; where
-//! nothing is left to happen, that what is wanted has been delivered or told; and that such an end
-//! can be reached from everywhere.
+//! A world consists of the subscription's state in its table, the messages in the queues, the
+//! running functions, the receiver, and requests that have timed out and may still take effect.
+//! Every world that can be reached is visited once, breadth first. In each of them, the receiver
+//! must not have an older document than before, and must not have applied a patch to another base.
+//! Where nothing is left to happen, what is wanted must have been delivered or be a dead letter, or
+//! the endpoint must be disabled and its owner notified (unless its client is disabled). Such an
+//! end must be reachable from every world.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::HashMap;
@@ -15,24 +16,24 @@ use bellwire_rules::endpoint::{self, EndpointState};
 use bellwire_rules::lease::{self, Acquire, Acquired, Ending, NextVersion, Release, Session, Then};
 use time::{Duration, OffsetDateTime};
 
-/// Times, as functions compare them: what is before now is past, what is after it is to come.
+/// Times, as functions compare them: `PAST` is before now, `LATER` after it.
 const PAST: u64 = 1;
 const NOW: u64 = 2;
 const LATER: u64 = 3;
 /// How many retries the schedule has.
 const RETRIES: usize = 1;
 
-/// What may go wrong, and how often; and what is done.
+/// What may go wrong or be done, and how often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Budget {
     /// Versions that are published after the first.
     publications: u8,
-    /// Messages that SQS has twice. (One of them isn't received again while it is being worked off:
-    /// a queue's visibility timeout outlasts its function.)
+    /// Messages that SQS duplicates. (A message isn't received again while it is being processed: a
+    /// queue's visibility timeout outlasts its function.)
     copies: u8,
     /// Functions that are killed.
     crashes: u8,
-    /// Writes of the table that are carried out, and whose answer gets lost.
+    /// Writes to the table that take effect, and whose answer is lost.
     lost_writes: u8,
     /// Attempts that are refused, or fail before they reach the receiver.
     refusals: u8,
@@ -40,29 +41,29 @@ struct Budget {
     lost_answers: u8,
     /// Attempts that time out and take effect at any time afterwards.
     late_effects: u8,
-    /// Answers 410.
+    /// Answers of 410.
     gone: u8,
-    /// Schedules that end after an endpoint has failed for days.
+    /// Schedules that end after the endpoint has failed for days.
     days_of_failure: u8,
-    /// Functions that have no time left for an attempt.
+    /// Functions that have no time left for another attempt.
     out_of_time: u8,
-    /// Calls that enable the endpoint.
+    /// Calls by which the owner enables the endpoint.
     enables: u8,
-    /// Calls that disable it.
+    /// Calls by which the owner disables it.
     disables: u8,
-    /// Times that its client is shut out, and let in again.
+    /// Times that the operator disables the client, and enables it again.
     shut_outs: u8,
     let_ins: u8,
 }
 
-/// What is left out to see that it is missed.
+/// What is left out, to check that the model finds what goes wrong without it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Without {
-    /// The receiver's rule, which asks for versions in deliveries.
+    /// The receiver's rule to drop what is not newer, for which deliveries carry their versions.
     receivers_rule: bool,
     /// A new schedule for what was wanted during the last one.
     new_schedules: bool,
-    /// Random numbers: receipts of a message in the same millisecond are the same.
+    /// Random nonces. Without them, two receipts of a message in the same millisecond are one.
     nonces: bool,
 }
 
@@ -82,10 +83,10 @@ struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Step {
     Begun,
-    /// The lease was asked for, and the answer got lost.
+    /// The lease was asked for, and the answer was lost.
     AskedOnce,
     Holding(Session),
-    AttemptResult(Session, Request),
+    InFlight(Session, Request),
     Releasing(Session, Ending, bool),
     Following(Then, u64),
     ArrangingRetry,
@@ -108,12 +109,13 @@ struct World {
     received: u64,
     corrupt: bool,
     late: Vec<Request>,
-    /// The newest version that is among the dead letters, and how often a snapshot had been asked for.
+    /// The newest version that is a dead letter, and how often a snapshot had been asked for by
+    /// then.
     dead: (u64, u64),
     left: Budget,
 }
 
-/// Takes a world that may come next, as a change of the one at hand.
+/// Takes a world that may come next, as a change of the current one.
 type Add<'a> = dyn FnMut(&dyn Fn(&mut World)) + 'a;
 
 impl World {
@@ -149,7 +151,7 @@ impl World {
         });
     }
 
-    /// Starts a function with a message.
+    /// Starts a function with a message, and with a nonce of its own unless nonces are left out.
     fn start(&mut self, message: Message, without: Without) {
         let mut used: Vec<u64> = self.functions.iter().map(|it| it.nonce).collect();
         used.extend(self.state.progress.lease.iter().map(|it| it.nonce));
@@ -161,7 +163,7 @@ impl World {
         });
     }
 
-    /// A request takes effect. Returns whether the receiver acknowledges it.
+    /// Lets a request take effect. Returns whether the receiver acknowledges it.
     fn receive(&mut self, request: Request, without: Without) -> bool {
         let mismatch = request.base.is_some_and(|base| base != self.received);
         if !without.receivers_rule {
@@ -182,7 +184,7 @@ impl World {
         self.queue.is_empty() && self.functions.is_empty() && self.late.is_empty()
     }
 
-    /// What must be true of every world.
+    /// What must hold in every world.
     fn check(&self) -> Result<(), &'static str> {
         if self.corrupt {
             return Err(CORRUPT);
@@ -192,7 +194,7 @@ impl World {
         }
         if self.state.is_silent() {
             return if self.state.owner_unnotified && !self.state.client_disabled {
-                Err("nobody has told the owner")
+                Err("nobody has notified the owner")
             } else {
                 Ok(())
             };
@@ -271,7 +273,7 @@ impl World {
         }
         let progress = &self.state.progress;
         if let Some(lease) = &progress.lease {
-            // It outlasts its holder.
+            // The lease outlasts its holder.
             let held = self.functions.iter().any(|it| it.nonce == lease.nonce);
             if lease.until == LATER && !held {
                 add(&|world| world.state.progress.lease.as_mut().unwrap().until = PAST);
@@ -292,13 +294,13 @@ impl World {
                 let killed = |world: &mut World, effect: bool| {
                     world.left.crashes -= 1;
                     let function = world.functions.remove(n);
-                    if let (Step::AttemptResult(_, request), true) = (function.step, effect) {
+                    if let (Step::InFlight(_, request), true) = (function.step, effect) {
                         world.receive(request, without);
                     }
                     world.queue.push(function.message);
                 };
                 add(&|world| killed(world, false));
-                if matches!(self.functions[n].step, Step::AttemptResult(..)) {
+                if matches!(self.functions[n].step, Step::InFlight(..)) {
                     add(&|world| killed(world, true));
                 }
             }
@@ -339,7 +341,7 @@ impl World {
                         base: None,
                     },
                 };
-                add(&|world| world.functions[n].step = Step::AttemptResult(session, request));
+                add(&|world| world.functions[n].step = Step::InFlight(session, request));
                 if self.left.out_of_time > 0 {
                     let step = Step::Releasing(session, Ending::OutOfTime, false);
                     add(&|world| {
@@ -348,7 +350,7 @@ impl World {
                     });
                 }
             }
-            Step::AttemptResult(session, request) => {
+            Step::InFlight(session, request) => {
                 let retry_at = (session.failures < RETRIES).then_some(LATER);
                 let failed = Step::Releasing(session.failed(), Ending::Failed { retry_at }, false);
                 add(&|world| {
@@ -396,7 +398,7 @@ impl World {
                     });
                 }
                 if self.left.lost_writes > 0 {
-                    // The store knows its own write again, unless others wrote since.
+                    // The store recognises its own write, unless others have written since.
                     add(&|world| {
                         world.left.lost_writes -= 1;
                         world.release(n, without, false);
@@ -455,7 +457,8 @@ impl World {
         }
     }
 
-    /// Releases the lease. Where the function doesn't hear of it, the message comes again.
+    /// Releases the lease. Where the function doesn't get the answer, its message is received
+    /// again.
     fn release(&mut self, n: usize, without: Without, heard: bool) {
         let function = &self.functions[n];
         let Step::Releasing(session, ending, hopeless) = function.step else {
@@ -498,7 +501,7 @@ impl World {
 }
 
 impl Function {
-    /// Asks for the lease.
+    /// Asks for the lease with the function's message.
     fn ask(&self, state: &EndpointState) -> Acquired {
         let request = Acquire {
             version: self.message.version,
@@ -512,7 +515,8 @@ impl Function {
     }
 }
 
-/// Visits every world. Returns how many there are; or what is wrong with one, and how it came about.
+/// Visits every world. Returns how many there are; or what is wrong with one, and the worlds that
+/// led to it.
 fn explore(budget: Budget, without: Without) -> Result<usize, String> {
     let mut numbers: HashMap<World, usize> = HashMap::new();
     let mut worlds = vec![World::new(budget)];
@@ -536,7 +540,7 @@ fn explore(budget: Budget, without: Without) -> Result<usize, String> {
         }
         n += 1;
     }
-    // From everywhere an end can be reached.
+    // An end must be reachable from every world.
     let mut ends: Vec<bool> = worlds.iter().map(World::is_quiet).collect();
     let mut open: Vec<usize> = (0..worlds.len()).filter(|n| ends[*n]).collect();
     while let Some(n) = open.pop() {
@@ -564,7 +568,7 @@ fn story(wrong: &str, mut n: usize, worlds: &[World], before: &[Vec<usize>]) -> 
 }
 
 const CORRUPT: &str = "the receiver has an older document, or a patch on another base";
-const UNTRIED: &str = "what is wanted is neither delivered nor told";
+const UNTRIED: &str = "what is wanted is neither delivered nor a dead letter";
 
 /// A budget for nothing but a second version.
 const CALM: Budget = Budget {
@@ -592,7 +596,7 @@ const LATE: Budget = Budget {
     ..CALM
 };
 
-/// What happens to functions, messages, the table and answers.
+/// Faults of functions, messages, the table and answers.
 const FAULTS: [Budget; 5] = [
     Budget {
         publications: 2,
@@ -625,7 +629,7 @@ const FAULTS: [Budget; 5] = [
     },
 ];
 
-/// What owners and operators do, and what endpoints come to.
+/// What owners and operators do, and endpoints that are gone or keep failing.
 const OWNERS: [Budget; 4] = [
     Budget {
         refusals: 2,
@@ -657,7 +661,7 @@ const OWNERS: [Budget; 4] = [
     },
 ];
 
-/// Any receiver that applies what it gets.
+/// Without the receiver's rule: any receiver that applies what it receives.
 const ANY_RECEIVER: Without = Without {
     receivers_rule: true,
     new_schedules: false,

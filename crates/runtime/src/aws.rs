@@ -1,4 +1,4 @@
-//! The way to AWS: one HTTPS client, its timeouts and its retries.
+//! The SDK's configuration: one HTTPS client, timeouts and retries.
 
 use std::fmt;
 use std::ops::Deref;
@@ -22,22 +22,22 @@ use aws_types::sdk_config::SharedCredentialsProvider;
 
 use crate::env::{self, BadSetting};
 
-/// An operation with all its retries ends before API Gateway gives up on the
-/// function (29 s) and before the function's own time-out.
+/// An operation with all its retries ends before API Gateway gives up on the function (29 s), and
+/// before the function's own timeout.
 const TIMEOUTS: [Duration; 3] = [
     Duration::from_secs(2), // connect
     Duration::from_secs(4), // one attempt
     Duration::from_secs(8), // all attempts
 ];
 
-/// A client that is made when it is first needed: making one takes its time, and of some
-/// services most invocations need nothing.
+/// A client that is created when it is first used: creating one takes time, and some services are not
+/// needed by most invocations.
 pub struct Lazy<T>(Arc<LazyLock<T, Make<T>>>);
 
 type Make<T> = Box<dyn FnOnce() -> T + Send>;
 
 impl<T: 'static> Lazy<T> {
-    /// What `make` makes of this configuration.
+    /// `make` creates the client from `config`, at the first use.
     pub fn new(config: &SdkConfig, make: fn(&SdkConfig) -> T) -> Self {
         let config = config.clone();
         Self(Arc::new(LazyLock::new(Box::new(move || make(&config)))))
@@ -64,22 +64,21 @@ impl<T> fmt::Debug for Lazy<T> {
     }
 }
 
-/// The root certificates of Amazon Trust Services, which all AWS endpoints outside China
-/// have theirs from. <https://www.amazontrust.com/repository/>
+/// The root certificates of Amazon Trust Services, which issues the certificates of all AWS endpoints
+/// outside China. <https://www.amazontrust.com/repository/>
 const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
 
-/// The HTTPS client of an SDK client: rustls with ring, so that one TLS stack is linked and
-/// no more. It trusts whom the machine trusts.
+/// The HTTPS client of SDK clients: rustls with ring, so that only one TLS stack is linked. It trusts
+/// the root certificates of the machine.
 pub fn http_client() -> SharedHttpClient {
     with_roots(TrustStore::default())
 }
 
-/// The HTTPS client inside a function: as [`http_client`], but it trusts nobody but AWS. Most
-/// of a function's start would go into reading certificates of authorities that AWS doesn't
-/// use.
+/// The HTTPS client in a function: as [`http_client`], but it trusts Amazon's root certificates and no
+/// others. To read those of authorities that AWS doesn't use would take most of a function's start.
 fn http_client_for(region: &str) -> SharedHttpClient {
     if region.starts_with("cn-") {
-        // Run by partners of AWS, who choose their own authorities.
+        // The regions of China are run by partners of AWS, who choose their own authorities.
         return http_client();
     }
     with_roots(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
@@ -96,8 +95,8 @@ fn with_roots(roots: TrustStore) -> SharedHttpClient {
     .into_shared()
 }
 
-/// An HTTPS client that reads its certificates when the first request is sent, once for all
-/// SDK clients, and not each time that one is made.
+/// An HTTPS client that reads its certificates at the first request, once for all SDK clients, and not
+/// each time that one is created.
 #[derive(Debug)]
 struct AtFirstRequest(SharedHttpClient);
 
@@ -111,8 +110,8 @@ impl HttpClient for AtFirstRequest {
     }
 }
 
-/// The SDK's configuration inside a Lambda function, from what Lambda puts into
-/// the environment. Nothing is looked up over the network or in files.
+/// The SDK's configuration in a Lambda function, from the environment variables that Lambda sets.
+/// Nothing is read over the network or from files.
 ///
 /// # Errors
 /// When the region is not set.
@@ -149,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// As Amazon Trust Services publishes them: Amazon Root CA 1 to 4, and Starfield
+    /// The SHA-256 of each, as Amazon Trust Services publishes it: Amazon Root CA 1 to 4, and Starfield
     /// Services Root Certificate Authority - G2.
     const FINGERPRINTS: [&str; 5] = [
         "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",

@@ -1,5 +1,5 @@
-//! Pauses before what AWS left out, or refused for the moment, is asked for again: exponential,
-//! with jitter, and within the invocation's time.
+//! Pauses before a request for what AWS left out, or refused for now, is repeated: exponential, with
+//! jitter, and within the time that the invocation has left.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html#Programming.Errors.BatchOperations>
 
 use std::time::Duration;
@@ -8,16 +8,17 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::deadline;
 
-/// Before jitter, which adds up to as much again.
+/// The first pause, before jitter, which adds up to as much again.
 const FIRST: Duration = Duration::from_millis(25);
+/// The longest pause, before jitter.
 const LONGEST: Duration = Duration::from_secs(2);
-/// What an invocation keeps for its end: one more call of AWS with all that the SDK makes of it
-/// (see `aws`), and to say what became of its messages.
+/// The time that an invocation keeps for its end: for one more call of AWS with the SDK's retries (see
+/// `aws`), and for its response.
 const RESERVE: Duration = Duration::from_secs(10);
-/// How many pauses there are where no invocation's end is known.
+/// The most pauses where no deadline is known.
 const OUTSIDE: usize = 8;
 
-/// The pauses between attempts at one thing.
+/// The pauses before the repetitions of one request.
 #[derive(Debug)]
 pub struct Backoff {
     pauses: ExponentialBackoff,
@@ -25,7 +26,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Begins with a short pause.
+    /// Begins with the shortest pause.
     #[must_use]
     pub fn new() -> Self {
         let pauses = ExponentialBuilder::new()
@@ -39,7 +40,7 @@ impl Backoff {
         }
     }
 
-    /// Waits before another attempt. `false`, at once, when there is no time for one.
+    /// Waits before a repetition. Returns `false` at once if there is no time left for one.
     pub async fn pause(&mut self) -> bool {
         let Some(pause) = self.next(deadline::remaining()) else {
             return false;
@@ -48,6 +49,8 @@ impl Backoff {
         true
     }
 
+    /// The next pause; `None` if `remaining`, the time that the invocation has left, is too short for
+    /// it. Without a known deadline, `None` after [`OUTSIDE`] pauses.
     fn next(&mut self, remaining: Option<Duration>) -> Option<Duration> {
         let pause = self.pauses.next()?;
         self.taken += 1;

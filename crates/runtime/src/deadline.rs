@@ -1,6 +1,7 @@
-//! How much time an invocation has left, as Lambda says it.
+//! How much time an invocation has left, by the deadline that Lambda gives.
 //!
-//! Wall-clock time: the monotonic clock stands still while Lambda freezes a function.
+//! Measured by the wall clock, since the monotonic clock stands still while Lambda has a function
+//! frozen.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,12 +9,13 @@ tokio::task_local! {
     static DEADLINE: SystemTime;
 }
 
-/// Does some work of an invocation that Lambda ends at this time.
+/// Runs `work` in an invocation that Lambda ends at `deadline`, which [`remaining`] then knows.
 pub async fn until<T>(deadline: SystemTime, work: impl Future<Output = T>) -> T {
     DEADLINE.scope(deadline, work).await
 }
 
-/// The time left of the invocation; `None` outside of one, and in tasks that were spawned.
+/// The time that the invocation has left, zero if it is over; `None` outside of one, and in tasks that
+/// were spawned.
 pub fn remaining() -> Option<Duration> {
     let deadline = DEADLINE.try_with(|deadline| *deadline).ok()?;
     Some(

@@ -1,10 +1,10 @@
-//! Settings, which the template hands to a function as environment variables.
+//! Settings, which the template passes to functions as environment variables.
 
 use std::env::VarError;
 use std::error::Error;
 use std::str::FromStr;
 
-/// A setting that a function can't start without.
+/// A setting is missing or malformed: the function can't start.
 #[derive(Debug, thiserror::Error)]
 #[error("environment variable {name}: {cause}")]
 pub struct BadSetting {
@@ -12,10 +12,10 @@ pub struct BadSetting {
     cause: Box<dyn Error + Send + Sync>,
 }
 
-/// The value of an environment variable, read as `T`.
+/// The value of an environment variable, parsed as a `T`.
 ///
 /// # Errors
-/// When it isn't set, or isn't written as a `T`.
+/// When it isn't set, or can't be parsed.
 pub fn required<T>(name: &'static str) -> Result<T, BadSetting>
 where
     T: FromStr<Err: Into<Box<dyn Error + Send + Sync>>>,
@@ -25,10 +25,10 @@ where
     text.parse().map_err(|cause: T::Err| bad(cause.into()))
 }
 
-/// The value of an environment variable that is a number of days, or of parts of one.
+/// The value of an environment variable that is a number of days, which may be a fraction.
 ///
 /// # Errors
-/// When it isn't set, or is no number that a duration can have.
+/// When it isn't set, isn't a number, or is out of a duration's range.
 pub fn days(name: &'static str) -> Result<time::Duration, BadSetting> {
     let days: f64 = required(name)?;
     time::Duration::checked_seconds_f64(days * 86_400.0).ok_or_else(|| BadSetting {

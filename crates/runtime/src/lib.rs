@@ -1,5 +1,5 @@
-//! What every Bellwire process needs to work: its settings, its logs, a way to AWS, and pauses
-//! within the time that it has.
+//! What every Bellwire process needs: settings, logs, the SDK's configuration, the deadline of an
+//! invocation, and pauses before repetitions.
 
 pub mod aws;
 pub mod backoff;

@@ -1,12 +1,12 @@
-//! Logs: one JSON object a line, on standard output, as CloudWatch reads them.
+//! Logs: one JSON object per line, on standard output, which CloudWatch reads.
 
 use tracing_subscriber::filter::LevelFilter;
 
-/// Starts logging at the level of `AWS_LAMBDA_LOG_LEVEL`, or at `INFO`; a release says nothing
-/// below that.
+/// Starts logging at the level of `AWS_LAMBDA_LOG_LEVEL`, or at `INFO` if that is missing or unknown. A
+/// release logs nothing below `INFO`.
 ///
-/// Fields of the spans around a line are part of the line, so what a request is
-/// about (request id, client, subscription) is said once, by a span.
+/// A line has the fields of the spans around it, so that what a request is about (request id, client,
+/// subscription) is set once, in a span.
 pub fn start() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
         .ok()

@@ -1,9 +1,8 @@
-//! The Answers table: what requests that create something were answered, under their
-//! `Idempotency-Key`.
+//! The Answers table: the responses to requests that create something, by their `Idempotency-Key`.
 //!
-//! Key `request_id`, which follows from client and key. An item is written in one transaction with
-//! what the request creates, where that is in a table: there is the one exactly when there is the
-//! other. It has secrets in it, as the answer has, and expires after a day.
+//! Key `request_id`, a hash of the client's id and the `Idempotency-Key`. If what a request creates is
+//! in a table, the item is written in the same transaction: one exists exactly when the other does. An
+//! item contains secrets where the response does, and expires after a day.
 
 use std::collections::HashMap;
 
@@ -16,14 +15,14 @@ use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 
-/// For how long a repeated request is recognised.
+/// How long a repeated request is recognised.
 const KEPT: Duration = Duration::hours(24);
 
-/// A write that is carried out together with another, or not at all.
+/// A write that is carried out in one transaction with others, or not at all.
 #[derive(Clone, Debug)]
 pub struct Together(pub(crate) TransactWriteItem);
 
-/// A request that is known again by its `Idempotency-Key`.
+/// A request whose repetition is recognised by its `Idempotency-Key`.
 #[derive(Clone, Debug)]
 pub struct RepeatableRequest {
     id: String,
@@ -31,9 +30,10 @@ pub struct RepeatableRequest {
 }
 
 impl RepeatableRequest {
-    /// A client's request of this key; `parts` are what its repetition has in common with it.
+    /// A client's request with this key. `parts` are what a repetition has in common with it: method,
+    /// path and body.
     pub fn new(client_id: &str, key: &str, parts: &[&str]) -> Self {
-        // Lengths keep "ab", "c" and "a", "bc" apart.
+        // The lengths distinguish "ab", "c" from "a", "bc".
         let measured = parts.iter().map(|part| format!("{}:{part}", part.len()));
         Self {
             id: sha256_hex(&format!("{client_id}#{key}")),
@@ -42,23 +42,23 @@ impl RepeatableRequest {
     }
 }
 
-/// What was answered.
+/// A recorded response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body, in JSON.
+    /// The body, as JSON text.
     pub body: String,
 }
 
-/// What is known of a request.
+/// What is on record for the `Idempotency-Key` of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Earlier {
-    /// Nothing: it is new.
+    /// Nothing: the request is new.
     Nothing,
-    /// It is the repetition of one that was answered so.
+    /// The response to the same request, which this one repeats.
     Same(Answer),
-    /// Another request had its key.
+    /// Another request of the client had the same key.
     Other,
 }
 
@@ -71,7 +71,7 @@ struct Item {
     expires_at: i64,
 }
 
-/// The table.
+/// The Answers table.
 #[derive(Clone, Debug)]
 pub struct Answers {
     db: DynamoDb,
@@ -79,12 +79,13 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// The table of this name.
+    /// `table` is the table's name.
     pub fn new(db: DynamoDb, table: String) -> Self {
         Self { db, table }
     }
 
-    /// What is known of a request.
+    /// What is on record for the key of a request, with a consistent read. An expired item counts as
+    /// absent.
     pub async fn find(
         &self,
         request: &RepeatableRequest,
@@ -111,7 +112,8 @@ impl Answers {
         })
     }
 
-    /// The write that records what a request is answered, unless that is on record.
+    /// The write that records the response to a request, for the transaction that creates what it asks
+    /// for. Its condition fails if a response is on record already.
     pub fn record(
         &self,
         request: &RepeatableRequest,
@@ -127,7 +129,7 @@ impl Answers {
         Ok(Together(TransactWriteItem::builder().put(put).build()))
     }
 
-    /// Records what a request is answered, unless that is on record.
+    /// Records the response to a request. One that is on record already stays.
     pub async fn keep(
         &self,
         request: &RepeatableRequest,
@@ -153,7 +155,8 @@ impl Answers {
     }
 }
 
-/// DynamoDB may remove an item days after its end.
+/// The condition that no response is on record. An expired one doesn't count: DynamoDB may remove it
+/// only days later.
 const UNKNOWN: &str = "attribute_not_exists(request_id) OR expires_at <= :now";
 
 fn item(

@@ -1,11 +1,10 @@
 //! The Callbacks table: the URLs that clients registered for query notifications.
 //!
-//! Key `client_id` and `callback_id` (the SHA-256 of the URL, which may be longer
-//! than a key). SNS holds the subscription itself; this table says what the
-//! customer asked for and how far it got, and can be rebuilt from SNS. Items have
-//! no time to live: SNS may confirm a subscription that we believe pending, and
-//! what it delivers must be on record. They go when SNS is found to have dropped
-//! its subscription, two days after the last request if nobody confirms.
+//! Key `client_id` and `callback_id` (the SHA-256 of the URL, which may be longer than a key). SNS holds
+//! the subscription itself; this table has what the client requested and the status of the
+//! registration, and can be rebuilt from SNS. Items have no time to live: SNS may confirm a subscription
+//! that is unconfirmed here, and whatever SNS may deliver must be on record. They are deleted when SNS is
+//! found to have dropped its subscription: two days after the last request if nobody confirms.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -22,24 +21,24 @@ use time::OffsetDateTime;
 
 use crate::StoreError;
 
-/// How far a registration got.
+/// The status of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CallbackStatus {
-    /// SNS has sent its token to the URL and waits for it to come back.
+    /// SNS has sent its token to the URL, and waits for it to be presented.
     PendingConfirmation,
-    /// The token came back: notifications are sent.
+    /// The token was presented: notifications are sent.
     Confirmed,
 }
 
-/// A client's wish to be told at a URL.
+/// A client's registration of a URL for query notifications.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Callback {
     /// The URL, in normal form.
     pub callback_url: String,
-    /// How far it got.
+    /// The status of the registration.
     pub status: CallbackStatus,
-    /// Which outcomes are to be told.
+    /// The outcomes of queries that the client is notified of.
     pub statuses: Statuses,
     /// How notifications are wrapped.
     pub format: Format,
@@ -48,16 +47,17 @@ pub struct Callback {
     /// When the URL was first registered.
     #[serde(with = "iso_serde")]
     pub created_at: OffsetDateTime,
-    /// When it was confirmed.
+    /// When it was confirmed; missing before.
     #[serde(default, with = "iso_serde::option")]
     pub confirmed_at: Option<OffsetDateTime>,
-    /// The hash of the token that confirmed it, so that the token may be repeated.
+    /// The hash of the token that confirmed it, so that the token may be presented again; missing if it
+    /// isn't known.
     #[serde(default)]
     pub token_sha256: Option<SecretHash>,
 }
 
 impl Callback {
-    /// What the customer asked for.
+    /// What the client requested.
     pub fn wanted(&self) -> Wanted {
         Wanted {
             callback_url: self.callback_url.clone(),
@@ -67,18 +67,18 @@ impl Callback {
         }
     }
 
-    /// Whether notifications are sent.
+    /// Whether the URL is confirmed, so that notifications are sent.
     pub fn is_confirmed(&self) -> bool {
         self.status == CallbackStatus::Confirmed
     }
 }
 
-/// What a customer asked for, as SNS has it.
+/// What a client requested, as SNS has it.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The URL, in normal form.
     pub callback_url: String,
-    /// Which outcomes are to be told.
+    /// The outcomes of queries that the client is notified of.
     pub statuses: Statuses,
     /// How notifications are wrapped.
     pub format: Format,
@@ -86,7 +86,7 @@ pub struct Wanted {
     pub subscription_arn: String,
 }
 
-/// The table.
+/// The Callbacks table.
 #[derive(Clone, Debug)]
 pub struct Callbacks {
     db: DynamoDb,
@@ -94,12 +94,12 @@ pub struct Callbacks {
 }
 
 impl Callbacks {
-    /// The table of this name.
+    /// `table` is the table's name.
     pub fn new(db: DynamoDb, table: String) -> Self {
         Self { db, table }
     }
 
-    /// The client's registration of this URL.
+    /// A client's registration of this URL, with a consistent read.
     pub async fn get(
         &self,
         client_id: &ClientId,
@@ -117,7 +117,7 @@ impl Callbacks {
         Ok(answer.item.map(from_item).transpose()?)
     }
 
-    /// All of the client's registrations, oldest first.
+    /// All of a client's registrations, oldest first.
     pub async fn list(&self, client_id: &ClientId) -> Result<Vec<Callback>, StoreError> {
         let mut items = self
             .db
@@ -138,8 +138,8 @@ impl Callbacks {
         Ok(callbacks)
     }
 
-    /// Records that the URL waits for its confirmation, and what is wanted.
-    /// Returns what is on record afterwards: a confirmed URL stays confirmed.
+    /// Records that a URL waits for its confirmation, and what the client requested. Returns what is on
+    /// record afterwards: a registration that is confirmed stays as it is.
     pub async fn record_pending(
         &self,
         client_id: &ClientId,
@@ -176,8 +176,8 @@ impl Callbacks {
         }
     }
 
-    /// Records that SNS has confirmed the URL. What was wanted before the
-    /// confirmation stays wanted; a URL that wasn't on record is put there.
+    /// Records that SNS has confirmed a URL. The options that are on record stay; a URL that isn't on
+    /// record is added with those of `confirmed`.
     pub async fn record_confirmed(
         &self,
         client_id: &ClientId,
@@ -217,7 +217,8 @@ impl Callbacks {
         Ok(from_item(answer.attributes.unwrap_or_default())?)
     }
 
-    /// Records what a confirmed URL is to be told from now on.
+    /// Replaces the options of a registration: the outcomes that the client is notified of, and how
+    /// notifications are wrapped.
     pub async fn record_options(
         &self,
         client_id: &ClientId,
@@ -234,8 +235,8 @@ impl Callbacks {
         Ok(())
     }
 
-    /// Forgets the URL, unless it has been registered anew since `known` was read.
-    /// Forgetting what isn't there changes nothing.
+    /// Deletes a registration, unless the URL was registered anew, with another SNS subscription, since
+    /// `known` was read. Idempotent.
     pub async fn remove(&self, client_id: &ClientId, known: &Callback) -> Result<(), StoreError> {
         let answer = self
             .db
@@ -266,7 +267,7 @@ impl Callbacks {
     }
 }
 
-/// A URL as a key: it may have 2048 characters, a sort key only 1024 bytes.
+/// The sort key of a URL, its hash: a URL may have 2048 characters, a sort key only 1024 bytes.
 fn callback_id(callback_url: &str) -> AttributeValue {
     AttributeValue::S(sha256_hex(callback_url))
 }

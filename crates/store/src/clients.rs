@@ -1,8 +1,8 @@
 //! The Clients table: who may call the API.
 //!
-//! Key `client_id`; index `by-api-key` on `api_key_sha256`, so that a request
-//! finds its client with one query and no scan. The index follows the table
-//! within milliseconds: a key that was just made may be unknown for that long.
+//! Key `client_id`; index `by-api-key` on `api_key_sha256`, so that a request finds its client with one
+//! query and no scan. The index follows the table within milliseconds: a key that was just created may
+//! be unknown for that long.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -18,33 +18,33 @@ use crate::answers::Together;
 
 const BY_API_KEY: &str = "by-api-key";
 
-/// A customer of the provider's API.
+/// A caller of the API: a customer, or a publisher.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Client {
-    /// Its id.
+    /// The client's id.
     pub client_id: ClientId,
-    /// What the operator calls it.
+    /// The name that the operator gave it.
     pub name: String,
-    /// Whether it may publish and put queries on record for others.
+    /// Whether it may publish, and register queries for other clients.
     pub publisher: bool,
     /// The hash of its API key.
     pub api_key_sha256: SecretHash,
-    /// The hash of its client secret.
+    /// The hash of its current client secret.
     pub client_secret_sha256: SecretHash,
-    /// The hashes of those before it that are still good, the newest first.
+    /// The replaced client secrets that are still valid, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_client_secrets: Vec<EarlierSecret>,
-    /// When it was made.
+    /// When the operator created it.
     #[serde(with = "iso_serde")]
     pub created_at: OffsetDateTime,
-    /// When its API key was last replaced.
+    /// When its API key was last replaced; missing if it never was.
     #[serde(
         default,
         with = "iso_serde::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub key_rotated_at: Option<OffsetDateTime>,
-    /// Since when it may not call the API any more.
+    /// Since when it may not call the API; missing unless it is disabled.
     #[serde(
         default,
         with = "iso_serde::option",
@@ -56,18 +56,19 @@ pub struct Client {
 /// A client secret that was replaced.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EarlierSecret {
-    /// Its hash.
+    /// The hash of the secret.
     pub sha256: SecretHash,
-    /// Until when it is good.
+    /// Until when it is valid.
     #[serde(with = "iso_serde")]
     pub valid_until: OffsetDateTime,
 }
 
-/// How many client secrets are good at once, at most.
+/// How many client secrets are valid at once, at most, including the current one.
 const MOST_SECRETS: usize = 5;
 
 impl Client {
-    /// Whether a client secret of this hash is good. Takes as long whichever it is.
+    /// Whether a client secret with this hash is valid. Takes the same time whichever of the secrets it
+    /// matches, if any.
     pub fn accepts(&self, presented: &SecretHash, now: OffsetDateTime) -> bool {
         let current = *presented == self.client_secret_sha256;
         let earlier = self.earlier_client_secrets.iter().fold(false, |good, it| {
@@ -77,7 +78,7 @@ impl Client {
     }
 }
 
-/// The table.
+/// The Clients table.
 #[derive(Clone, Debug)]
 pub struct Clients {
     db: DynamoDb,
@@ -85,12 +86,12 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// The table of this name.
+    /// `table` is the table's name.
     pub fn new(db: DynamoDb, table: String) -> Self {
         Self { db, table }
     }
 
-    /// Adds a client. An existing one of the same id is never overwritten.
+    /// Adds a client. Fails if there is one with the same id, which is never overwritten.
     pub async fn create(&self, client: &Client) -> Result<(), StoreError> {
         self.db
             .put_item()
@@ -102,7 +103,7 @@ impl Clients {
         Ok(())
     }
 
-    /// The client of this id.
+    /// The client with this id, with a consistent read.
     pub async fn get(&self, client_id: &ClientId) -> Result<Option<Client>, StoreError> {
         let answer = self
             .db
@@ -115,7 +116,7 @@ impl Clients {
         Ok(answer.item.map(from_item).transpose()?)
     }
 
-    /// The client whose API key has this hash.
+    /// The client whose API key has this hash, from the index.
     pub async fn by_api_key(&self, hash: &SecretHash) -> Result<Option<Client>, StoreError> {
         let answer = self
             .db
@@ -132,8 +133,7 @@ impl Clients {
             .find(|client| client.api_key_sha256 == *hash))
     }
 
-    /// All clients, oldest first. Reads the whole table: for the operator, not
-    /// for a request.
+    /// All clients, oldest first. Reads the whole table: for the operator, not for a request of the API.
     pub async fn list(&self) -> Result<Vec<Client>, StoreError> {
         let mut pages = self
             .db
@@ -150,7 +150,7 @@ impl Clients {
         Ok(clients)
     }
 
-    /// Shuts a client out. One that is already shut out stays as it is.
+    /// Disables a client; `None` if there is none. One that is already disabled stays as it is.
     pub async fn disable(
         &self,
         client_id: &ClientId,
@@ -166,14 +166,14 @@ impl Clients {
         .await
     }
 
-    /// Lets a client in again.
+    /// Enables a client again; `None` if there is none.
     pub async fn enable(&self, client_id: &ClientId) -> Result<Option<Client>, StoreError> {
         let update = self.db.update_item();
         self.update(client_id, update.update_expression("REMOVE disabled_at"))
             .await
     }
 
-    /// Removes a client. To do so again changes nothing.
+    /// Deletes a client. Idempotent.
     pub async fn delete(&self, client_id: &ClientId) -> Result<(), StoreError> {
         self.db
             .delete_item()
@@ -184,7 +184,7 @@ impl Clients {
         Ok(())
     }
 
-    /// The condition that a client is there and not shut out.
+    /// The condition that a client exists and is not disabled, for a transaction.
     pub fn must_be_enabled(&self, client_id: &ClientId) -> Result<Together, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
@@ -197,9 +197,9 @@ impl Clients {
         Ok(Together(write))
     }
 
-    /// Replaces a client's secret. The one that was current stays good until this time, and each one
-    /// before it until its own; of more than five the oldest is void. `None` when there is no such
-    /// client, or its secret was replaced meanwhile.
+    /// Replaces a client's secret. The current one stays valid until `valid_until`, and each earlier one
+    /// until its own time; of more than five the oldest becomes invalid. `None` if there is no such
+    /// client, or its secret was replaced since `known` was read.
     pub async fn rotate_secret(
         &self,
         known: &Client,
@@ -233,7 +233,7 @@ impl Clients {
         self.update_if(&known.client_id, update).await
     }
 
-    /// Replaces a client's API key; the old one is void from now on.
+    /// Replaces a client's API key; the old one is invalid from now on. `None` if there is no such client.
     pub async fn rotate_key(
         &self,
         client_id: &ClientId,
@@ -254,7 +254,7 @@ impl Clients {
         .await
     }
 
-    /// Carries out an update of an existing client; `None` when there is none.
+    /// Runs an update of an existing client; `None` if there is none.
     async fn update(
         &self,
         client_id: &ClientId,
@@ -264,7 +264,7 @@ impl Clients {
         self.update_if(client_id, update).await
     }
 
-    /// Carries out an update of a client; `None` when its condition doesn't hold.
+    /// Runs a conditional update of a client; `None` if its condition doesn't hold.
     async fn update_if(
         &self,
         client_id: &ClientId,

@@ -1,8 +1,9 @@
-//! The Deliveries table: which deliveries of events have arrived.
+//! The Deliveries table: which deliveries of events have succeeded.
 //!
-//! Key `delivery_id`. A mark is written with the exchange that succeeded, and kept longer
-//! than a delivery of the event may be on its way, or a dead letter: a message that comes twice, a
-//! redriven one and a replay send only what has not arrived.
+//! Key `delivery_id`. The item of a delivery, its mark, is written along with the exchange that
+//! succeeded. It is kept for longer than a delivery of the event may be under way or a dead letter, so
+//! that a message that is received twice, a redriven one and a replay send only what has not been
+//! delivered.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,28 +19,28 @@ use crate::exchanges::{Exchange, Exchanges};
 use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
-/// The most items of one BatchWriteItem.
+/// The maximum number of items in one `BatchWriteItem`.
 const BATCH: usize = 25;
 
-/// What came of an attempt.
+/// A finished attempt, as it is to be recorded.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The exchange.
+    /// The request and the response, as the client sees them.
     pub exchange: Exchange,
-    /// Whether to mark the delivery as arrived.
+    /// Whether to mark the delivery as succeeded, so that it isn't sent again.
     pub arrived: bool,
 }
 
-/// What is known before an attempt.
+/// What is read before attempts are made, in one read for a batch of deliveries.
 #[derive(Clone, Debug, Default)]
 pub struct Prefetched {
     /// The subscriptions that exist, by their ids.
     pub subscriptions: HashMap<String, Subscription>,
-    /// The deliveries that have arrived.
+    /// The ids of the deliveries that have succeeded.
     pub arrived: HashSet<String>,
 }
 
-/// The table.
+/// The Deliveries table, with the tables that are read and written along with it.
 #[derive(Clone, Debug)]
 pub struct Deliveries {
     db: DynamoDb,
@@ -50,8 +51,8 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// The table of this name, whose items are kept so long, beside the tables that are
-    /// read and written with it.
+    /// `table` is the table's name, and `kept` how long events are kept; marks are kept
+    /// [`ON_ITS_WAY_DAYS`] longer.
     pub fn new(
         db: DynamoDb,
         table: String,
@@ -68,8 +69,8 @@ impl Deliveries {
         }
     }
 
-    /// Which of these subscriptions exist, and which of these deliveries have arrived,
-    /// for at most 50 deliveries at once.
+    /// Reads which of these subscriptions exist and which of these deliveries have succeeded, with
+    /// consistent reads. For at most 50 deliveries: `BatchGetItem` takes 100 keys.
     pub async fn prefetch(
         &self,
         subscription_ids: HashSet<&str>,
@@ -116,7 +117,7 @@ impl Deliveries {
         Ok(known)
     }
 
-    /// Records attempts, and which deliveries have arrived.
+    /// Writes the exchanges of attempts, and the marks of deliveries that have succeeded.
     pub async fn record(
         &self,
         attempts: &[Attempt],
@@ -149,7 +150,7 @@ impl Deliveries {
                     .push(write.clone());
             }
             if self.write(requests).await.is_err() {
-                // One that DynamoDB doesn't take must not cost the others their record.
+                // An item that DynamoDB refuses must not keep the others from being written.
                 let each = batch.iter().map(|(table, write)| {
                     let write = vec![write.clone()];
                     self.write(HashMap::from([((*table).to_owned(), write)]))

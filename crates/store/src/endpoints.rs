@@ -1,5 +1,5 @@
-//! Endpoints that nothing is sent to, and the way back, in the Subscriptions table. The decisions are
-//! those of [`bellwire_rules::endpoint`].
+//! Disabling and enabling endpoints, and the failures that lead to it, in the Subscriptions table. The
+//! decisions are those of [`bellwire_rules::endpoint`].
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -13,8 +13,8 @@ use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
 impl Subscriptions {
-    /// Sends no more to an endpoint, as its owner wants. `None` when it is disabled already, which it
-    /// stays as it is, and when it is gone.
+    /// Disables an endpoint at its owner's request. `None` if it is disabled already, which stays as it
+    /// is, or the subscription is deleted.
     pub async fn disable(
         &self,
         id: &str,
@@ -24,8 +24,8 @@ impl Subscriptions {
             .await
     }
 
-    /// Sends no more to an endpoint that answered 410 to a request when it was as in `before`. `None`
-    /// when it is disabled already, was enabled since, or is gone.
+    /// Disables an endpoint that responded with 410 to a request that was sent when the subscription was
+    /// as in `before`. `None` if it is disabled already, was enabled since, or the subscription is deleted.
     pub async fn disable_gone(
         &self,
         before: &Subscription,
@@ -38,8 +38,8 @@ impl Subscriptions {
         .await
     }
 
-    /// Sends no more to an endpoint that every attempt has failed at for as long as `patience`. `None`
-    /// when there is another one, when it is disabled already, and when it is gone.
+    /// Disables an endpoint at which every attempt has failed for at least `patience`. `None` if that is
+    /// not so, if it is disabled already, or the subscription is deleted.
     pub async fn give_up(
         &self,
         id: &str,
@@ -50,8 +50,8 @@ impl Subscriptions {
             .await
     }
 
-    /// Notes that the owner was told that the endpoint was disabled; of another time than this one
-    /// nothing is noted.
+    /// Records that the owner was notified that the endpoint was disabled. Changes nothing unless the
+    /// endpoint is disabled for the same reason, since the same time.
     pub async fn note_owner_notified(&self, id: &str, told: &Disabled) -> Result<(), StoreError> {
         let update = self
             .update(id)
@@ -61,7 +61,7 @@ impl Subscriptions {
         changed(update).await.map(drop)
     }
 
-    /// Sends no more to a subscription of a client that is shut out. `None` when nothing changes.
+    /// Stops sending to a subscription of a client that is disabled. `None` if nothing changes.
     pub async fn disable_client(
         &self,
         id: &str,
@@ -70,7 +70,7 @@ impl Subscriptions {
         self.change_state(id, now, endpoint::disable_client).await
     }
 
-    /// Sends to a subscription of a client again that was shut out. `None` when nothing changes.
+    /// Sends to a subscription again whose client was disabled and is enabled. `None` if nothing changes.
     pub async fn enable_client(
         &self,
         id: &str,
@@ -79,7 +79,7 @@ impl Subscriptions {
         self.change_state(id, now, endpoint::enable_client).await
     }
 
-    /// Sends to an endpoint again, as if nothing had ever failed; `None` when it is gone.
+    /// Enables an endpoint, and forgets its failures; `None` if the subscription is deleted.
     pub async fn enable(
         &self,
         id: &str,
@@ -89,8 +89,8 @@ impl Subscriptions {
             .await
     }
 
-    /// Notes that an attempt failed. Returns the subscription, with the time since when
-    /// every attempt has; `None` when it is gone.
+    /// Records that an attempt failed. Returns the subscription, with the time since when every attempt
+    /// has; `None` if it is deleted.
     pub async fn note_failure(
         &self,
         id: &str,
@@ -104,7 +104,7 @@ impl Subscriptions {
         changed(update).await
     }
 
-    /// Notes that an attempt succeeded after one that failed.
+    /// Records that an attempt succeeded after one that failed.
     pub async fn note_success(&self, id: &str) -> Result<(), StoreError> {
         let update = self
             .update(id)
@@ -114,7 +114,7 @@ impl Subscriptions {
     }
 }
 
-/// Carries out an update; `None` when its condition doesn't hold.
+/// Runs a conditional update; `None` if its condition doesn't hold.
 pub(crate) async fn changed(
     update: UpdateItemFluentBuilder,
 ) -> Result<Option<Subscription>, StoreError> {

@@ -1,24 +1,24 @@
-//! What can go wrong between a function and its tables.
+//! Errors of reading and writing the tables.
 
 use std::error::Error;
 use std::fmt::Debug;
 
 use aws_sdk_dynamodb::error::SdkError;
 
-/// A table could not be read or written. The caller of the API learns nothing
-/// of it but that it happened; the text is for the log.
+/// A table could not be read or written. The text is for the log: the caller of the API learns
+/// only that there was an error.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB refused, throttled or did not answer, after the SDK's retries.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
-    /// An item is not written as this version writes it.
+    /// An item can't be converted from or to the type that this version stores.
     #[error("malformed item: {0}")]
     Malformed(#[from] serde_dynamo::Error),
-    /// A part of an item is not the JSON that this version writes.
+    /// An attribute of an item can't be converted from or to the JSON that this version stores.
     #[error("malformed JSON in an item: {0}")]
     Json(#[from] serde_json::Error),
-    /// A request lacks something that the SDK wants: a defect of ours.
+    /// A request lacks a field that the SDK requires: a defect of this crate.
     #[error("incomplete request: {0}")]
     Incomplete(#[from] aws_sdk_dynamodb::error::BuildError),
 }
@@ -28,7 +28,7 @@ where
     E: Error + Send + Sync + 'static,
     R: Debug + Send + Sync + 'static,
 {
-    /// Keeps the chain of causes, and not the request and the response.
+    /// Keeps the chain of causes, without the request and the response.
     fn from(error: SdkError<E, R>) -> Self {
         Self::DynamoDb(format!("{:#}", anyhow::Error::from(error)))
     }

@@ -1,10 +1,10 @@
-//! The Events table: what topics have been told to tell.
+//! The Events table: what was published to topics.
 //!
-//! Key `source` (a topic's id), `key`. A document topic has an item for each version of
-//! its document, `version#` and its number ([`crate::versions`]); an event topic one for each event,
-//! `event#`, the time of its acceptance and its id. Beside them, `publication#` and an id marks a
-//! publication that has been committed, so that its repetition is recognised. All of them
-//! expire, but for a document's current version.
+//! Key `source` (a topic's id), `key`. A document topic has an item for each version of its document,
+//! `version#` and its number ([`crate::versions`]); an event topic one for each event, `event#`, the time
+//! of its acceptance and its id. Beside them, `publication#` and an id marks a publication that has been
+//! committed, so that its repetition is recognised. All of them expire, except a document's current
+//! version.
 
 use std::collections::HashMap;
 
@@ -19,24 +19,24 @@ use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 
-/// An event.
+/// An event of an event topic.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
-    /// Its id.
+    /// The event's id.
     pub event_id: String,
-    /// When the API took it.
+    /// When the API accepted it.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
-    /// The event.
+    /// The event as it was published.
     pub payload: Payload,
 }
 
-/// Events of an event topic, oldest first, and where to go on.
+/// A page of a topic's events, oldest first.
 #[derive(Clone, Debug)]
 pub struct EventPage {
-    /// The events.
+    /// The events of the page.
     pub events: Vec<Event>,
-    /// The key of the last one, when there may be more.
+    /// The key of the last one; `None` if there are no more.
     pub next_cursor: Option<String>,
 }
 
@@ -50,7 +50,7 @@ struct Item<'a, T> {
     expires_at: Option<i64>,
 }
 
-/// The table.
+/// The Events table.
 #[derive(Clone, Debug)]
 pub struct Events {
     pub(crate) db: DynamoDb,
@@ -59,18 +59,18 @@ pub struct Events {
 }
 
 impl Events {
-    /// The table of this name, whose items are kept so long.
+    /// `table` is the table's name, and `kept` how long events, and versions that are not current, are kept.
     pub fn new(db: DynamoDb, table: String, kept: Duration) -> Self {
         Self { db, table, kept }
     }
 
-    /// Since when events and versions that are not current are kept. DynamoDB may remove what is
-    /// older days later.
+    /// The time since which events, and versions that are not current, are kept. DynamoDB may remove
+    /// older ones only days later.
     pub fn kept_since(&self, now: OffsetDateTime) -> OffsetDateTime {
         now - self.kept
     }
 
-    /// Records an event. To record it again changes nothing.
+    /// Records an event. Idempotent.
     pub async fn record(
         &self,
         topic_id: &str,
@@ -92,8 +92,8 @@ impl Events {
         Ok(())
     }
 
-    /// Records an event whose id may have come before with another time: true when it is
-    /// this one that is on record.
+    /// Records an event whose id may have been recorded before, with another time. Returns whether this
+    /// one is on record, and not an earlier one.
     pub async fn record_once(
         &self,
         topic_id: &str,
@@ -136,8 +136,8 @@ impl Events {
         }
     }
 
-    /// The events of an event topic that were accepted from `start` to `end`, at most
-    /// `limit`, after the one whose key is `after`.
+    /// A page of the events of an event topic that were accepted from `start` to `end`, both inclusive:
+    /// at most `limit`, after the one whose key is `after`.
     pub async fn between(
         &self,
         topic_id: &str,
@@ -147,7 +147,7 @@ impl Events {
         limit: i32,
     ) -> Result<EventPage, StoreError> {
         let from = event_key(start, "");
-        // Behind every id of the last moment.
+        // After every id of the last moment.
         let to = event_key(end, "~");
         let answer = self
             .db
@@ -189,7 +189,7 @@ impl Events {
         })?)
     }
 
-    /// Until when a publication is recognised: longer than it may come again from the dead letters.
+    /// Until when a publication is recognised: longer than it may be redriven from the dead-letter queue.
     pub(crate) fn recognised_until(&self, now: OffsetDateTime) -> OffsetDateTime {
         now + self.kept + Duration::days(i64::from(ON_ITS_WAY_DAYS))
     }

@@ -1,7 +1,7 @@
-//! The Exchanges table: every request to an endpoint, with its answer.
+//! The Exchanges table: every attempt, as an HTTP request to an endpoint and its response.
 //!
-//! Key `subscription_id`, `exchange_id` (the time of the request, then what makes it
-//! unique), so that a stretch of time is a range of keys.
+//! Key `subscription_id`, `exchange_id` (the time of the request, then what makes it unique), so that a
+//! period of time is a range of keys.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -15,58 +15,59 @@ use time::{Duration, OffsetDateTime};
 use crate::StoreError;
 use crate::removal::remove_all;
 
-/// An exchange, as its subscriber sees it.
+/// The record of an attempt that the subscription's client can read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exchange {
-    /// The subscription.
+    /// The id of the subscription.
     pub subscription_id: String,
-    /// The delivery, the same over its retries.
+    /// The id of the delivery, the same for all of its attempts.
     pub pipeline_id: String,
-    /// What was sent: `snapshot`, `patch`, `event` or `error`; or the callback event.
+    /// What was sent: `snapshot`, `patch`, `event` or `error`; to an entity's subscription, the callback
+    /// event.
     pub event_type: String,
-    /// When.
+    /// When the request was sent.
     #[serde(with = "iso_serde")]
     pub request_datetime: OffsetDateTime,
-    /// How long it took: an ISO 8601 duration.
+    /// How long request and response took, as an ISO 8601 duration.
     pub request_duration: String,
-    /// Where to.
+    /// The URL that the request was sent to.
     pub request_url: String,
-    /// The headers, secrets redacted.
+    /// The headers of the request, secrets redacted.
     pub request_headers: BTreeMap<String, String>,
-    /// Which retry it was, from 1; missing for a first attempt.
+    /// The number of the retry, from 1; missing for a first attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_retry_attempts: Option<usize>,
-    /// How many retries there are; missing for a first attempt.
+    /// How many retries the schedule has; missing for a first attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_retry_max_attempts: Option<usize>,
-    /// The status of the answer, if there was one.
+    /// The status of the response; missing if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_code: Option<u16>,
-    /// The headers of the answer.
+    /// The headers of the response, long ones cut.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub response_headers: BTreeMap<String, String>,
-    /// The beginning of the answer's body.
+    /// The beginning of the response's body; missing if that is empty, or there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_body: Option<String>,
-    /// How large the answer's body is, with the unit.
+    /// The size of the response's body, with the unit; missing if it isn't known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_size: Option<String>,
-    /// Why it is no success.
+    /// Why the attempt failed; missing if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// What the callback log of an entity subscription shows besides.
+    /// What the callback log of an entity's subscription has in addition; missing for topics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<CallbackRecord>,
 }
 
-/// What is on record of a callback (protocol C) beyond the exchange.
+/// What is on record of a callback (protocol C) in addition to the exchange.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallbackRecord {
-    /// What was sent.
+    /// The body of the request.
     pub body: String,
-    /// When it is tried again, if it is.
+    /// When the delivery is retried; missing if it isn't.
     #[serde(
         default,
         with = "iso_serde::option",
@@ -76,7 +77,7 @@ pub struct CallbackRecord {
 }
 
 impl Exchange {
-    /// Its key, beside the subscription.
+    /// Its sort key.
     fn id(&self) -> String {
         let retry = self.request_retry_attempts.unwrap_or(0);
         let unique = format!("{}#{retry}", self.pipeline_id);
@@ -84,28 +85,28 @@ impl Exchange {
     }
 }
 
-/// No key is longer, in bytes.
+/// No `exchange_id` is longer, in bytes.
 const MAX_ID_LENGTH: usize = 200;
 
 #[derive(Serialize, Deserialize)]
 struct Item {
     subscription_id: String,
     exchange_id: String,
-    /// The exchange in JSON: nothing in it is ever asked for by itself.
+    /// The exchange as JSON: no field of it is ever read by itself.
     exchange: String,
     expires_at: i64,
 }
 
-/// Exchanges in the order of their requests, and where to go on.
+/// A page of a subscription's exchanges, in the order of their requests, or in reverse.
 #[derive(Clone, Debug, Default)]
 pub struct ExchangePage {
-    /// The exchanges.
+    /// The exchanges of the page.
     pub exchanges: Vec<Exchange>,
-    /// The key of the last one, when there may be more.
+    /// The `exchange_id` of the last one; `None` if there are no more.
     pub next_cursor: Option<String>,
 }
 
-/// The table.
+/// The Exchanges table.
 #[derive(Clone, Debug)]
 pub struct Exchanges {
     db: DynamoDb,
@@ -114,7 +115,7 @@ pub struct Exchanges {
 }
 
 impl Exchanges {
-    /// The table of this name, whose items are kept so long.
+    /// `table` is the table's name, and `kept` how long exchanges are kept.
     pub fn new(db: DynamoDb, table: String, kept: Duration) -> Self {
         Self { db, table, kept }
     }
@@ -124,7 +125,7 @@ impl Exchanges {
         &self.table
     }
 
-    /// The item of an exchange.
+    /// The item of the table that holds an exchange.
     pub(crate) fn item(
         &self,
         exchange: &Exchange,
@@ -137,7 +138,7 @@ impl Exchanges {
         })?)
     }
 
-    /// Whether a text is written as the key of an exchange.
+    /// Whether a text may be an `exchange_id`, and so a cursor.
     pub fn is_cursor(text: &str) -> bool {
         let at = text
             .split_once('#')
@@ -145,8 +146,8 @@ impl Exchanges {
         text.len() <= MAX_ID_LENGTH && at.is_some()
     }
 
-    /// A subscription's last exchanges, newest first, up to `limit` of them, behind the one
-    /// whose key is `after`.
+    /// A page of a subscription's exchanges, newest first: at most `limit` of them, after the one whose
+    /// `exchange_id` is `after`.
     pub async fn newest(
         &self,
         subscription_id: &str,
@@ -154,7 +155,7 @@ impl Exchanges {
         limit: i32,
         now: OffsetDateTime,
     ) -> Result<ExchangePage, StoreError> {
-        // Behind every id.
+        // After every id.
         let before = after.unwrap_or_else(|| "~".to_owned());
         let query = self
             .db
@@ -169,7 +170,7 @@ impl Exchanges {
             .scan_index_forward(false)
             .limit(limit);
         let mut page = page(query).await?;
-        // DynamoDB may remove an item days after its end.
+        // DynamoDB may remove an item days after its expiry.
         let kept_since = now - self.kept;
         let count = page.exchanges.len();
         page.exchanges
@@ -180,7 +181,7 @@ impl Exchanges {
         Ok(page)
     }
 
-    /// Removes all of a subscription's exchanges. To do so again changes nothing.
+    /// Deletes all of a subscription's exchanges. Idempotent.
     pub async fn remove_all(&self, subscription_id: &str) -> Result<(), StoreError> {
         let keys = self
             .db
@@ -195,8 +196,8 @@ impl Exchanges {
         remove_all(&self.db, &self.table, keys).await
     }
 
-    /// A subscription's exchanges whose requests were sent from `start` to `end`, after
-    /// the one whose key is `after`. Reads at most 1 MB, the most that one query reads.
+    /// A page of a subscription's exchanges whose requests were sent from `start` to `end`, oldest first,
+    /// after the one whose `exchange_id` is `after`. Reads at most 1 MB, the most that one query reads.
     pub async fn between(
         &self,
         subscription_id: &str,
@@ -205,11 +206,11 @@ impl Exchanges {
         after: Option<String>,
         now: OffsetDateTime,
     ) -> Result<ExchangePage, StoreError> {
-        // The next text behind `after`.
+        // The first text after `after`.
         let behind = after.map(|after| after + "\0").unwrap_or_default();
         let kept_since = now - self.kept;
         let from = exchange_id(start.max(kept_since), "").max(behind);
-        // Behind every id of the last moment.
+        // After every id of the last moment.
         let to = exchange_id(end, "~");
         if from > to {
             return Ok(ExchangePage::default());

@@ -1,7 +1,8 @@
-//! Who may send to a subscription, in the Subscriptions table.
+//! The leases of subscriptions, which are the right to send to them, in the Subscriptions table.
 //!
-//! The decisions are those of [`bellwire_rules::lease`]. This writes the state that one comes to, on
-//! the condition that the state it was made from is still there, and has it made anew otherwise.
+//! The decisions are those of [`bellwire_rules::lease`]. This module writes the state that results from
+//! a decision, on the condition that the state it was made from is still there, and repeats the decision
+//! otherwise.
 
 use std::collections::HashMap;
 
@@ -18,47 +19,52 @@ use crate::patience::patiently;
 use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
-/// How often a decision is made anew because others were quicker. Each time one of them got on.
+/// How often a decision is made, at most, while others change the subscription concurrently. Each time,
+/// one of the others succeeds.
 const ATTEMPTS: usize = 20;
 
-/// What asking for the lease came to.
+/// The result of requesting the lease of a subscription.
 #[derive(Clone, Debug)]
 pub enum Acquisition {
-    /// It is held.
+    /// The lease is acquired.
     Held(Box<Held>),
-    /// There is nothing to do, or whoever has the lease, or the pending retry, will do it.
+    /// There is nothing to do, or the holder of the lease, or the scheduled retry, will do it.
     Nothing,
-    /// An earlier receipt of the same message has it: to be asked again later.
+    /// An earlier receipt of the same message holds the lease, or concurrent changes kept this one from
+    /// it: to be requested again later.
     Busy,
-    /// The same message failed and may have died before its retry was arranged: to be arranged now.
+    /// An attempt of the same message failed, and its function may have died before it arranged the
+    /// retry: to be arranged now.
     ArrangeRetry(Box<Subscription>, Retry),
-    /// The endpoint is disabled.
+    /// The endpoint or its client is disabled.
     Disabled(Box<Subscription>),
-    /// There is no such subscription any more.
+    /// The subscription is deleted.
     Gone,
 }
 
-/// The lease of a subscription.
+/// The lease of a subscription, held by this process.
 #[derive(Clone, Debug)]
 pub struct Held {
-    /// The subscription, as it was last seen.
+    /// The subscription, as it was last read or written.
     pub subscription: Subscription,
     nonce: u64,
 }
 
-/// What releasing a lease came to.
+/// The result of releasing a lease.
 #[derive(Clone, Debug)]
 pub enum Released {
-    /// It is released, and this follows.
+    /// The lease is released. What follows is to be done by the caller.
     Done(Box<Subscription>, Then),
-    /// It is not: more is wanted.
+    /// The lease is still held: more has been requested.
     GoOn(Session),
-    /// It wasn't there any more: the subscription is gone, or it took too long.
+    /// The lease wasn't held any more: the subscription is deleted, or the lease had expired and another
+    /// holder has acquired it.
     Lost,
 }
 
 impl Subscriptions {
-    /// Asks for the lease of a subscription.
+    /// Requests the lease of a subscription. If it is held already, or a retry is scheduled, the requested
+    /// version is recorded for the holder, or for the retry.
     pub async fn acquire_lease(
         &self,
         id: &str,
@@ -71,8 +77,8 @@ impl Subscriptions {
                 nonce,
             }))
         };
-        // Most often a message is the first to want a version, and nobody has the lease. That is
-        // tried without a look at the item.
+        // Usually a message is the first to request a version, and nobody holds the lease. That is
+        // tried without reading the item.
         let found = if request.failures == 0 {
             match carry_out(self.acquire_unseen(id, request)).await? {
                 Ok(subscription) => return Ok(held(subscription)),
@@ -107,8 +113,8 @@ impl Subscriptions {
         Ok(Acquisition::Busy)
     }
 
-    /// Releases a lease, unless more is wanted. An endpoint that every attempt has failed at for as
-    /// long as `patience` is disabled at the end of a schedule.
+    /// Releases a lease, unless more has been requested. An endpoint at which every attempt has failed
+    /// for at least `patience` is disabled when a schedule of retries is exhausted.
     pub async fn release_lease(
         &self,
         held: &mut Held,
@@ -136,8 +142,8 @@ impl Subscriptions {
         Err(too_often())
     }
 
-    /// Changes a subscription's state as `decide` says, at this time. `None` when it is gone, or when
-    /// `decide` changes nothing.
+    /// Replaces a subscription's state by the one that `decide` returns, and sets `updated_at` to `now`.
+    /// `None` if the subscription is deleted, or `decide` returns `None`.
     pub(crate) async fn change_state(
         &self,
         id: &str,
@@ -161,8 +167,9 @@ impl Subscriptions {
         Err(too_often())
     }
 
-    /// Acquires the lease if nobody has it, nobody wants as much, and no retry is pending: what
-    /// [`lease::acquire`] grants in every such state.
+    /// The update that acquires the lease if nobody holds it, the version is newer than all that were
+    /// requested, no retry is scheduled for later, and the endpoint and its client are enabled:
+    /// [`lease::acquire`] grants it in every such state.
     fn acquire_unseen(&self, id: &str, request: Acquire<'_>) -> UpdateItemFluentBuilder {
         self.update(id)
             .update_expression(
@@ -181,8 +188,8 @@ impl Subscriptions {
             .expression_attribute_values(":now", number(request.now))
     }
 
-    /// Writes `next` in the place of `seen`. Otherwise gives what is there instead. To do so again
-    /// changes nothing.
+    /// Replaces the state `seen` by `next`. Returns the subscription afterwards; as `Err` the one that is
+    /// there instead, `None` if it is deleted. Idempotent.
     async fn replace(
         &self,
         id: &str,
@@ -196,7 +203,7 @@ impl Subscriptions {
         let mut condition = vec!["attribute_exists(subscription_id)".to_owned()];
         for name in NAMES {
             match seen.get(name) {
-                // Who changes it changes `disabled` too, or has told the owner.
+                // Whoever changes it changes `disabled` too, or has notified the owner.
                 _ if name == "unannounced" => {}
                 Some(value) => {
                     condition.push(format!("{name} = :seen_{name}"));
@@ -229,14 +236,14 @@ impl Subscriptions {
             .update_expression(expression)
             .condition_expression(condition.join(" AND "));
         Ok(match carry_out(update).await? {
-            // The SDK has repeated a request whose answer got lost.
+            // The SDK has repeated a request whose response was lost.
             Err(Some(found)) if attributes(&found.state())? == next => Ok(found),
             done => done,
         })
     }
 }
 
-/// The attributes of an item that an [`EndpointState`] is kept in.
+/// The attributes of an item that hold an [`EndpointState`].
 const NAMES: [&str; 15] = [
     "wanted",
     "acknowledged",
@@ -255,7 +262,7 @@ const NAMES: [&str; 15] = [
     "failing_since",
 ];
 
-/// A state, as attributes of an item.
+/// A state as attributes of an item, without those that are missing.
 fn attributes(state: &EndpointState) -> Result<HashMap<&'static str, AttributeValue>, StoreError> {
     let progress = &state.progress;
     let mut found = HashMap::from([
@@ -292,7 +299,8 @@ fn attributes(state: &EndpointState) -> Result<HashMap<&'static str, AttributeVa
     Ok(found)
 }
 
-/// The item after the update; or, when its condition doesn't hold, the item as it is.
+/// Runs a conditional update. Returns the item afterwards; as `Err` the item as it is, if its
+/// condition doesn't hold, `None` if there is none.
 async fn carry_out(
     update: UpdateItemFluentBuilder,
 ) -> Result<Result<Subscription, Option<Subscription>>, StoreError> {

@@ -1,7 +1,6 @@
 //! The tables, one module each: [`clients`] for all protocols, [`callbacks`] and [`queries`]
-//! for protocol A, the others for
-//! protocols B and C. A module knows its table's keys, conditions and
-//! time to live; nothing outside this crate writes a DynamoDB expression.
+//! for protocol A, the others for protocols B and C. A module knows its table's keys, conditions
+//! and time to live; nothing outside this crate writes a DynamoDB expression.
 
 pub mod answers;
 pub mod callbacks;

@@ -1,13 +1,14 @@
-//! The Members table: who is to be told the same, in segments.
+//! The Members table: the audiences, in segments.
 //!
-//! Key `audience_segment` (the id of an audience and a number), `subscription_id`. The
-//! audience of a topic has the topic's id. Its subscriptions are numbered as they are made,
-//! and a segment takes the next [`SEGMENT`] of them, so that a small topic is one segment,
-//! and a large one many, none on one partition with the others. The item `count` of a topic
-//! holds how many numbers were given, and which segments are empty for good; `closed`, and a number, is
-//! a segment that takes nobody any more. The audience of an entity, for one client, is small
-//! and has one segment, 0, and no count. Members are written with their subscription, by
-//! [`crate::Subscriptions`].
+//! Key `audience_segment` (the id of an audience and the number of a segment), `subscription_id`. The
+//! audience of a topic has the topic's id. A topic's subscriptions are numbered as they are created, and
+//! a segment takes the next [`SEGMENT`] of them: a small topic has one segment, a large one many, each
+//! in a partition of its own. The audience of an entity, for one client, is small: it has segment 0
+//! only, and no count. Members are written with their subscription, by [`crate::Subscriptions`].
+//!
+//! Under the topic's id and `#count`, the item `count` holds how many numbers were given, and which
+//! segments are permanently empty; an item `closed#` and a number is a segment that takes no members any
+//! more. A client's counts of subscriptions are in the same table (`usage`).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,32 +23,32 @@ use crate::answers::Together;
 /// How many subscriptions a segment takes.
 pub const SEGMENT: u64 = 1000;
 
-/// A subscription that is to be told.
+/// A subscription in an audience.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// The subscription.
+    /// The id of the subscription.
     pub subscription_id: String,
-    /// The client whose subscription it is.
+    /// The id of the subscription's client.
     pub client_id: String,
 }
 
-/// The subscriptions that a topic has had.
+/// The segments of a topic's audience.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Segments {
-    /// How many there were.
+    /// How many numbers were given to subscriptions, since the topic was created.
     pub given: u64,
-    /// The segments that are empty and stay so.
+    /// The numbers of the segments that are permanently empty.
     pub empty: BTreeSet<u64>,
 }
 
 impl Segments {
-    /// The segments that may have members.
+    /// The numbers of the segments that may have members.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         (0..self.given.div_ceil(SEGMENT)).filter(|segment| !self.empty.contains(segment))
     }
 }
 
-/// The table.
+/// The Members table.
 #[derive(Clone, Debug)]
 pub struct Members {
     db: DynamoDb,
@@ -55,12 +56,12 @@ pub struct Members {
 }
 
 impl Members {
-    /// The table of this name.
+    /// `table` is the table's name.
     pub fn new(db: DynamoDb, table: String) -> Self {
         Self { db, table }
     }
 
-    /// Gives a topic's next subscription its segment.
+    /// Gives a topic's next subscription its number. Returns the segment that follows from it.
     pub async fn next_segment(&self, topic_id: &str) -> Result<u64, StoreError> {
         let answer = self
             .db
@@ -76,8 +77,8 @@ impl Members {
         Ok(given.saturating_sub(1) / SEGMENT)
     }
 
-    /// The subscriptions that a topic has had. Who was subscribed before this was asked
-    /// is in one of the segments that follow from it.
+    /// The segments of a topic's audience, with a consistent read. Every subscription that was created
+    /// before this call is in one of them.
     pub async fn segments(&self, topic_id: &str) -> Result<Segments, StoreError> {
         let answer = self
             .db
@@ -96,7 +97,7 @@ impl Members {
         })
     }
 
-    /// The condition that a segment still takes members, for the transaction that writes one.
+    /// The condition that a segment still takes members, for the transaction that adds one.
     pub fn must_be_open(&self, topic_id: &str, segment: u64) -> Result<Together, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
@@ -107,9 +108,9 @@ impl Members {
         Ok(Together(check))
     }
 
-    /// Has a segment left out from now on, if all of its places were given and none is taken. Closed
-    /// first and looked at then, it can't get a member unseen. Returns whether it is left out. To do
-    /// so again changes nothing.
+    /// Excludes a segment from fan-out from now on, if all of its numbers were given and it has no
+    /// members. It is closed before it is read, so that it can't get a member unnoticed. Returns whether
+    /// it is excluded. Idempotent.
     pub async fn skip_if_empty(&self, topic_id: &str, segment: u64) -> Result<bool, StoreError> {
         if self.segments(topic_id).await?.given < (segment + 1) * SEGMENT {
             return Ok(false);
@@ -135,7 +136,7 @@ impl Members {
         Ok(true)
     }
 
-    /// The members of a segment.
+    /// The members of a segment, with consistent reads.
     pub async fn of(&self, audience_id: &str, segment: u64) -> Result<Vec<Member>, StoreError> {
         let mut items = self
             .db
@@ -164,7 +165,7 @@ fn closed(segment: u64) -> String {
     format!("closed#{segment}")
 }
 
-/// The key of what is counted of a topic.
+/// The key of an item about a topic's segments: `what` is `count` or that of a closed segment.
 fn key(topic_id: &str, what: &str) -> HashMap<String, AttributeValue> {
     let pair = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
     HashMap::from([

@@ -5,8 +5,8 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use bellwire_runtime::backoff::Backoff;
 
-/// Carries out an update, again while a transaction on the same item is in the way: DynamoDB refuses
-/// the update then, and the SDK doesn't repeat it.
+/// Runs an update, and repeats it with pauses while a transaction on the same item conflicts with it:
+/// DynamoDB refuses the update then, and the SDK doesn't retry it.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling>
 pub async fn patiently(
     update: UpdateItemFluentBuilder,

@@ -1,11 +1,10 @@
-//! The Queries table: whose a query is, and how it ended.
+//! The Queries table: who owns a query, and how it ended.
 //!
-//! Key `execution_id`; index `by-client` on `client_id` and `registered_at`, for a client's
-//! list. An item collects two facts, in either order: the owner,
-//! written when a query is put on record, and the end, written by the completion
-//! event. Each side writes its fact once, in one `UpdateItem` that returns both;
-//! whoever completes the pair gets, with the same write, the turn to publish.
-//! The turn runs out, so that a publisher that died is followed by another.
+//! Key `execution_id`; index `by-client` on `client_id` and `registered_at`, for a client's list. An
+//! item collects two facts, in either order: the owner, written when a query is registered, and the
+//! end, written by the completion event. Each is written once, by one `UpdateItem` that returns both.
+//! The write that completes the pair also acquires the lease to publish the notification. The lease
+//! expires, so that a holder that died is followed by another.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -25,49 +24,50 @@ use time::{Duration, OffsetDateTime};
 use crate::StoreError;
 use crate::removal::remove_all;
 
-/// How long whoever has the turn may take to publish: longer than any function runs.
+/// How long the lease to publish lasts: longer than a function that publishes may run.
 const PUBLISH_LEASE: Duration = Duration::seconds(30);
-/// How long Athena keeps its query history, and we ours.
+/// How long a query is on record: as long as Athena keeps its query history.
 const KEPT: Duration = Duration::days(45);
-/// How long a rendering takes, at most: what its function may run, and some.
+/// How long the lease to render lasts: the 15 minutes that the rendering function may run, and a margin.
 const RENDERING: Duration = Duration::minutes(16);
 const BY_CLIENT: &str = "by-client";
-/// No place in a list is written longer, in bytes.
+/// No cursor is longer, in bytes.
 const MAX_CURSOR_LENGTH: usize = 200;
-/// How many items one read of a list looks at, and how many reads make a page.
+/// How many items one read of a list evaluates.
 const READ: i32 = 200;
+/// How many reads make a page of a list, at most.
 const READS: usize = 20;
-/// How long an end waits for its owner. Most ends that nobody claims belong to
-/// queries that are none of our clients' business.
+/// How long an end without an owner is kept. Most of them belong to queries that no client of the API
+/// has to do with.
 const KEPT_WITHOUT_OWNER: Duration = Duration::days(7);
 
-/// A query execution, as far as it is known.
+/// What is on record of a query execution.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Query {
-    /// Its id.
+    /// The id that Athena gave it.
     pub execution_id: ExecutionId,
-    /// Whose it is: the first fact.
+    /// The client that owns it: the first fact. Missing until the query is registered.
     pub client_id: Option<ClientId>,
     /// Whether it runs in the stack's own workgroup, which keeps its result.
     #[serde(default)]
     pub ours: bool,
-    /// When it was put on record.
+    /// When it was registered, that is, when the first fact was written.
     #[serde(default, with = "iso_serde::option")]
     pub registered_at: Option<OffsetDateTime>,
-    /// The last state that was heard of.
+    /// The latest known state.
     pub state: QueryState,
-    /// When it ended: with [`Self::state`], the second fact.
+    /// When it ended: with [`Self::state`], the second fact. Missing until then.
     #[serde(default, with = "iso_serde::option")]
     pub completed_at: Option<OffsetDateTime>,
-    /// Why it is in its state, where Athena said so.
+    /// Athena's reason for the state, if it gave one.
     pub state_change_reason: Option<String>,
-    /// When SNS accepted the notification.
+    /// When SNS accepted the notification of the owner; missing before.
     #[serde(default, with = "iso_serde::option")]
     pub notified_at: Option<OffsetDateTime>,
 }
 
 impl Query {
-    /// One that was started, of which nothing more is known.
+    /// A query that was just started in the stack's own workgroup, before anything is on record.
     pub fn started(execution_id: ExecutionId) -> Self {
         Self {
             execution_id,
@@ -81,8 +81,7 @@ impl Query {
         }
     }
 
-    /// The owner and the time of the end, if both facts are there and the owner
-    /// has not been told yet.
+    /// The owner and the time of the end, if both facts are on record and the owner has not been notified.
     pub fn to_notify(&self) -> Option<(&ClientId, OffsetDateTime)> {
         match (&self.client_id, self.completed_at, self.notified_at) {
             (Some(owner), Some(ended), None) => Some((owner, ended)),
@@ -91,12 +90,12 @@ impl Query {
     }
 }
 
-/// What writing a fact came to.
+/// The result of writing a fact, with the query that is on record afterwards.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// It is now on record. If it completed the pair, the writer has the turn.
+    /// The fact was written. If it completed the pair, the writer holds the lease to publish.
     Recorded(Query),
-    /// One was on record already, and stays. The writer has no turn.
+    /// A fact was on record already, and stays. The writer holds no lease.
     KnownBefore(Query),
 }
 
@@ -105,25 +104,25 @@ pub enum Fact {
 pub struct End<'a> {
     /// A terminal state.
     pub state: QueryState,
-    /// When.
+    /// When the query ended.
     pub at: OffsetDateTime,
-    /// Why, where Athena said so.
+    /// Athena's reason, if it gave one.
     pub reason: Option<&'a str>,
 }
 
-/// A place in a client's list.
+/// A position in a client's list: that of the query before the first one of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryCursor {
     registered_at: String,
     execution_id: String,
 }
 
-/// Queries in the order of a list, and where to go on.
+/// A page of a client's queries, newest first.
 #[derive(Clone, Debug)]
 pub struct QueryPage {
-    /// The queries.
+    /// The queries of the page.
     pub found: Vec<Query>,
-    /// The place behind which there may be more.
+    /// The position after which there may be more; `None` at the end of the list.
     pub next_cursor: Option<QueryCursor>,
 }
 
@@ -153,7 +152,7 @@ impl QueryCursor {
     }
 }
 
-/// `time#id`.
+/// As text, `registered_at#execution_id`.
 impl fmt::Display for QueryCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.registered_at, self.execution_id)
@@ -176,12 +175,12 @@ impl FromStr for QueryCursor {
     }
 }
 
-/// The text is no place in a list.
+/// The text is not a cursor.
 #[derive(Debug, thiserror::Error)]
 #[error("is no place in the list")]
 pub struct NotACursor;
 
-/// The table.
+/// The Queries table.
 #[derive(Clone, Debug)]
 pub struct Queries {
     pub(crate) db: DynamoDb,
@@ -189,12 +188,12 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// The table of this name.
+    /// `table` is the table's name.
     pub fn new(db: DynamoDb, table: String) -> Self {
         Self { db, table }
     }
 
-    /// What is known of this execution.
+    /// What is on record of this execution, with a consistent read.
     pub async fn get(&self, id: &ExecutionId) -> Result<Option<Query>, StoreError> {
         let answer = self
             .db
@@ -207,9 +206,9 @@ impl Queries {
         Ok(answer.item.map(from_item).transpose()?)
     }
 
-    /// A client's queries, newest first, of one state if one is given, up to `limit` of
-    /// them, behind a place. The state is filtered: after `READS` reads the list ends for
-    /// now, with fewer than there may be, and goes on at its place.
+    /// A page of a client's queries, newest first: at most `limit` of them, after the cursor, of one
+    /// state if one is given. The state is filtered: after `READS` reads the page ends, with fewer
+    /// queries than there may be, and the list continues at its cursor.
     pub async fn list(
         &self,
         client: &ClientId,
@@ -261,7 +260,7 @@ impl Queries {
         })
     }
 
-    /// Removes all of a client's queries. To do so again changes nothing.
+    /// Deletes all that is on record of a client's queries. Idempotent.
     pub async fn remove_all(&self, client: &ClientId) -> Result<(), StoreError> {
         let keys = self
             .db
@@ -275,8 +274,8 @@ impl Queries {
         self.forget_running(client).await
     }
 
-    /// Takes the turn to have a result rendered, unless somebody has it. Returns whether it
-    /// was taken.
+    /// Acquires the lease to have a result rendered, unless somebody holds it. Returns whether it was
+    /// acquired.
     pub async fn acquire_rendering_lease(
         &self,
         id: &ExecutionId,
@@ -294,7 +293,7 @@ impl Queries {
         Ok(matches!(send(request).await?, Fact::Recorded(_)))
     }
 
-    /// Gives that turn back: the result is not being rendered.
+    /// Releases the lease to have a result rendered: the rendering was not started.
     pub async fn release_rendering_lease(&self, id: &ExecutionId) -> Result<(), StoreError> {
         let request = self
             .update(id)
@@ -303,8 +302,7 @@ impl Queries {
         send(request).await.map(drop)
     }
 
-    /// Writes the first fact: whose the query is. `ours` when it runs in the stack's own
-    /// workgroup.
+    /// Writes the first fact: the owner. `ours` is whether the query runs in the stack's own workgroup.
     pub async fn record_owner(
         &self,
         id: &ExecutionId,
@@ -329,7 +327,7 @@ impl Queries {
         send(request).await
     }
 
-    /// Writes the second fact: how the query ended. The first end that is heard of counts.
+    /// Writes the second fact: how the query ended. The first end that is written counts.
     pub async fn record_end(
         &self,
         id: &ExecutionId,
@@ -356,8 +354,8 @@ impl Queries {
         send(request).await
     }
 
-    /// Records a state before the end. Events come out of order: one that is
-    /// older than what is on record changes nothing.
+    /// Records a state before the end. Events arrive in any order: one that is not newer than what is on
+    /// record, or comes after the end, changes nothing.
     pub async fn record_progress(
         &self,
         id: &ExecutionId,
@@ -385,8 +383,8 @@ impl Queries {
         send(request).await
     }
 
-    /// Takes the turn to publish, if it is free: the one who had it died, or gave
-    /// it back. Returns whether it was taken.
+    /// Acquires the lease to publish, if it has expired because its holder died, or was released. Returns
+    /// whether it was acquired.
     pub async fn acquire_publish_lease(
         &self,
         id: &ExecutionId,
@@ -404,7 +402,7 @@ impl Queries {
         Ok(matches!(send(request).await?, Fact::Recorded(_)))
     }
 
-    /// Gives the turn back without having published.
+    /// Releases the lease to publish without having published.
     pub async fn release_publish_lease(&self, id: &ExecutionId) -> Result<(), StoreError> {
         let request = self
             .update(id)
@@ -415,7 +413,7 @@ impl Queries {
         send(request).await.map(drop)
     }
 
-    /// Records that SNS has accepted the notification: the end of the story.
+    /// Records that SNS has accepted the notification; nothing is published for this query after that.
     pub async fn mark_notified(
         &self,
         id: &ExecutionId,
@@ -443,7 +441,7 @@ fn seconds(at: OffsetDateTime) -> AttributeValue {
     AttributeValue::N(at.unix_timestamp().to_string())
 }
 
-/// Sends a conditional update; a condition that doesn't hold is an answer, not an error.
+/// Sends a conditional update; a condition that doesn't hold is a result, not an error.
 async fn send(request: UpdateItemFluentBuilder) -> Result<Fact, StoreError> {
     match request.send().await {
         Ok(answer) => Ok(Fact::Recorded(from_item(

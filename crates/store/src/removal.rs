@@ -1,11 +1,12 @@
-//! Removing many items: for the operator, not for a request.
+//! Deleting many items: for the operator, not for a request of the API.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use crate::StoreError;
 
-/// Removes every item of a table whose key a query gives. To do so again changes nothing.
+/// Deletes every item of a table whose key the query returns. `keys` must project the attributes of
+/// the table's key and no others. Idempotent.
 pub async fn remove_all(
     db: &DynamoDb,
     table: &str,

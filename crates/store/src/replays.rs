@@ -1,7 +1,7 @@
-//! Which replay of a subscription is going on, in the Subscriptions table.
+//! The replay of a subscription that is running, in the Subscriptions table.
 //!
-//! `replay_id` and `replay_until`. A replay that makes no progress for [`IDLE`] is taken as over, so that
-//! one which became a dead letter is in nobody's way.
+//! Attributes `replay_id` and `replay_until`. A replay that makes no progress for [`IDLE`] counts as
+//! over, so that one that was dead-lettered doesn't keep others from beginning.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use time::{Duration, OffsetDateTime};
@@ -9,12 +9,13 @@ use time::{Duration, OffsetDateTime};
 use crate::endpoints::changed;
 use crate::{StoreError, Subscriptions};
 
-/// How long a replay may wait for its next step: longer than `fanout` waits between repetitions.
+/// How long a replay may wait for its next step: longer than the pause after which a message that
+/// `fanout` failed on is received again.
 const IDLE: Duration = Duration::minutes(15);
 
 impl Subscriptions {
-    /// Begins a replay, unless another one is going on. Returns whether it has begun; to begin the same
-    /// one again changes nothing.
+    /// Begins a replay, unless another one is running. Returns whether it has begun. Idempotent for the
+    /// same replay.
     pub async fn begin_replay(
         &self,
         id: &str,
@@ -34,7 +35,7 @@ impl Subscriptions {
         Ok(changed(update).await?.is_some())
     }
 
-    /// Notes that a replay goes on. Returns whether there is still a subscription to replay to.
+    /// Records that a replay continues. Returns whether its subscription, and the topic, still exist.
     pub async fn continue_replay(
         &self,
         id: &str,
@@ -52,7 +53,8 @@ impl Subscriptions {
         Ok(changed(update).await?.is_some())
     }
 
-    /// Notes that a replay is over; another one may begin.
+    /// Records that a replay is over, so that another one may begin. Changes nothing if another one is
+    /// running.
     pub async fn end_replay(&self, id: &str, replay_id: &str) -> Result<(), StoreError> {
         let update = self
             .update(id)

@@ -1,5 +1,6 @@
-//! What a client has going on at once, in the Queries table: one item for each client, under `client#`
-//! and its id, which is no execution's. A change is written on the condition that nothing has changed since.
+//! The queries that a client runs, and its requests that wait for a result, in the Queries table: one
+//! item for each client. Its `execution_id` is `client#` and the client's id, which is not the id of an
+//! execution. A change is written on the condition that the item has not changed since it was read.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_rules::ClientId;
@@ -10,15 +11,16 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{Queries, StoreError};
 
-/// How long the item of a client stays that runs no queries: longer than a query has a place.
+/// How long the item of a client is kept after its last change: longer than a query in it may count
+/// as running.
 const KEPT: Duration = Duration::days(7);
 
-/// What a client has going on, as it is on record.
+/// A client's item, as it was read or written.
 #[derive(Clone, Debug, Default)]
 pub struct OnRecord {
-    /// What it is.
+    /// The running queries and the waiting requests.
     pub running: RunningQueries,
-    /// How often it has changed; 0 when there is no record.
+    /// How often the item was written; 0 if there is none.
     revision: u64,
 }
 
@@ -32,7 +34,7 @@ struct Item {
 }
 
 impl Queries {
-    /// What a client has going on.
+    /// A client's item, with a consistent read; empty if there is none.
     pub async fn running(&self, client: &ClientId) -> Result<OnRecord, StoreError> {
         let answer = self
             .db
@@ -49,8 +51,8 @@ impl Queries {
         }))
     }
 
-    /// Puts in the place of what is on record what follows from it. Returns what is on record now;
-    /// `None` when it has changed.
+    /// Replaces a client's item, which was read as `known`, by `next`. Returns the new item; `None` if
+    /// the item has changed since, so that nothing was written.
     pub async fn replace_running(
         &self,
         client: &ClientId,
@@ -85,7 +87,7 @@ impl Queries {
         }
     }
 
-    /// Removes what is on record of a client.
+    /// Deletes a client's item. Idempotent.
     pub(crate) async fn forget_running(&self, client: &ClientId) -> Result<(), StoreError> {
         self.db
             .delete_item()

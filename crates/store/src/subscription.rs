@@ -1,4 +1,4 @@
-//! What is on record of a subscription.
+//! A subscription, as the Subscriptions table has it.
 
 use bellwire_rules::authorization::Authorization;
 use bellwire_rules::endpoint::{Disabled, EndpointState};
@@ -12,85 +12,110 @@ use bellwire_rules::webhook_headers::WebhookHeaders;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// What the place of a subscription to an entity, in its client's list, begins with.
+/// The prefix of the cursors of subscriptions to entities.
 pub(crate) const ENTITIES: &str = "entity#";
 
-/// One endpoint's wish to be told.
+/// A client's registration for events at one endpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Subscription {
-    /// Its id, a UUID.
+    /// The subscription's id, a UUID.
     pub subscription_id: String,
-    /// Whose it is.
+    /// The id of the client that owns it.
     pub client_id: String,
-    /// What it is told of.
+    /// The topic or the entity whose events it receives.
     #[serde(flatten)]
     pub source: Source,
-    /// The segment of its audience that it is in.
+    /// The number of the segment that it is in, of its audience.
     pub segment: u64,
-    /// Where deliveries are sent, in normal form.
-    pub webhook_url: String,
-    /// With which headers.
-    #[serde(default)]
-    pub webhook_headers: WebhookHeaders,
-    /// With which access token, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authorization: Option<Authorization>,
-    /// What they are signed with.
-    pub secrets: SigningSecrets,
-    /// The name under which its endpoint lets itself be called, where it was asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
-    /// When it was made.
+    /// Where its deliveries go.
+    #[serde(flatten)]
+    pub target: Target,
+    /// When it was created.
     #[serde(with = "iso_serde")]
     pub created_at: OffsetDateTime,
-    /// When its owner, or Bellwire, changed it last.
+    /// When its owner, or Bellwire, last changed it.
     #[serde(with = "iso_serde")]
     pub updated_at: OffsetDateTime,
-    /// Why nothing is sent, if so.
+    /// Why and since when the endpoint is disabled, so that nothing is sent to it; missing unless it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Disabled>,
-    /// Whether its owner is still to be told that it was disabled.
+    /// Whether its owner is yet to be notified that the endpoint was disabled.
     #[serde(
         rename = "unannounced",
         default,
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub owner_unnotified: bool,
-    /// Whether its client is shut out.
+    /// Whether its client is disabled, so that nothing is sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub client_disabled: bool,
-    /// Since when every attempt has failed, if the last one did.
+    /// Since when every attempt has failed; missing unless the last one did.
     #[serde(
         default,
         with = "iso_serde::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub failing_since: Option<OffsetDateTime>,
-    /// How far it has come, if it is to a document.
+    /// How far the delivery of a document's versions has come, and the lease; the default unless it is to
+    /// a document.
     #[serde(flatten)]
     pub progress: Progress,
 }
 
-/// What a subscription is told of.
+/// The topic or the entity whose events a subscription receives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Source {
     /// A topic (protocol B).
     Topic {
-        /// The topic.
+        /// The topic's id.
         topic_id: String,
-        /// In which form.
+        /// The form in which its events, or its document, are delivered.
         mode: SubscriptionMode,
     },
     /// An entity (protocol C).
     Entity {
-        /// The entity.
+        /// The entity's key.
         entity_key: EntityKey,
     },
 }
 
+/// Where a subscription's deliveries go. Another kind is another variant here, and another file in
+/// `crates/engine/src/targets`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Target {
+    /// A POST to a URL.
+    Webhook(Webhook),
+}
+
+/// An endpoint that gets signed POSTs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Webhook {
+    /// The URL, in normal form.
+    #[serde(rename = "webhook_url")]
+    pub url: String,
+    /// The headers that its owner adds to each delivery.
+    #[serde(default, rename = "webhook_headers")]
+    pub headers: WebhookHeaders,
+    /// How access tokens are had; `None` if the endpoint needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
+    /// What deliveries are signed with.
+    pub secrets: SigningSecrets,
+    /// The name under which the endpoint allows deliveries; `None` where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+}
+
 impl Subscription {
-    /// What attempts change of it.
+    /// The webhook that its deliveries go to.
+    pub fn webhook(&self) -> &Webhook {
+        let Target::Webhook(webhook) = &self.target;
+        webhook
+    }
+
+    /// The part of the subscription that attempts change.
     pub fn state(&self) -> EndpointState {
         EndpointState {
             progress: self.progress.clone(),
@@ -101,7 +126,7 @@ impl Subscription {
         }
     }
 
-    /// The topic that it is to, and in which form; `None` for one to an entity.
+    /// The topic's id, and the form of its deliveries; `None` for a subscription to an entity.
     pub fn topic(&self) -> Option<(&str, SubscriptionMode)> {
         match &self.source {
             Source::Topic { topic_id, mode } => Some((topic_id, *mode)),
@@ -109,7 +134,7 @@ impl Subscription {
         }
     }
 
-    /// The entity that it is to; `None` for one to a topic.
+    /// The entity's key; `None` for a subscription to a topic.
     pub fn entity(&self) -> Option<&EntityKey> {
         match &self.source {
             Source::Topic { .. } => None,
@@ -117,8 +142,8 @@ impl Subscription {
         }
     }
 
-    /// The id of all the subscriptions that are told the same: to a topic, or of one client
-    /// to an entity.
+    /// The id of the audience that it belongs to: all subscriptions to a topic, or all of one client to
+    /// an entity.
     pub fn audience_id(&self) -> String {
         match &self.source {
             Source::Topic { topic_id, .. } => topic_id.clone(),
@@ -128,8 +153,8 @@ impl Subscription {
         }
     }
 
-    /// Its place in the list of its client's subscriptions: those to a topic, and those to
-    /// entities, stand together, oldest first.
+    /// Its sort key in the index `by-client`, and its cursor. Of one client, subscriptions to a topic,
+    /// and those to entities, are adjacent, oldest first.
     pub(crate) fn listed(&self) -> String {
         let created_at = timestamp::iso(self.created_at);
         match &self.source {

@@ -1,9 +1,9 @@
-//! The Subscriptions table: which endpoint is to be told of what.
+//! The Subscriptions table: which endpoint receives which events.
 //!
 //! Key `subscription_id`; index `by-client` on `client_id` and `listed` (the topic, or
 //! `entity`, then the time), for the lists of the API. A subscription and its membership in a segment
-//! ([`crate::members`]) are written in one transaction. How far a subscription to a
-//! document has come is in the same item; [`crate::leases`] writes that.
+//! ([`crate::members`]) are written in one transaction. The progress of a subscription to a document,
+//! and its lease, are in the same item; [`crate::leases`] writes them.
 
 use std::collections::HashMap;
 
@@ -32,13 +32,13 @@ use crate::topics::MAX_ID_LENGTH;
 use crate::usage::{self, Exceeded, Limits, counts_of};
 
 const BY_CLIENT: &str = "by-client";
-/// The writes that make a subscription: itself, its membership, and two counts.
+/// The number of writes that create a subscription: itself, its membership, and two counts.
 const OWN_WRITES: usize = 4;
-/// Whether a subscription is one of those that its client has: it is there, and its topic is.
+/// The condition that a subscription is counted as one of its client's: it exists, and so does its topic.
 const COUNTED: &str = "attribute_exists(subscription_id) AND attribute_not_exists(expires_at)";
-/// No place in a list is written longer, in bytes.
+/// No cursor is longer, in bytes.
 const MAX_CURSOR_LENGTH: usize = 200;
-/// How long the subscription to a deleted topic stays, in days: as long as a delivery may be on its way.
+/// How long the subscription to a deleted topic is kept, in days: as long as a delivery may be under way.
 const ENDED_KEPT_DAYS: i64 = ON_ITS_WAY_DAYS as i64;
 
 #[derive(Serialize)]
@@ -55,29 +55,29 @@ struct MemberItem {
     member: Member,
 }
 
-/// What adding a subscription came to.
+/// The result of creating a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// It is there.
+    /// It was created.
     Done,
-    /// Nothing was written: there is one of the same id.
+    /// Nothing was written: there is one with the same id.
     Exists,
-    /// Nothing was written: the client has as many as it may have.
+    /// Nothing was written: the client has reached this limit.
     TooMany(Exceeded),
-    /// Nothing was written: of the other writes, that of this number is refused.
+    /// Nothing was written: the condition of one of the other writes doesn't hold; its index, from 0.
     Refused(usize),
 }
 
-/// Subscriptions in the order of a list, and where to go on.
+/// A page of subscriptions, oldest first.
 #[derive(Clone, Debug)]
 pub struct SubscriptionPage {
-    /// The subscriptions.
+    /// The subscriptions of the page.
     pub subscriptions: Vec<Subscription>,
-    /// The place of the last one, when there may be more.
+    /// The cursor after the last one; `None` at the end of the list.
     pub next_cursor: Option<String>,
 }
 
-/// The table, with the one of members.
+/// The Subscriptions table, with the Members table.
 #[derive(Clone, Debug)]
 pub struct Subscriptions {
     db: DynamoDb,
@@ -86,17 +86,18 @@ pub struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// The tables of these names.
+    /// `table` and `members` are the tables' names.
     pub fn new(db: DynamoDb, table: String, members: String) -> Self {
         Self { db, table, members }
     }
 
-    /// The name of the table.
+    /// The name of the Subscriptions table.
     pub(crate) fn table(&self) -> &str {
         &self.table
     }
 
-    /// Adds a subscription within the limits, together with other writes; from now on it is told.
+    /// Creates a subscription within the limits, in one transaction with other writes. From now on it
+    /// receives events.
     pub async fn create(
         &self,
         subscription: &Subscription,
@@ -135,7 +136,7 @@ impl Subscriptions {
             Ok(Transacted::Refused(write)) => {
                 Ok(Created::Refused(write.saturating_sub(OWN_WRITES)))
             }
-            // It may be the answer that got lost.
+            // The transaction may have succeeded, and its response been lost.
             Err(_) if self.get(&subscription.subscription_id).await?.is_some() => {
                 Ok(Created::Exists)
             }
@@ -143,8 +144,8 @@ impl Subscriptions {
         }
     }
 
-    /// Removes a subscription's membership now, and the subscription in a month: it is not
-    /// told of anything new, and gets what is on its way. To do so again changes nothing.
+    /// Ends the subscription to a deleted topic: removes its membership now, and the subscription in 30
+    /// days. It receives nothing new, and deliveries that are under way are completed. Idempotent.
     pub async fn expire(
         &self,
         subscription: &Subscription,
@@ -168,12 +169,12 @@ impl Subscriptions {
         let update = TransactWriteItem::builder().update(update).build();
         let member = delete(&self.members, member_key(subscription))?;
         let counts = usage::one_less(&self.members, subscription)?;
-        // Where it is refused, this was done before, or its owner has deleted it.
+        // If a condition doesn't hold, this was done before, or the owner has deleted the subscription.
         let writes = [update, member].into_iter().chain(counts).collect();
         self.transact(writes).await.map(drop)
     }
 
-    /// The subscription of this id.
+    /// The subscription with this id, with a consistent read; `None` as well if it has expired.
     pub async fn get(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
         if id.len() > MAX_ID_LENGTH {
             return Ok(None);
@@ -191,14 +192,14 @@ impl Subscriptions {
         Ok(item.map(from_item).transpose()?)
     }
 
-    /// Whether an item is to be read: DynamoDB removes one days after its end.
+    /// Whether an item has not expired: DynamoDB may remove one days after its expiry.
     pub(crate) fn is_there(item: &HashMap<String, AttributeValue>, now: OffsetDateTime) -> bool {
         let at = item.get("expires_at").and_then(|at| at.as_n().ok());
         let at = at.and_then(|at| at.parse::<i64>().ok());
         at.is_none_or(|at| at > now.unix_timestamp())
     }
 
-    /// A client's subscriptions to a topic, oldest first.
+    /// All of a client's subscriptions to a topic, oldest first.
     pub async fn list(
         &self,
         client_id: &str,
@@ -215,15 +216,15 @@ impl Subscriptions {
         all(query).await
     }
 
-    /// A client's subscriptions to entities, oldest first, up to `limit` of them, behind the
-    /// place `after`.
+    /// A page of a client's subscriptions to entities, oldest first: at most `limit` of them, after the
+    /// cursor `after`.
     pub async fn list_entities(
         &self,
         client_id: &str,
         after: Option<String>,
         limit: i32,
     ) -> Result<SubscriptionPage, StoreError> {
-        // The next text behind `after`, and the first behind every place.
+        // The first text after `after`, and the first after every cursor.
         let from = after.map_or_else(|| ENTITIES.to_owned(), |after| after + "\0");
         let to = ENTITIES.replace('#', "$");
         let answer = self
@@ -249,12 +250,12 @@ impl Subscriptions {
         })
     }
 
-    /// Whether a text is a place in the list of a client's subscriptions to entities.
+    /// Whether a text may be a cursor of [`Self::list_entities`].
     pub fn is_cursor(text: &str) -> bool {
         text.len() <= MAX_CURSOR_LENGTH && text.starts_with(ENTITIES)
     }
 
-    /// Removes a subscription; from now on it is not told. To do so again changes nothing.
+    /// Deletes a subscription; from now on it receives nothing. Idempotent.
     pub async fn delete(&self, subscription: &Subscription) -> Result<(), StoreError> {
         let id = &subscription.subscription_id;
         let counted = Delete::builder()
@@ -275,7 +276,7 @@ impl Subscriptions {
         }
     }
 
-    /// Removes a client's counts, when all of its subscriptions are gone.
+    /// Deletes a client's counts, once all of its subscriptions are deleted.
     pub async fn forget_counts(&self, client_id: &str) -> Result<(), StoreError> {
         let counts = self
             .db
@@ -287,8 +288,9 @@ impl Subscriptions {
         remove_all(&self.db, &self.members, counts).await
     }
 
-    /// Gives a subscription other secrets, together with another write; `false` when it is gone or was
-    /// changed, or the other write is refused.
+    /// Replaces a subscription's signing secrets, in one transaction with another write. `false` if it is
+    /// deleted, its secrets were changed since `known` was read, or the other write's condition doesn't
+    /// hold.
     pub async fn rotate(
         &self,
         known: &Subscription,
@@ -303,7 +305,7 @@ impl Subscriptions {
             .condition_expression("secrets = :known")
             .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)))
             .expression_attribute_values(":secrets", to_attribute_value(secrets)?)
-            .expression_attribute_values(":known", to_attribute_value(&known.secrets)?)
+            .expression_attribute_values(":known", to_attribute_value(&known.webhook().secrets)?)
             .build()?;
         let update = TransactWriteItem::builder().update(update).build();
         let other = other.map(|Together(write)| write);
@@ -311,13 +313,13 @@ impl Subscriptions {
         if let Transacted::Done = written.await? {
             return Ok(true);
         }
-        // It may have been this very change, whose answer got lost.
+        // The same change may have been written before, and its response been lost.
         let found = self.get(&known.subscription_id).await?;
-        Ok(found.is_some_and(|found| found.secrets == *secrets))
+        Ok(found.is_some_and(|found| found.webhook().secrets == *secrets))
     }
 
-    /// All of a client's subscriptions, to topics and to entities: for the operator, not for a
-    /// request.
+    /// All of a client's subscriptions, to topics and to entities: for the operator, not for a request of
+    /// the API.
     pub async fn of_client(&self, client_id: &str) -> Result<Vec<Subscription>, StoreError> {
         let query = self
             .db
@@ -337,8 +339,8 @@ impl Subscriptions {
             .return_values(ReturnValue::AllNew)
     }
 
-    /// Writes all or nothing. Of two transactions on one item at the same time DynamoDB
-    /// cancels one, and the SDK does not try it again.
+    /// Writes all or nothing. Of two concurrent transactions on one item DynamoDB cancels one, and the SDK
+    /// doesn't retry it: it is repeated here, with pauses.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
         let mut backoff = Backoff::new();
         loop {
@@ -361,7 +363,7 @@ impl Subscriptions {
     }
 }
 
-/// All that a query finds, page by page.
+/// The items of all pages of a query.
 async fn all(query: QueryFluentBuilder) -> Result<Vec<Subscription>, StoreError> {
     let mut items = query.into_paginator().items().send();
     let mut found = Vec::new();
@@ -371,14 +373,15 @@ async fn all(query: QueryFluentBuilder) -> Result<Vec<Subscription>, StoreError>
     Ok(from_items(found)?)
 }
 
-/// What writing all or nothing came to.
+/// The result of a transaction.
 enum Transacted {
     Done,
-    /// Nothing was written: the condition of the write of this number doesn't hold.
+    /// Nothing was written: the condition of the write with this index doesn't hold.
     Refused(usize),
 }
 
-/// The first write whose condition doesn't hold, if that is why nothing was written.
+/// The index of the first write whose condition doesn't hold; `None` if that is not why nothing was
+/// written.
 fn refused(error: &SdkError<TransactWriteItemsError>) -> Option<usize> {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
         error.as_service_error()
@@ -389,7 +392,7 @@ fn refused(error: &SdkError<TransactWriteItemsError>) -> Option<usize> {
     reasons.position(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
-/// Whether another transaction was in the way, and nothing else.
+/// Whether conflicts with other transactions are the only reason why nothing was written.
 fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
         error.as_service_error()

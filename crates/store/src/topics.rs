@@ -1,10 +1,9 @@
-//! The Topics table: what is published, under unique names.
+//! The Topics table: topics, and their unique names.
 //!
-//! Key `topic_id`. Beside each topic there is an item that holds its name,
-//! `topic_id` = `name#` and the name's hash; both are written in one transaction,
-//! so that a name is given once. The index `listed` holds the topics that have not
-//! been deleted, oldest first. A deleted topic leaves a mark behind, so that a
-//! publisher learns that it is gone, and not that it never was.
+//! Key `topic_id`. Beside each topic there is an item that holds its name, `topic_id` = `name#` and the
+//! name's hash; both are written in one transaction, so that no two topics have the same name. The index
+//! `listed` holds the topics that are not deleted, oldest first. A deleted topic leaves a mark, so that a
+//! publisher learns that it was deleted, and not that it never existed.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -20,14 +19,15 @@ use crate::StoreError;
 use crate::answers::Together;
 use crate::patience::patiently;
 
+/// The name of the index, and the value of its partition key.
 const LISTED: &str = "listed";
-/// No id of ours is longer; what is needn't be looked up.
+/// No id of a topic or a subscription is longer, in bytes: a longer one is unknown without a read.
 pub(crate) const MAX_ID_LENGTH: usize = 64;
-/// How long the mark of a deleted topic stays.
+/// How long the mark of a deleted topic is kept.
 const MARK_KEPT: Duration = Duration::days(30);
 
-/// A topic as it is stored. The revision grows with each change, so that two
-/// changes at once don't overwrite each other.
+/// A topic as it is stored. The revision grows with each change, so that of two concurrent changes
+/// none overwrites the other.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Item {
     topic_id: String,
@@ -36,9 +36,9 @@ struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     listed: Option<String>,
     created_at: String,
-    /// The topic, in JSON: its `config` may be any object.
+    /// The topic as JSON, since its `config` may be any object.
     topic: String,
-    /// Whether the deletion is still to be announced to the topic's subscribers.
+    /// Whether the topic's deletion is yet to be queued, for its audience to receive.
     #[serde(
         rename = "unannounced",
         default,
@@ -49,7 +49,7 @@ struct Item {
     expires_at: Option<i64>,
 }
 
-/// A topic with the revision that it was read at.
+/// A topic, with the revision at which it was read.
 #[derive(Clone, Debug)]
 pub struct StoredTopic {
     /// The topic.
@@ -59,34 +59,35 @@ pub struct StoredTopic {
     deletion_unqueued: bool,
 }
 
-/// What looking for a topic came to.
+/// The result of reading a topic.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// It is there.
+    /// The topic exists.
     Live(StoredTopic),
-    /// It was deleted, in the last 30 days.
+    /// The topic was deleted, in the last 30 days.
     Deleted {
-        /// Whether that is still to be announced to its subscribers.
+        /// Whether the deletion is yet to be queued, for the topic's audience to receive.
         deletion_unqueued: bool,
     },
-    /// There is none.
+    /// There is no such topic.
     Unknown,
 }
 
-/// What writing a topic came to.
+/// The result of writing a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It is written.
+    /// The topic was written.
     Done,
     /// Another topic has the name. Nothing was written.
     NameTaken,
-    /// Somebody else has changed or deleted it meanwhile. Nothing was written.
+    /// The topic was changed or deleted meanwhile, or the condition of the other write doesn't hold.
+    /// Nothing was written.
     Changed,
-    /// Others write the same items again and again. Nothing was written.
+    /// Other transactions on the same items kept conflicting with this one. Nothing was written.
     InTheWay,
 }
 
-/// The table.
+/// The Topics table.
 #[derive(Clone, Debug)]
 pub struct Topics {
     db: DynamoDb,
@@ -94,12 +95,12 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// The table of this name.
+    /// `table` is the table's name.
     pub fn new(db: DynamoDb, table: String) -> Self {
         Self { db, table }
     }
 
-    /// The topic of this id.
+    /// The topic with this id, with a consistent read.
     pub async fn get(&self, id: &str) -> Result<Found, StoreError> {
         if id.len() > MAX_ID_LENGTH {
             return Ok(Found::Unknown);
@@ -125,7 +126,7 @@ impl Topics {
         })
     }
 
-    /// All topics, oldest first.
+    /// All topics that are not deleted, oldest first, from the index.
     pub async fn list(&self) -> Result<Vec<Topic>, StoreError> {
         let mut items = self
             .db
@@ -144,7 +145,7 @@ impl Topics {
         Ok(topics)
     }
 
-    /// The condition that a topic is there.
+    /// The condition that a topic exists and is not deleted, for a transaction.
     pub fn must_be_live(&self, id: &str) -> Result<Together, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
@@ -155,7 +156,7 @@ impl Topics {
         Ok(Together(write))
     }
 
-    /// Adds a topic, together with another write.
+    /// Creates a topic, in one transaction with another write.
     pub async fn create(
         &self,
         topic: &Topic,
@@ -173,7 +174,7 @@ impl Topics {
         .await
     }
 
-    /// Replaces a topic by `changed`, which has the same id.
+    /// Replaces the topic that was read as `known` by `changed`, which has the same id.
     pub async fn update(
         &self,
         known: &StoredTopic,
@@ -192,8 +193,8 @@ impl Topics {
             .await
     }
 
-    /// Deletes a topic; its name is free again. That it is to be announced is on record
-    /// until [`Self::note_deletion_queued`].
+    /// Deletes a topic; its name is free again. That the deletion is yet to be queued is on record until
+    /// [`Self::note_deletion_queued`].
     pub async fn delete(
         &self,
         known: &StoredTopic,
@@ -214,7 +215,7 @@ impl Topics {
         .await
     }
 
-    /// Notes that a topic's deletion was announced.
+    /// Records that a topic's deletion was queued.
     pub async fn note_deletion_queued(&self, id: &str) -> Result<(), StoreError> {
         let update = self
             .db
@@ -256,15 +257,15 @@ impl Topics {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Writes the topic, the name that it takes, and the name that it gives up or what else is written, all
-    /// or nothing.
+    /// Writes, all or nothing and in this order, the topic, the name that it takes, and the name that it
+    /// gives up or the other write.
     async fn write(&self, writes: [Option<TransactWriteItem>; 3]) -> Result<Written, StoreError> {
         let takes_a_name = writes.get(1).is_some_and(Option::is_some);
         let writes: Vec<TransactWriteItem> = writes.into_iter().flatten().collect();
         let mut backoff = Backoff::new();
         loop {
             let written = self.write_once(writes.clone(), takes_a_name).await?;
-            // A subscription that is made, or this very request at the same time.
+            // The conflict is with a subscription that is created, or the same request made twice at once.
             if written != Written::InTheWay || !backoff.pause().await {
                 return Ok(written);
             }
@@ -304,14 +305,14 @@ impl Topics {
             (Some(true), _) => Ok(Written::NameTaken),
             (Some(false), _) => Ok(Written::Changed),
             (None, Some(_)) => Ok(Written::InTheWay),
-            // Throttled.
+            // For another reason, such as throttling.
             (None, None) => Err(error.into()),
         }
     }
 }
 
 impl StoredTopic {
-    /// The condition that nobody has written the topic since it was read.
+    /// Adds the condition that the topic was not written since it was read.
     fn unchanged(
         &self,
         put: aws_sdk_dynamodb::types::builders::PutBuilder,

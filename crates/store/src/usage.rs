@@ -1,9 +1,9 @@
 //! How many subscriptions a client has, in the Members table.
 //!
 //! Key `audience_segment` (`client#` and the client's id), `subscription_id` (what is counted: `topics`
-//! or `entities`, alone for all of the client's, with `@` and a host for those there). A count changes
-//! in the transaction that makes or removes a subscription, so that it is exact, also for
-//! requests at the same time.
+//! or `entities`, alone for all of the client's, with `@` and a host for those at that host). A count
+//! changes in the transaction that creates or deletes a subscription, so that it is exact, also for
+//! concurrent requests.
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
@@ -15,14 +15,14 @@ use crate::subscription::{Source, Subscription};
 /// How many subscriptions of a kind, to topics or to entities, a client may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// All in all.
+    /// In total.
     pub of_client: u64,
-    /// At one host.
+    /// With endpoints at one host.
     pub at_host: u64,
 }
 
 impl Limits {
-    /// What a client is told that has reached one of them.
+    /// The error message for a client that has reached one of the limits.
     pub fn explain(&self, exceeded: Exceeded) -> String {
         match exceeded {
             Exceeded::OfClient => format!(
@@ -37,17 +37,17 @@ impl Limits {
     }
 }
 
-/// The limit that one subscription more would exceed.
+/// The limit that one more subscription would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exceeded {
-    /// That of the client.
+    /// [`Limits::of_client`].
     OfClient,
-    /// That of the client at the subscription's host.
+    /// [`Limits::at_host`], for the subscription's host.
     AtHost,
 }
 
-/// The writes that count a subscription, unless one of the limits is reached: of the client's, and
-/// of those at its host.
+/// The writes that count one more subscription: in total, and at its host. The condition of each
+/// doesn't hold if its limit is reached.
 pub(crate) fn one_more(
     table: &str,
     subscription: &Subscription,
@@ -66,7 +66,7 @@ pub(crate) fn one_more(
     ])
 }
 
-/// The writes that count a subscription no more.
+/// The writes that count one subscription less: in total, and at its host.
 pub(crate) fn one_less(
     table: &str,
     subscription: &Subscription,
@@ -76,7 +76,7 @@ pub(crate) fn one_less(
     Ok([write(of_client)?, write(at_host)?])
 }
 
-/// The key of a client's counts.
+/// The partition key of a client's counts.
 pub(crate) fn counts_of(client_id: &str) -> String {
     format!("client#{client_id}")
 }
@@ -86,7 +86,7 @@ fn counted(subscription: &Subscription) -> [String; 2] {
         Source::Topic { .. } => "topics",
         Source::Entity { .. } => "entities",
     };
-    let host = host_of(&subscription.webhook_url);
+    let host = host_of(&subscription.webhook().url);
     [kind.to_owned(), format!("{kind}@{host}")]
 }
 

@@ -1,7 +1,7 @@
 //! The versions of topics' documents, in the Events table.
 //!
-//! A version is an item `version#` and its number. Behind the last one of a deleted topic stands
-//! an item that says so, so that a publication that comes later makes none.
+//! A version is an item with the key `version#` and its number. After the last one of a deleted topic
+//! there is an item that marks the end of the document, so that a later publication creates no version.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -21,18 +21,18 @@ use crate::{Events, StoreError};
 /// A version of a topic's document.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Version {
-    /// Its number, from 1.
+    /// The version's number, from 1.
     pub version: u64,
-    /// When the API took it.
+    /// When the API accepted its publication.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
-    /// The document.
+    /// The whole document.
     pub snapshot: Payload,
-    /// The change from the version before; missing in the first version, and where it
+    /// The change from the version before, as a JSON patch; missing in the first version, and where it
     /// would be longer than the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Payload>,
-    /// When a publication was last accepted that was the same document.
+    /// When the latest publication of the same document was accepted; missing if none followed the first.
     #[serde(
         default,
         with = "iso_serde::option",
@@ -42,44 +42,45 @@ pub struct Version {
 }
 
 impl Version {
-    /// When the API last took a publication of this document.
+    /// When the API accepted the latest publication of this document.
     pub fn last_accepted_at(&self) -> OffsetDateTime {
         self.confirmed_at
             .map_or(self.accepted_at, |at| at.max(self.accepted_at))
     }
 }
 
-/// What a topic's document is.
+/// The state of a topic's document.
 #[derive(Clone, Debug)]
 pub enum Current {
-    /// Nothing yet.
+    /// No version was committed yet.
     Nothing,
-    /// This version.
+    /// This version is current.
     Version(Box<Version>),
-    /// Nothing any more: the topic was deleted.
+    /// The topic was deleted, and its document with it.
     Deleted,
 }
 
-/// What committing came to.
+/// The result of committing a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
-    /// It is written.
+    /// The publication was committed.
     Done,
-    /// The publication has been committed before: as this version, or as none because it
-    /// changed nothing.
+    /// The publication was committed before: as this version, or as none because it changed nothing.
     Before(Option<u64>),
-    /// Another publication got the version meanwhile. Nothing was written.
+    /// Another publication was committed as the version meanwhile. Nothing was written.
     Overtaken,
 }
 
+/// The mark of a publication that was committed.
 #[derive(Serialize, Deserialize)]
 struct Mark {
+    /// The version that it was committed as; missing if it changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     committed_as: Option<u64>,
 }
 
 impl Events {
-    /// The current version of a topic's document.
+    /// The current version of a topic's document; `None` if there is none yet, or the topic was deleted.
     pub async fn latest(&self, topic_id: &str) -> Result<Option<Version>, StoreError> {
         Ok(match self.current(topic_id).await? {
             Current::Version(version) => Some(*version),
@@ -87,7 +88,7 @@ impl Events {
         })
     }
 
-    /// What a topic's document is.
+    /// The state of a topic's document, with a consistent read.
     pub async fn current(&self, topic_id: &str) -> Result<Current, StoreError> {
         let answer = self
             .db
@@ -112,7 +113,7 @@ impl Events {
         Ok(Current::Version(Box::new(from_item(item)?)))
     }
 
-    /// A version of a topic's document; `None` when it has expired.
+    /// A version of a topic's document; `None` if it has expired and was removed, or never existed.
     pub async fn version(
         &self,
         topic_id: &str,
@@ -129,7 +130,8 @@ impl Events {
         Ok(answer.item.map(from_item).transpose()?)
     }
 
-    /// Makes `next` the current version of the document, after `previous`.
+    /// Commits a publication: makes `next` the current version of the document, after `previous`, which
+    /// expires from now on, and marks the publication, in one transaction.
     pub async fn commit(
         &self,
         topic_id: &str,
@@ -182,11 +184,11 @@ impl Events {
         if reasons.iter().any(overtaken) {
             return Ok(Committed::Overtaken);
         }
-        // Throttled.
+        // For another reason, such as throttling.
         Err(error.into())
     }
 
-    /// Marks a publication that changed nothing.
+    /// Commits a publication that changes nothing: marks it, and creates no version.
     pub async fn note_unchanged(
         &self,
         topic_id: &str,
@@ -223,11 +225,11 @@ impl Events {
         }
     }
 
-    /// Notes that a publication accepted at this time was what the current version is already.
-    /// Earlier ones change nothing, and neither does a version that has expired.
+    /// Records that a publication accepted at this time was the same document as the current version. An
+    /// earlier time than the recorded one changes nothing, and so does a version that was removed.
     ///
-    /// A publication that comes back from the dead letters later, and was accepted before, must not
-    /// replace the document: its publisher has said since what it is.
+    /// A publication that was accepted before that time, and is redriven from the dead-letter queue
+    /// later, must not replace the document: its publisher has confirmed the current one since.
     pub async fn confirm(
         &self,
         topic_id: &str,
@@ -240,7 +242,7 @@ impl Events {
             .table_name(&self.table)
             .set_key(Some(key(topic_id, version_key(version))))
             .update_expression("SET confirmed_at = :at")
-            // Times in this form are ordered as texts are.
+            // Times in this form sort as texts do.
             .condition_expression(
                 "attribute_exists(#source) AND (attribute_not_exists(confirmed_at) OR confirmed_at < :at)",
             )
@@ -257,8 +259,8 @@ impl Events {
         }
     }
 
-    /// Ends the document of a deleted topic: its last version, if there is one, stays as long as it may
-    /// be on its way, and no other follows. To do so again changes nothing.
+    /// Ends the document of a deleted topic: its last version, if there is one, is kept as long as its
+    /// deliveries may be under way, and no other follows. Idempotent.
     pub async fn end_document(
         &self,
         topic_id: &str,
@@ -326,8 +328,9 @@ impl Events {
     }
 }
 
+/// The prefix of the keys of versions.
 const VERSION: &str = "version#";
-/// Behind every number.
+/// The key of the mark that ends a document: after those of all versions.
 const DELETED: &str = "version#~";
 
 fn version_key(version: u64) -> String {

@@ -26,7 +26,7 @@ async fn a_request_is_known_again_for_a_day() {
 
     assert_eq!(find(first.clone(), soon).await, Earlier::Nothing);
     answers.keep(&first, answer("1"), NOW).await.unwrap();
-    // The first answer counts.
+    // The response that was recorded first stays.
     answers.keep(&first, answer("2"), NOW + soon).await.unwrap();
     assert_eq!(find(first.clone(), soon).await, Earlier::Same(answer("1")));
     assert_eq!(find(request("c1", "k1", "b"), soon).await, Earlier::Other);

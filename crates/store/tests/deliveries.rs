@@ -1,4 +1,4 @@
-//! Exchanges, and what has arrived.
+//! The Deliveries and Exchanges tables: which deliveries have succeeded, and the record of attempts.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;

@@ -47,7 +47,7 @@ async fn versions_are_given_once_and_publications_recognised() {
     assert_eq!(commit(&events, "p1", 1).await, Committed::Done);
     assert_eq!(commit(&events, "p2", 1).await, Committed::Overtaken);
     assert_eq!(commit(&events, "p2", 2).await, Committed::Done);
-    // Repeated, even when others have come since.
+    // A repeated publication, even if others were committed since.
     assert_eq!(commit(&events, "p1", 3).await, Committed::Before(Some(1)));
     let noted = events.note_unchanged("t1", "p2", NOW).await.unwrap();
     assert_eq!(noted, Committed::Before(Some(2)));
@@ -55,7 +55,7 @@ async fn versions_are_given_once_and_publications_recognised() {
     assert_eq!(noted, Committed::Done);
     assert_eq!(commit(&events, "p3", 3).await, Committed::Before(None));
     assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 2);
-    // Another topic's are its own.
+    // Another topic has its own versions.
     assert!(events.latest("t2").await.unwrap().is_none());
 }
 
@@ -95,7 +95,7 @@ async fn all_but_the_current_version_expires() {
         found
     };
     let week = Some((7 * 86_400).to_string());
-    // Longer than a publication may come again from the dead letters.
+    // Longer than a publication may be redriven from the dead-letter queue.
     let month = Some((37 * 86_400).to_string());
     let marks = |latest: Option<String>| {
         [
@@ -183,7 +183,7 @@ async fn a_document_is_confirmed_by_the_latest_publication_of_it() {
             .last_accepted_at()
     };
     assert_eq!(at().await, NOW);
-    // What was accepted before the version, and comes back later, makes it no older.
+    // A publication that was accepted before the version and is redriven later doesn't change the time.
     let before = NOW - Duration::hours(1);
     events.confirm("t1", 1, before).await.unwrap();
     assert_eq!(at().await, NOW);
@@ -192,7 +192,7 @@ async fn a_document_is_confirmed_by_the_latest_publication_of_it() {
         events.confirm("t1", 1, accepted_at).await.unwrap();
     }
     assert_eq!(at().await, latest);
-    // Of a version that is not there nothing is noted.
+    // Nothing is recorded of a version that doesn't exist.
     events.confirm("t1", 2, latest).await.unwrap();
     assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 1);
 }

@@ -1,5 +1,5 @@
-//! The lease of a subscription to a document, as the table has it. What is decided is tested in
-//! `bellwire-rules`; here, that it is written, and decided anew when others were quicker.
+//! The lease of a subscription to a document, in the table. The decisions are tested in
+//! `bellwire-rules`; here, that they are written, and repeated after concurrent changes.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -11,7 +11,7 @@ use bellwire_rules::lease::{
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_store::leases::{Acquisition, Held, Released};
-use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use bellwire_store::{Limits, Subscriptions};
 use support::TABLE;
@@ -25,7 +25,7 @@ const LIMITS: Limits = Limits {
     at_host: 1_000_000,
 };
 
-/// A subscription that has had nothing yet.
+/// A table with a subscription to which nothing was delivered yet.
 async fn subscribed() -> Subscriptions {
     let db = support::table(&["subscription_id"], None).await;
     support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
@@ -46,11 +46,13 @@ fn subscription() -> Subscription {
             mode: SubscriptionMode::SnapshotPatch,
         },
         segment: 0,
-        webhook_url: "https://example.com/".to_owned(),
-        webhook_headers: Default::default(),
-        authorization: None,
-        origin: None,
-        secrets: SigningSecrets::new(generate_secret().unwrap()),
+        target: Target::Webhook(Webhook {
+            url: "https://example.com/".to_owned(),
+            headers: Default::default(),
+            authorization: None,
+            origin: None,
+            secrets: SigningSecrets::new(generate_secret().unwrap()),
+        }),
         created_at: NOW,
         updated_at: NOW,
         disabled: None,
@@ -61,7 +63,7 @@ fn subscription() -> Subscription {
     }
 }
 
-/// Message `id` wants a version, at a second; a lease lasts ten.
+/// Message `id` requests a version, at a second; a lease lasts ten seconds.
 fn request(id: &str, version: u64, second: u64) -> Acquire<'_> {
     Acquire {
         version,
@@ -96,7 +98,7 @@ async fn release(
         .unwrap()
 }
 
-/// Has an attempt of the held lease fail; the retry comes at a second, if at all.
+/// Lets an attempt of the holder fail, and releases the lease; the retry, if any, is due at a second.
 async fn fail(
     subscriptions: &Subscriptions,
     mut held: Box<Held>,
@@ -111,7 +113,7 @@ async fn fail(
     }
 }
 
-/// Has the endpoint acknowledge a version.
+/// Lets the endpoint acknowledge a version, and releases the lease.
 async fn succeed(subscriptions: &Subscriptions, mut held: Box<Held>, version: u64) -> Subscription {
     let session = session(&held).acknowledged(version);
     match release(subscriptions, &mut held, session, Ending::UpToDate).await {
@@ -184,11 +186,11 @@ async fn of_many_at_once_one_has_the_lease() {
 async fn a_lease_that_was_not_released_leaves_a_doubt() {
     let subscriptions = subscribed().await;
     let mut first = acquire(&subscriptions, request("m1", 1, 0)).await;
-    // The same message again, before the lease has ended: it may still be at work.
+    // The same message again, before the lease has expired: the first receipt may still be processed.
     assert_acquisition!(subscriptions, request("m1", 1, 9), Acquisition::Busy);
     let held = acquire(&subscriptions, request("m1", 1, 10)).await;
     assert!(held.subscription.progress.in_doubt);
-    // Somebody else's, the same. Whoever had it before can't release it.
+    // The same with another message's lease. The holder before can't release it.
     let held = acquire(&subscriptions, request("m2", 2, 30)).await;
     assert!(held.subscription.progress.in_doubt);
     first.subscription = held.subscription.clone();
@@ -211,7 +213,7 @@ async fn after_a_failure_only_the_retry_has_the_lease_before_its_time() {
 
     assert_acquisition!(subscriptions, request("m2", 2, 1), Acquisition::Nothing);
     assert_acquisition!(subscriptions, request("m2", 2, 2), Acquisition::Nothing);
-    // The one that failed, again: it can't know whether its retry was sent.
+    // The message that failed, again: it can't know whether its retry was sent.
     assert_acquisition!(
         subscriptions,
         request("m1", 1, 2),
@@ -242,7 +244,7 @@ async fn what_was_wanted_during_a_schedule_gets_one_of_its_own() {
     let subscriptions = subscribed().await;
     let held = acquire(&subscriptions, request("m1", 1, 0)).await;
     fail(&subscriptions, held, Some(60)).await;
-    // Whoever comes first after the pause has the lease; the retry that comes late is one of many.
+    // The first message after the pause acquires the lease; a late retry is treated like any other message.
     let held = acquire(&subscriptions, request("m2", 2, 60)).await;
     assert_eq!(held.subscription.progress.failures, 1);
     fail(&subscriptions, held, Some(120)).await;
@@ -306,7 +308,7 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
 
     let enabled = subscriptions.enable("s1", NOW).await.unwrap().unwrap();
     assert_eq!((enabled.disabled, enabled.owner_unnotified), (None, false));
-    // A 410 to what was sent before does not undo it.
+    // A 410 to a request that was sent before doesn't disable it again.
     assert!(
         subscriptions
             .disable_gone(&before, NOW)
@@ -314,7 +316,7 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
             .unwrap()
             .is_none()
     );
-    // Even the version that it had: nobody knows what it has now.
+    // Even the version that was acknowledged: what the endpoint has now is in doubt.
     let mut held = acquire(&subscriptions, request("m3", 1, 2)).await;
     assert!(held.subscription.progress.in_doubt);
 
@@ -357,7 +359,7 @@ async fn a_snapshot_that_is_asked_for_during_a_lease_is_not_forgotten() {
         panic!("a snapshot is wanted");
     };
     assert!(more.in_doubt);
-    // Once it is sent, nothing more is wanted.
+    // Once the snapshot is sent, nothing more is requested.
     let sent = more.acknowledged(1);
     let released = release(&subscriptions, &mut held, sent, Ending::UpToDate).await;
     assert!(matches!(released, Released::Done(_, Then::Done)));
@@ -369,10 +371,10 @@ async fn a_snapshot_that_is_asked_for_during_a_lease_is_not_forgotten() {
 async fn a_write_whose_answer_got_lost_is_known_again() {
     let subscriptions = subscribed().await;
     acquire(&subscriptions, request("m1", 1, 0)).await;
-    // As the SDK does, in the same invocation.
+    // The same request again, as the SDK repeats it in the same invocation.
     let held = acquire(&subscriptions, request("m1", 1, 0)).await;
     assert!(!held.subscription.progress.in_doubt);
-    // The same message, for another function, at the very same time.
+    // The same message, received by another function at the same time.
     let second = Acquire {
         nonce: 77,
         ..request("m1", 1, 0)
@@ -389,14 +391,14 @@ async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
     let known = subscription();
     let now = OffsetDateTime::now_utc();
     subscriptions.expire(&known, now).await.unwrap();
-    // Later, it changes nothing.
+    // Expiring it again later changes nothing.
     let later = now + Duration::days(30);
     subscriptions.expire(&known, later).await.unwrap();
     assert!(subscriptions.get("s1").await.unwrap().is_some());
     subscriptions.delete(&known).await.unwrap();
     subscriptions.expire(&known, now).await.unwrap();
     assert!(subscriptions.get("s1").await.unwrap().is_none());
-    // Over, it is gone, whether or not DynamoDB has removed it.
+    // Once it has expired it isn't found, whether or not DynamoDB has removed it.
     subscriptions
         .create(&known, &LIMITS, Vec::new())
         .await
@@ -411,6 +413,7 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
     let subscriptions = subscribed().await;
     let known = subscriptions.get("s1").await.unwrap().unwrap();
     let secrets = known
+        .webhook()
         .secrets
         .clone()
         .rotated(generate_secret().unwrap(), NOW);
@@ -419,16 +422,17 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
         assert!(rotated.unwrap());
     }
     let others = known
+        .webhook()
         .secrets
         .clone()
         .rotated(generate_secret().unwrap(), NOW);
     let rotated = subscriptions.rotate(&known, &others, NOW, None).await;
     assert!(!rotated.unwrap());
     let found = subscriptions.get("s1").await.unwrap().unwrap();
-    assert_eq!(found.secrets, secrets);
+    assert_eq!(found.webhook().secrets, secrets);
 }
 
-/// Every kind of state that a message can find.
+/// Every kind of state in which a message can find a subscription.
 fn states() -> Vec<EndpointState> {
     let mut found = Vec::new();
     let leases = [

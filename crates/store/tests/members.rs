@@ -10,7 +10,7 @@ use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_store::members::{SEGMENT, Segments};
-use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use bellwire_store::{Exceeded, Limits, Members, Subscriptions};
 use futures_util::future::join_all;
@@ -41,11 +41,13 @@ fn subscription(id: &str, client_id: &str, url: &str) -> Subscription {
             mode: SubscriptionMode::Event,
         },
         segment: 0,
-        webhook_url: url.to_owned(),
-        webhook_headers: Default::default(),
-        authorization: None,
-        origin: None,
-        secrets: SigningSecrets::new(generate_secret().unwrap()),
+        target: Target::Webhook(Webhook {
+            url: url.to_owned(),
+            headers: Default::default(),
+            authorization: None,
+            origin: None,
+            secrets: SigningSecrets::new(generate_secret().unwrap()),
+        }),
         created_at: NOW,
         updated_at: NOW,
         disabled: None,
@@ -75,7 +77,7 @@ async fn segments_fill_up_one_after_the_other() {
     assert!(members.of("t1", 1).await.unwrap().is_empty());
 }
 
-/// Has a topic have had so many subscriptions.
+/// Sets how many numbers the topic has given to subscriptions.
 async fn give(db: &DynamoDb, number: u64) {
     db.update_item()
         .table_name(MEMBERS)
@@ -106,12 +108,12 @@ async fn a_segment_that_is_full_and_empty_is_left_out_and_takes_nobody_any_more(
         assert!(members.skip_if_empty("t1", 0).await.unwrap());
         assert_eq!(live(&members).await, [1, 2]);
     }
-    // One has a member, the other may get one.
+    // The one has a member, the other may get one.
     for segment in [1, 2] {
         assert!(!members.skip_if_empty("t1", segment).await.unwrap());
     }
     assert_eq!(live(&members).await, [1, 2]);
-    // Somebody who was given a place before, and comes now.
+    // A subscription that was given its number before the segment was closed, and is created now.
     for segment in [0, 1] {
         let late = subscription("late", "c1", "https://example.com/");
         let open = members.must_be_open("t1", segment).unwrap();
@@ -122,7 +124,7 @@ async fn a_segment_that_is_full_and_empty_is_left_out_and_takes_nobody_any_more(
     let late = subscription("late", "c1", "https://example.com/");
     let created = subscriptions.create(&late, &FEW, vec![open]).await;
     assert_eq!(created.unwrap(), Created::Done);
-    // The last one leaves the segment that was closed.
+    // The last member of the segment that was closed is deleted.
     subscriptions.delete(&last).await.unwrap();
     assert!(members.skip_if_empty("t1", 1).await.unwrap());
     assert_eq!(live(&members).await, [2]);
@@ -134,7 +136,7 @@ async fn a_client_has_as_many_subscriptions_as_it_may_have() {
     let here = |id: &str| subscription(id, "c1", &format!("https://example.com/{id}"));
     let there = |id: &str| subscription(id, "c1", &format!("https://example.org:8443/{id}"));
     assert_eq!(add(&subscriptions, &here("a")).await, Created::Done);
-    // What is not made is not counted.
+    // What is not created is not counted.
     for _ in 0..3 {
         assert_eq!(add(&subscriptions, &here("a")).await, Created::Exists);
     }
@@ -145,7 +147,7 @@ async fn a_client_has_as_many_subscriptions_as_it_may_have() {
     assert_eq!(add(&subscriptions, &there("c")).await, Created::Done);
     let of_client = Created::TooMany(Exceeded::OfClient);
     assert_eq!(add(&subscriptions, &there("d")).await, of_client);
-    // Other clients', and those to entities, are counted by themselves.
+    // Subscriptions of other clients, and those to entities, are counted separately.
     let others = subscription("d", "c2", "https://example.com/d");
     assert_eq!(add(&subscriptions, &others).await, Created::Done);
     let entity = Subscription {
@@ -155,13 +157,13 @@ async fn a_client_has_as_many_subscriptions_as_it_may_have() {
         ..here("e")
     };
     assert_eq!(add(&subscriptions, &entity).await, Created::Done);
-    // However often it is removed, it is one less.
+    // However often it is deleted, it is counted once.
     for _ in 0..3 {
         subscriptions.delete(&here("a")).await.unwrap();
     }
     assert_eq!(add(&subscriptions, &here("f")).await, Created::Done);
     assert_eq!(add(&subscriptions, &here("g")).await, of_client);
-    // The same where a topic ends.
+    // The same when a topic is deleted.
     for _ in 0..3 {
         let now = OffsetDateTime::now_utc();
         subscriptions.expire(&here("f"), now).await.unwrap();
@@ -204,12 +206,12 @@ async fn there_is_one_replay_of_a_subscription_at_a_time() {
     let goes_on = subscriptions.continue_replay("s1", "r1", later);
     assert!(goes_on.await.unwrap());
     assert!(!begin("r2", NOW + Duration::minutes(20)).await);
-    // The end of another one is nothing to it.
+    // The end of another replay doesn't end it.
     subscriptions.end_replay("s1", "r2").await.unwrap();
     assert!(!begin("r2", later).await);
     subscriptions.end_replay("s1", "r1").await.unwrap();
     assert!(begin("r2", later).await);
-    // One that got stuck is taken as over.
+    // A replay that makes no progress counts as over.
     assert!(begin("r3", later + Duration::hours(1)).await);
     subscriptions.delete(&known).await.unwrap();
     let goes_on = subscriptions.continue_replay("s1", "r3", later);

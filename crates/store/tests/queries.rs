@@ -70,7 +70,7 @@ async fn the_one_who_completes_the_pair_has_the_turn_until_it_runs_out() {
     let Given { queries, id, owner } = given().await;
     queries.record_owner(&id, &owner, false, NOW).await.unwrap();
     recorded(queries.record_end(&id, SUCCEEDED, NOW).await.unwrap());
-    // A duplicate event, while the first is being published.
+    // A duplicate event, while the first one's notification is being published.
     let again = known_before(queries.record_end(&id, SUCCEEDED, NOW).await.unwrap());
     assert!(again.to_notify().is_some());
     assert!(
@@ -79,7 +79,7 @@ async fn the_one_who_completes_the_pair_has_the_turn_until_it_runs_out() {
             .await
             .unwrap()
     );
-    // The publisher died: one successor, not two.
+    // The holder died: one successor acquires the lease, not two.
     let later = NOW + Duration::seconds(31);
     assert!(queries.acquire_publish_lease(&id, later).await.unwrap());
     assert!(!queries.acquire_publish_lease(&id, later).await.unwrap());

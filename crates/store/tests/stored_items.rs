@@ -1,5 +1,5 @@
-//! How everything that is stored is written. Items outlive the version that has written them: a change
-//! here has to read what there is.
+//! Snapshots of all kinds of stored items. Items outlive the version of the code that has written them:
+//! after a change here, the items that exist must still be readable.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -25,7 +25,7 @@ use bellwire_store::events::Event;
 use bellwire_store::exchanges::{CallbackRecord, Exchange};
 use bellwire_store::leases::Acquisition;
 use bellwire_store::queries::End;
-use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::topics::Found;
 use bellwire_store::versions::Version;
 use bellwire_store::{
@@ -48,7 +48,7 @@ fn client_id() -> ClientId {
     ClientId::parse("cl_aaaaaaaaaaaaaaaaaaaaaaaa").unwrap()
 }
 
-/// All items of a table, in the order of their texts.
+/// All items of a table as JSON, sorted by their texts.
 async fn items(db: &DynamoDb, table: &str) -> String {
     let items = db.scan().table_name(table).send().await.unwrap().items;
     let items: Vec<Value> =
@@ -151,23 +151,25 @@ fn subscription(id: &str) -> Subscription {
             mode: SubscriptionMode::SnapshotPatch,
         },
         segment: 0,
-        webhook_url: "https://example.com/hook".to_owned(),
-        webhook_headers: WebhookHeaders::check(BTreeMap::from([(
-            "X-Key".to_owned(),
-            "value".to_owned(),
-        )]))
-        .unwrap(),
-        authorization: Some(
-            serde_json::from_str(
-                r#"{"client_id": "id", "client_secret": "s", "provider": "https://id.example.com/token",
-                    "mode": "header", "scope": "hooks"}"#,
-            )
-            .unwrap(),
-        ),
-        secrets: SigningSecrets::new(Secret::new("whsec_AAAA"))
-            .rotated(Secret::new("whsec_BBBB"), NOW)
-            .rotated(Secret::new("whsec_CCCC"), NOW),
-        origin: Some("api.example.com".to_owned()),
+        target: Target::Webhook(Webhook {
+                url: "https://example.com/hook".to_owned(),
+                headers: WebhookHeaders::check(BTreeMap::from([(
+                    "X-Key".to_owned(),
+                    "value".to_owned(),
+                )]))
+                .unwrap(),
+                authorization: Some(
+                    serde_json::from_str(
+                        r#"{"client_id": "id", "client_secret": "s", "provider": "https://id.example.com/token",
+                            "mode": "header", "scope": "hooks"}"#,
+                    )
+                    .unwrap(),
+                ),
+                secrets: SigningSecrets::new(Secret::new("whsec_AAAA"))
+                    .rotated(Secret::new("whsec_BBBB"), NOW)
+                    .rotated(Secret::new("whsec_CCCC"), NOW),
+                origin: Some("api.example.com".to_owned()),
+        }),
         created_at: NOW,
         updated_at: NOW,
         disabled: None,
@@ -178,7 +180,15 @@ fn subscription(id: &str) -> Subscription {
     }
 }
 
-/// Wants a version, as a message at a second.
+/// A subscription whose webhook lacks something.
+fn without(remove: impl FnOnce(&mut Webhook), id: &str) -> Subscription {
+    let mut subscription = subscription(id);
+    let Target::Webhook(webhook) = &mut subscription.target;
+    remove(webhook);
+    subscription
+}
+
+/// Requests a version, as a message at a second; a lease lasts ten seconds.
 fn acquire(message_id: &str, version: u64, second: u64) -> Acquire<'_> {
     Acquire {
         version,
@@ -205,16 +215,19 @@ async fn subscriptions_and_members() {
         owner_unnotified: true,
         client_disabled: true,
         failing_since: Some(NOW),
-        authorization: None,
-        ..subscription("disabled")
+        ..without(|webhook| webhook.authorization = None, "disabled")
     };
     let entity = Subscription {
         source: Source::Entity {
             entity_key: EntityKey::try_from("order-1".to_owned()).unwrap(),
         },
-        webhook_headers: WebhookHeaders::default(),
-        origin: None,
-        ..subscription("entity")
+        ..without(
+            |webhook| {
+                webhook.headers = WebhookHeaders::default();
+                webhook.origin = None;
+            },
+            "entity",
+        )
     };
     let all = [
         subscription("held"),
@@ -228,7 +241,7 @@ async fn subscriptions_and_members() {
             .await
             .unwrap();
     }
-    // One that is held by a function while another message wants a later version.
+    // A lease that is held while another message requests a later version.
     subscriptions
         .acquire_lease("held", acquire("m1", 3, 0))
         .await
@@ -237,7 +250,7 @@ async fn subscriptions_and_members() {
         .acquire_lease("held", acquire("m2", 4, 1))
         .await
         .unwrap();
-    // One that waits for its retry.
+    // A subscription that waits for a retry.
     let held = subscriptions.acquire_lease("retrying", acquire("m1", 3, 0));
     let Acquisition::Held(mut held) = held.await.unwrap() else {
         panic!("a lease");

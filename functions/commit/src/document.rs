@@ -1,4 +1,4 @@
-//! The versions of a topic's document.
+//! Commits versions of a topic's document, and ends the document of a deleted topic.
 
 use bellwire_payloads::{Kept, PayloadError, Payloads};
 use bellwire_rules::document::Document;
@@ -11,20 +11,25 @@ use time::OffsetDateTime;
 
 use crate::CommitFunction;
 
-/// A publication as a version of its topic's document.
+/// A publication that is a version of its topic's document.
 pub struct Versioned {
-    /// The version.
+    /// The version's number, from 1.
     pub version: u64,
-    /// The document before it.
+    /// The document that it replaces; `None` for the first version, or if the version before is not
+    /// kept any more.
     pub superseded: Option<Payload>,
 }
 
 impl CommitFunction {
-    /// Makes a publication the next version of its topic's document. Returns the version,
-    /// or `None` when it is what the document is already. A publication that was committed
-    /// before keeps its version. One that comes from the dead letters changes nothing that
-    /// was accepted after it.
-    pub async fn commit_document(
+    /// Commits a publication as the next version of its topic's document. Returns the version; `None`
+    /// if the document is the same already, or the topic was deleted. A publication that was committed
+    /// before keeps its version. One that was redriven from the dead letters doesn't replace a document
+    /// that was accepted after it.
+    ///
+    /// # Errors
+    /// When a payload is missing in the bucket, the table or the bucket fails, or other publications
+    /// keep interfering.
+    pub(crate) async fn commit_document(
         &self,
         topic_id: &str,
         publication_id: &str,
@@ -57,7 +62,7 @@ impl CommitFunction {
             let version = previous.unwrap_or(0) + 1;
             let patch = match change {
                 Change::None => {
-                    // Before the mark, at which a repetition ends.
+                    // Before the mark, since a repetition that finds the mark does nothing more.
                     if let Some(current) = &current {
                         self.events
                             .confirm(topic_id, current.version, accepted_at)
@@ -72,14 +77,14 @@ impl CommitFunction {
                     }
                     let settled = Payloads::settled(&payload);
                     if redriven && current.is_none_or(|current| current.snapshot != settled) {
-                        // An attempt before it was a dead letter may have gone as far.
+                        // An invocation may have stored it as a document before it was dead-lettered.
                         self.payloads.retire_settled(&payload).await?;
                     }
                     return Ok(None);
                 }
                 Change::Snapshot => None,
                 Change::Patch(patch) => {
-                    // A repetition may compare with another version, for another patch.
+                    // A repetition may compare with another version, and get another patch.
                     let id = format!("{publication_id}.{version}.patch");
                     let patch = patch.as_bytes();
                     Some(self.payloads.keep(&id, patch, Kept::LikeEvents).await?)
@@ -110,7 +115,7 @@ impl CommitFunction {
                 Committed::Before(version) => {
                     return self.committed_before(topic_id, version, &snapshot).await;
                 }
-                // By the same message, delivered twice, or by another transaction.
+                // By the same message, received twice, or by another transaction.
                 Committed::Overtaken if backoff.pause().await => {}
                 Committed::Overtaken => {
                     return Err("other publications got in the way too often".into());
@@ -119,6 +124,8 @@ impl CommitFunction {
         }
     }
 
+    /// The result for a publication that was committed before: as `version`, or as none because it
+    /// changed nothing. Retires its payload if that is not what was committed.
     async fn committed_before(
         &self,
         topic_id: &str,
@@ -128,7 +135,7 @@ impl CommitFunction {
         let Some(version) = version else {
             return Ok(None);
         };
-        // A request that was repeated later has put its document into the bucket once more.
+        // A request that was repeated later has stored its document once more.
         let committed = self.events.version(topic_id, version).await?;
         if committed.is_some_and(|committed| committed.snapshot != *payload) {
             self.payloads.retire(payload).await?;
@@ -143,8 +150,9 @@ impl CommitFunction {
         }))
     }
 
-    /// Lets go of the document of a deleted topic. No version follows.
-    pub async fn forget_document(&self, topic_id: &str) -> Result<(), Error> {
+    /// Ends the document of a deleted topic: no version follows. Its last version is kept as long as
+    /// deliveries of it may be under way. Idempotent.
+    pub(crate) async fn forget_document(&self, topic_id: &str) -> Result<(), Error> {
         let last = match self.events.current(topic_id).await? {
             Current::Nothing => None,
             Current::Version(last) => Some(*last),
@@ -154,7 +162,7 @@ impl CommitFunction {
         let Some(last) = last else {
             return Ok(self.events.end_document(topic_id, None, now).await?);
         };
-        // It may still be on its way to somebody: it lies where it stays long enough for that.
+        // Deliveries of it may be under way: it is stored where it is kept long enough for them.
         let id = format!("{topic_id}.{}", last.version);
         let kept = match self.payloads.read(&last.snapshot).await {
             Ok(bytes) => self.payloads.keep(&id, &bytes, Kept::LikeEvents).await?,
@@ -171,7 +179,8 @@ impl CommitFunction {
         Ok(self.payloads.retire(&last.snapshot).await?)
     }
 
-    /// How the document changes. If the bucket has lost the old one, it changes as a whole.
+    /// The change from `old` to `new`: a patch, or the document as a whole if `old` is missing in the
+    /// bucket.
     async fn change(&self, old: &Payload, new: &Document) -> Result<Change, Error> {
         match self.payloads.read(old).await {
             Ok(old) => Ok(patch::change(&Document::parse(&old)?, new)?),
@@ -180,6 +189,7 @@ impl CommitFunction {
         }
     }
 
+    /// Reads and parses a payload.
     async fn read(&self, payload: &Payload) -> Result<Document, Error> {
         Ok(Document::parse(&self.payloads.read(payload).await?)?)
     }

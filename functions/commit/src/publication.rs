@@ -1,4 +1,4 @@
-//! One publication.
+//! Commits one publication.
 
 use bellwire_queues::{AudienceEvent, DeliveryKind, Publication, Work};
 use bellwire_store::events::Event;
@@ -8,8 +8,12 @@ use time::OffsetDateTime;
 use crate::CommitFunction;
 
 impl CommitFunction {
-    /// Puts a publication on record and has it told. To do so again tells the same again.
-    pub async fn commit(&self, publication: Publication) -> Result<(), Error> {
+    /// Puts a publication on record, and creates its deliveries for the topic's audience. A repetition
+    /// creates the same deliveries again.
+    ///
+    /// # Errors
+    /// When a payload is missing in the bucket, or a table, the bucket or a queue fails.
+    pub(crate) async fn commit(&self, publication: Publication) -> Result<(), Error> {
         let Publication {
             event_id,
             topic_id,
@@ -27,7 +31,7 @@ impl CommitFunction {
                     .commit_document(&topic_id, &event_id, accepted_at, payload, redriven)
                     .await?;
                 let Some(committed) = committed else {
-                    tracing::info!("the document is what it was");
+                    tracing::info!("the document has not changed");
                     return Ok(());
                 };
                 let version = committed.version;

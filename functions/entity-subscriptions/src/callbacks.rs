@@ -1,4 +1,4 @@
-//! `GET /subscriptions/{key}/callbacks`: what was sent, and what came of it.
+//! `GET /subscriptions/{key}/callbacks`: the log of the attempts of a subscription's deliveries.
 
 use std::collections::BTreeMap;
 
@@ -18,28 +18,29 @@ use crate::page::PageRequest;
 #[derive(Serialize)]
 struct Log<'a> {
     callbacks: Vec<Entry<'a>>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page; missing on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
-/// One request to the callback. Dates are in milliseconds since 1970.
+/// One attempt: a request to the callback, and its response. Dates are in milliseconds since 1970.
 #[derive(Serialize)]
 struct Entry<'a> {
     date: i64,
     callback_event: &'a str,
-    /// The delivery, the same over its retries.
+    /// The id of the delivery, the same for all of its attempts.
     delivery_key: &'a str,
-    /// 1, or more for a retry.
+    /// The number of the attempt, from 1.
     attempt: usize,
+    /// How long request and response took, as an ISO 8601 duration.
     duration: &'a str,
     request: AttemptResult<'a>,
-    /// Missing when none came.
+    /// Missing when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<Received<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
-    /// When it is tried again, if that is still to come.
+    /// When the delivery is retried; missing if it isn't, or that time has passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt: Option<i64>,
 }
@@ -59,9 +60,12 @@ struct Received<'a> {
 }
 
 impl EntitySubscriptionsFunction {
-    /// A page of a subscription's callback log, newest first. It fits into an answer: it is
-    /// read from at most 1 MB of the table.
-    pub async fn callbacks(
+    /// A page of a subscription's callback log, newest first. It is read from at most 1 MB of the
+    /// table, so that it fits into a response.
+    ///
+    /// # Errors
+    /// 400 when `cursor` or `limit` is malformed; 500 when the table fails.
+    pub(crate) async fn callbacks(
         &self,
         subscription: &Subscription,
         request: &Request,
@@ -76,7 +80,7 @@ impl EntitySubscriptionsFunction {
                 OffsetDateTime::now_utc(),
             )
             .await?;
-        // A disabled endpoint's retries come to nothing.
+        // Retries to a disabled endpoint are not made.
         let due_after = match subscription.disabled {
             Some(_) => None,
             None => Some(OffsetDateTime::now_utc()),
@@ -94,6 +98,8 @@ impl EntitySubscriptionsFunction {
 }
 
 impl<'a> Entry<'a> {
+    /// The entry of an attempt. Its retry is left out if it isn't due after `due_after`, or that is
+    /// `None`.
     fn of(exchange: &'a Exchange, due_after: Option<OffsetDateTime>) -> Self {
         let callback = exchange.callback.as_ref();
         Self {

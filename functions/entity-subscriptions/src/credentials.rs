@@ -1,29 +1,30 @@
-//! Who calls: a client with its id and secret, which stand in the body of a POST and in
-//! the query string of the other calls.
+//! Authentication of clients by id and secret, which are in the body of a `POST`, and in the query
+//! string of other requests.
 
 use bellwire_edge::Failure;
 use bellwire_rules::{ClientId, Secret, SecretHash};
 use bellwire_store::{Client, Clients};
-use lambda_http::{Error, Request, RequestExt};
+use lambda_http::{Request, RequestExt};
 use time::OffsetDateTime;
 
-/// What a caller says of itself.
+/// The id and the secret that a request has; empty where it has none.
 pub struct Credentials {
     client_id: String,
     client_secret: Secret,
 }
 
-/// Checks credentials.
+/// Authenticates clients by their credentials.
+#[derive(Debug)]
 pub struct Authenticator {
     clients: Clients,
-    /// An id and a secret that nobody has: they are looked up and compared when those of a
+    /// An id and the hash of a secret that no client has: they are read and compared when those of a
     /// request can't be, so that every refusal takes the same steps.
     nobody: ClientId,
     nothing: SecretHash,
 }
 
 impl Credentials {
-    /// What the body of a POST says.
+    /// The credentials in the body of a `POST`.
     pub fn new(client_id: Option<String>, client_secret: Option<String>) -> Self {
         Self {
             client_id: client_id.unwrap_or_default(),
@@ -31,7 +32,7 @@ impl Credentials {
         }
     }
 
-    /// What the query string says.
+    /// The credentials in a request's query string.
     pub fn of_query(request: &Request) -> Self {
         let parameters = request.query_string_parameters();
         let text = |name| parameters.first(name).map(str::to_owned);
@@ -40,8 +41,11 @@ impl Credentials {
 }
 
 impl Authenticator {
-    /// Against this table.
-    pub fn new(clients: Clients) -> Result<Self, Error> {
+    /// Authenticates against the table `clients`.
+    ///
+    /// # Errors
+    /// When the operating system provides no random numbers.
+    pub fn new(clients: Clients) -> Result<Self, getrandom::Error> {
         Ok(Self {
             clients,
             nobody: ClientId::generate()?,
@@ -49,11 +53,11 @@ impl Authenticator {
         })
     }
 
-    /// The client that these credentials are of.
+    /// The client with these credentials. Log lines have its id from then on.
     ///
     /// # Errors
-    /// 401, after one look at the table and a comparison in constant time with each of the client's
-    /// secrets: one, but for a day after a rotation.
+    /// 401, after one read of the table and a comparison in constant time with each of the client's
+    /// secrets: one, except in the day after a rotation. 500 when the table can't be read.
     pub async fn client(&self, presented: &Credentials) -> Result<Client, Failure> {
         let id = ClientId::parse(&presented.client_id);
         let found = self

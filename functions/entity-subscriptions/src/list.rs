@@ -1,4 +1,4 @@
-//! `GET /subscriptions`: all of a client's, or those to one entity.
+//! `GET /subscriptions`: all of a client's subscriptions to entities, or those to one entity.
 
 use bellwire_edge::{Failure, envelope};
 use bellwire_rules::cursor::cursor;
@@ -17,15 +17,18 @@ use crate::view::EntitySubscriptionView;
 #[derive(Serialize)]
 struct Listed<'a> {
     subscriptions: Vec<EntitySubscriptionView<'a>>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page; missing on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
 impl EntitySubscriptionsFunction {
-    /// A client's subscriptions, oldest first: to the entity `entity_key`, all; without it, a
-    /// page of those to any entity.
-    pub async fn list(
+    /// A client's subscriptions, oldest first: with `entity_key`, all of those to that entity; without
+    /// it, a page of those to any entity.
+    ///
+    /// # Errors
+    /// 400 when a parameter is malformed; 500 when a table fails.
+    pub(crate) async fn list(
         &self,
         client: &Client,
         request: &Request,
@@ -51,8 +54,8 @@ impl EntitySubscriptionsFunction {
         envelope::with(StatusCode::OK, &listed)
     }
 
-    /// A client's subscriptions to an entity, oldest first.
-    pub async fn to_entity(
+    /// A client's subscriptions to an entity, oldest first: the members of its audience.
+    pub(crate) async fn to_entity(
         &self,
         client: &Client,
         entity_key: &EntityKey,
@@ -68,7 +71,7 @@ impl EntitySubscriptionsFunction {
     }
 }
 
-/// The entity that the query string names, if it does.
+/// The key of the entity in the query string; `None` if it has none.
 ///
 /// # Errors
 /// 400 when it is empty or too long.

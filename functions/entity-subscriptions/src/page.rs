@@ -1,26 +1,25 @@
-//! Which part of a list a request asks for.
+//! The parameters `cursor` and `limit`: which page of a list a request asks for.
 
 use bellwire_edge::Failure;
 use bellwire_rules::cursor;
 use lambda_http::{Request, RequestExt};
 
-/// How many entries a page has, at most, and unless less is asked for.
+/// The most entries of a page, and the limit of requests without one.
 const MAX_LIMIT: i32 = 100;
 
-/// A part of a list.
+/// A page of a list that is requested.
 pub struct PageRequest {
-    /// Behind which place it begins; at the beginning when there is none.
+    /// The cursor, decoded: the position after which the page begins; `None` for the first page.
     pub after: Option<String>,
-    /// How many entries it has, at most.
+    /// The most entries that it has.
     pub limit: i32,
 }
 
 impl PageRequest {
-    /// What `cursor` and `limit` ask for. `is_cursor` says whether a text is a place in this
-    /// list.
+    /// Reads `cursor` and `limit`. `is_cursor` returns whether a text may be a position in this list.
     ///
     /// # Errors
-    /// 400 when they make no sense.
+    /// 400 when one of them is malformed, or `limit` is out of range.
     pub fn of(request: &Request, is_cursor: fn(&str) -> bool) -> Result<Self, Failure> {
         let parameters = request.query_string_parameters();
         let limit = match parameters.first("limit") {

@@ -1,4 +1,4 @@
-//! The bodies of the calls that have one.
+//! The bodies of `POST` requests.
 
 use bellwire_rules::entity::EntityKey;
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,13 @@ pub struct Subscribe {
     subscription: CreateEntitySubscription,
 }
 
-/// What a client wants to be told, and where.
+/// The subscription that a client asks for.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateEntitySubscription {
-    /// Of which entity.
+    /// The key of the entity whose events are delivered.
     pub entity_key: EntityKey,
-    /// The URL that is called, as it was sent.
+    /// The URL that they are delivered to, not checked yet.
     pub callback: String,
 }
 
@@ -33,7 +33,7 @@ pub struct RotateSecret {
 }
 
 impl Subscribe {
-    /// Who wants what.
+    /// The client's credentials, and the subscription that it asks for.
     pub fn parts(self) -> (Credentials, CreateEntitySubscription) {
         let credentials = Credentials::new(self.client_id, self.client_secret);
         (credentials, self.subscription)

@@ -1,4 +1,4 @@
-//! `POST /subscriptions/{key}/secret/rotate`.
+//! `POST /subscriptions/{key}/secret/rotate`: replaces the signing secret of a subscription.
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, envelope};
@@ -14,9 +14,13 @@ use crate::EntitySubscriptionsFunction;
 use crate::view::EntitySubscriptionView;
 
 impl EntitySubscriptionsFunction {
-    /// Gives a subscription a new signing secret. For a day, callbacks are signed with the
-    /// one before it too.
-    pub async fn rotate(
+    /// Gives a subscription a new signing secret. For a day, callbacks are signed with the previous one
+    /// as well. A repeated request gets the same response.
+    ///
+    /// # Errors
+    /// 409 when another request changes the same subscription, or the `Idempotency-Key` came with
+    /// another request; 500 when a table fails.
+    pub(crate) async fn rotate(
         &self,
         subscription: &Subscription,
         repeatable: &Repeatable<'_>,
@@ -26,7 +30,11 @@ impl EntitySubscriptionsFunction {
         }
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
-        let secrets = subscription.secrets.clone().rotated(secret.clone(), now);
+        let secrets = subscription
+            .webhook()
+            .secrets
+            .clone()
+            .rotated(secret.clone(), now);
         let shown = Subscription {
             updated_at: now,
             ..subscription.clone()

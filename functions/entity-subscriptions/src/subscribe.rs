@@ -1,4 +1,4 @@
-//! `POST /subscriptions`.
+//! `POST /subscriptions`: subscribes a callback to an entity.
 
 use bellwire_edge::Failure;
 use bellwire_edge::idempotency::Repeatable;
@@ -8,7 +8,7 @@ use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::webhook_headers::WebhookHeaders;
 use bellwire_store::Client;
-use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use lambda_http::Body;
 use lambda_http::http::Response;
@@ -18,14 +18,18 @@ use crate::request::CreateEntitySubscription;
 use crate::view::EntitySubscriptionView;
 use crate::{EntitySubscriptionsFunction, show};
 
-/// How many subscriptions a client has to one entity, at most: they are told in one step.
+/// The most subscriptions of a client to one entity: their deliveries are created in one step.
 const MAX_CALLBACKS: usize = 100;
 
 impl EntitySubscriptionsFunction {
-    /// Subscribes a callback to an entity; the answer is the only one with the signing
-    /// secret. A callback that is subscribed already stays as it is, but for one that is
-    /// disabled: it is told again.
-    pub async fn subscribe(
+    /// Subscribes a callback to an entity. Only this response has the signing secret. A callback that
+    /// is subscribed already stays as it is, except that it is enabled if it was disabled.
+    ///
+    /// # Errors
+    /// 400 when the callback is refused or doesn't consent; 401 when the client is disabled meanwhile;
+    /// 409 when a limit is reached, or the `Idempotency-Key` came with another request; 500 when a
+    /// table fails; 503 when another request interferes.
+    pub(crate) async fn subscribe(
         &self,
         client: &Client,
         create: CreateEntitySubscription,
@@ -69,11 +73,13 @@ impl EntitySubscriptionsFunction {
             client_id: client_id.to_owned(),
             source: Source::Entity { entity_key },
             segment: 0,
-            webhook_url: callback.as_str().to_owned(),
-            webhook_headers: WebhookHeaders::default(),
-            authorization: None,
-            origin,
-            secrets: SigningSecrets::new(secret.clone()),
+            target: Target::Webhook(Webhook {
+                url: callback.as_str().to_owned(),
+                headers: WebhookHeaders::default(),
+                authorization: None,
+                origin,
+                secrets: SigningSecrets::new(secret.clone()),
+            }),
             created_at: now,
             updated_at: now,
             disabled: None,
@@ -97,7 +103,7 @@ impl EntitySubscriptionsFunction {
             Created::Refused(0) => return Err(Failure::wrong_credentials()),
             Created::Exists | Created::Refused(_) => {}
         }
-        // Another request was faster, or this one, repeated.
+        // Another request has created it meanwhile, or this one, repeated.
         if let Some(answer) = repeatable.earlier().await? {
             return Ok(answer);
         }
@@ -107,6 +113,8 @@ impl EntitySubscriptionsFunction {
         }
     }
 
+    /// 200 with a subscription that exists already, enabled if it was disabled; 503 if it is deleted
+    /// meanwhile.
     async fn enable_again(&self, existing: Subscription) -> Result<Response<Body>, Failure> {
         if existing.disabled.is_none() {
             return show(&EntitySubscriptionView::of(&existing));

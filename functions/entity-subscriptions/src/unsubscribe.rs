@@ -1,4 +1,4 @@
-//! `DELETE /subscriptions?entity_key=…`.
+//! `DELETE /subscriptions?entity_key=…`: deletes a client's subscriptions to an entity.
 
 use bellwire_edge::{Failure, envelope};
 use bellwire_store::Client;
@@ -10,9 +10,13 @@ use crate::EntitySubscriptionsFunction;
 use crate::list::entity_key;
 
 impl EntitySubscriptionsFunction {
-    /// Removes all of a client's subscriptions to an entity. Cut off half way, it has removed
-    /// some of them, and the same request removes the rest.
-    pub async fn unsubscribe_entity(
+    /// Deletes all of a client's subscriptions to an entity. A request that is cut off may have deleted
+    /// some of them; the same request deletes the rest.
+    ///
+    /// # Errors
+    /// 400 when `entity_key` is missing or malformed; 404 when there is no such subscription; 500 when
+    /// a table fails.
+    pub(crate) async fn unsubscribe_entity(
         &self,
         client: &Client,
         request: &Request,

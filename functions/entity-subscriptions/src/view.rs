@@ -1,4 +1,4 @@
-//! What is shown of a subscription.
+//! The view of a subscription: what its client can read of it.
 
 use bellwire_rules::Secret;
 use bellwire_rules::endpoint::DisabledReason;
@@ -7,13 +7,13 @@ use bellwire_rules::timestamp::millis;
 use bellwire_store::subscription::Subscription;
 use serde::Serialize;
 
-/// A subscription. Dates are in milliseconds since 1970.
+/// The view of a subscription. Dates are in milliseconds since 1970.
 #[derive(Serialize)]
 pub struct EntitySubscriptionView<'a> {
     entity_key: Option<&'a EntityKey>,
     date_created: i64,
     date_updated: i64,
-    /// The protocol has it, and says no more of it than that it is null.
+    /// The protocol has this field, and defines no more than that it is null.
     subscriber_key: Option<&'a str>,
     callback: &'a str,
     key: &'a str,
@@ -28,7 +28,7 @@ pub struct EntitySubscriptionView<'a> {
 }
 
 impl<'a> EntitySubscriptionView<'a> {
-    /// What is shown of this one: not its secret.
+    /// The view without the signing secret.
     pub fn of(subscription: &'a Subscription) -> Self {
         let disabled = subscription.disabled.as_ref();
         Self {
@@ -36,7 +36,7 @@ impl<'a> EntitySubscriptionView<'a> {
             date_created: millis(subscription.created_at),
             date_updated: millis(subscription.updated_at),
             subscriber_key: None,
-            callback: &subscription.webhook_url,
+            callback: &subscription.webhook().url,
             key: &subscription.subscription_id,
             date_failing_since: subscription.failing_since.map(millis),
             date_disabled: disabled.map(|disabled| millis(disabled.at)),
@@ -45,7 +45,7 @@ impl<'a> EntitySubscriptionView<'a> {
         }
     }
 
-    /// What is shown of one that has just got this secret.
+    /// The view with the signing secret that the subscription has just got.
     pub fn with_secret(subscription: &'a Subscription, secret: &'a Secret) -> Self {
         Self {
             secret: Some(secret.expose()),

@@ -1,5 +1,4 @@
-//! What has happened to an entity, for those of the named clients' subscriptions that
-//! follow it.
+//! The fan-out of an entity's event, to the subscriptions of the clients that it names.
 
 use bellwire_queues::{AudienceEvent, DeliveryKind};
 use bellwire_rules::entity::EntityEvent;
@@ -10,12 +9,16 @@ use time::OffsetDateTime;
 
 use crate::FanoutFunction;
 
-/// How many clients are told at once: each may take a dozen connections to SQS.
+/// For how many clients deliveries are created concurrently: each may take a dozen connections to SQS.
 const CLIENTS_AT_ONCE: usize = 8;
 
 impl FanoutFunction {
-    /// Tells the clients that an event names, and nobody else.
-    pub async fn fan_out_entity(
+    /// Creates the deliveries of an event for the clients that it names, and for no others.
+    ///
+    /// # Errors
+    /// When members can't be read, or messages can't be sent. A part of the deliveries may have been
+    /// created.
+    pub(crate) async fn fan_out_entity(
         &self,
         event_id: String,
         accepted_at: OffsetDateTime,

@@ -1,5 +1,5 @@
-//! A stretch of a topic's events, for one subscription again. `deliver` leaves out what
-//! has arrived there.
+//! The replay of a topic's past events to one subscription. `deliver` leaves out those that have been
+//! delivered.
 
 use bellwire_queues::{Delivery, DeliveryKind, FanOut, Message, Replay};
 use lambda_runtime::Error;
@@ -7,14 +7,18 @@ use time::OffsetDateTime;
 
 use crate::FanoutFunction;
 
-/// How many events one step replays, at most.
+/// The most events that one step replays.
 const STEP: i32 = 500;
-/// How many steps a replay may take: fifty million events.
+/// The most steps of a replay: fifty million events.
 const MOST_STEPS: u32 = 100_000;
 
 impl FanoutFunction {
-    /// Replays the next events, and leaves the rest to another step.
-    pub async fn replay(&self, replay: Replay) -> Result<(), Error> {
+    /// Creates the deliveries of the next events, and leaves the rest to another step. Ends the replay
+    /// if the subscription or the topic is deleted. A replay with too many steps is dead-lettered.
+    ///
+    /// # Errors
+    /// When a table or a queue fails. A part of the deliveries may have been created.
+    pub(crate) async fn replay(&self, replay: Replay) -> Result<(), Error> {
         let Replay {
             subscription_id,
             client_id,
@@ -63,7 +67,7 @@ impl FanoutFunction {
             });
             match hops {
                 Ok(_) => self.fan_outs.send(Message::new(&rest)?).await?,
-                // Redriven, it goes on from there.
+                // If it is redriven, it continues from there.
                 Err(reason) => {
                     tracing::error!(reason, "dead letter");
                     let body = serde_json::to_string(&rest)?;

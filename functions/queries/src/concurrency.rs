@@ -1,4 +1,4 @@
-//! How much a client may have going on at once.
+//! Limits how many queries a client runs at once, and how many of its requests wait for a result.
 
 use bellwire_athena::Executions;
 use bellwire_edge::Failure;
@@ -9,7 +9,7 @@ use bellwire_store::running_queries::OnRecord;
 use bellwire_store::{Queries, Query, StoreError};
 use time::OffsetDateTime;
 
-/// The places of all clients.
+/// The slots of clients, on record in the Queries table, and the limits of each client.
 #[derive(Debug)]
 pub struct ClientConcurrency {
     queries: Queries,
@@ -17,7 +17,7 @@ pub struct ClientConcurrency {
     limits: Concurrency,
 }
 
-/// The places of a request: it runs a query, and may wait for its result.
+/// The slots of a request: one for its query, and one for its waiting if it waits for the result.
 #[derive(Debug)]
 pub struct Permit<'a> {
     places: &'a ClientConcurrency,
@@ -27,7 +27,7 @@ pub struct Permit<'a> {
 }
 
 impl ClientConcurrency {
-    /// So many for each client.
+    /// `limits` are those of each client.
     pub fn new(queries: Queries, executions: Executions, limits: Concurrency) -> Self {
         Self {
             queries,
@@ -36,12 +36,12 @@ impl ClientConcurrency {
         }
     }
 
-    /// Takes places for a request. When there is none, queries that have ended lose theirs.
+    /// Takes slots for a request. If all are taken, queries that have ended lose theirs.
     ///
     /// # Errors
-    /// 429 when the client has as much going on as it may have; 503 when other requests of it are in
-    /// the way.
-    pub async fn take<'a>(
+    /// 429 when the client has as much in progress as it may have; 500 when the table fails; 503 when
+    /// other requests of the client keep changing the record.
+    pub async fn acquire<'a>(
         &'a self,
         client: &'a ClientId,
         request: Request,
@@ -76,7 +76,8 @@ impl ClientConcurrency {
         }
     }
 
-    /// Which of the executions have ended, as far as that can be found out.
+    /// The executions with slots that have ended, by the record or by Athena. If Athena can't be
+    /// reached, the record decides.
     async fn ended(&self, running: &RunningQueries) -> Result<Vec<ExecutionId>, Failure> {
         let mut ended = Vec::new();
         let mut open = Vec::new();
@@ -84,7 +85,7 @@ impl ClientConcurrency {
             match self.queries.get(id).await? {
                 Some(query) if query.state.is_terminal() => ended.push(id.clone()),
                 Some(query) => open.push(query),
-                // It could not be put on record.
+                // It was started, but could not be put on record.
                 None => open.push(Query::started(id.clone())),
             }
         }
@@ -96,6 +97,7 @@ impl ClientConcurrency {
         Ok(ended)
     }
 
+    /// 429, with the limit that is reached.
     fn explain(&self, full: Full) -> Failure {
         let Concurrency { queries, waiting } = self.limits;
         Failure::too_many(match full {
@@ -110,7 +112,7 @@ impl ClientConcurrency {
 }
 
 impl Permit<'_> {
-    /// Notes which execution has the place.
+    /// Records which execution has the query's slot.
     pub async fn started(&mut self, id: &ExecutionId) {
         let token = self.request.token.clone();
         let now = OffsetDateTime::now_utc();
@@ -118,12 +120,12 @@ impl Permit<'_> {
             .await;
     }
 
-    /// Gives the places back: nothing was started.
+    /// Gives the slots back: no query was started.
     pub async fn give_up(mut self) {
         self.change(RunningQueries::given_up).await;
     }
 
-    /// Notes that nobody waits any more, and that the query has ended, if it has.
+    /// Gives the slot of the waiting back, and that of the query if it has ended.
     pub async fn waited(mut self, query: &Query) {
         let terminal = query.state.is_terminal();
         let ended = terminal.then(|| query.execution_id.clone());
@@ -131,15 +133,17 @@ impl Permit<'_> {
             .await;
     }
 
-    /// Changes what is on record. A change that can't be written is no failure of the request: places
-    /// end by themselves.
+    /// Changes the record. A change that can't be written is logged and doesn't make the request fail:
+    /// slots expire.
     async fn change(&mut self, change: impl Fn(&RunningQueries, &Request) -> RunningQueries) {
         if let Err(error) = self.try_to_change(change).await {
             let client = self.client.as_str();
-            tracing::warn!(%error, client, "the place of a query could not be changed");
+            tracing::warn!(%error, client, "the slot of a query could not be changed");
         }
     }
 
+    /// Changes the record, again if another request has changed it meanwhile. Gives up when there is no
+    /// time left.
     async fn try_to_change(
         &mut self,
         change: impl Fn(&RunningQueries, &Request) -> RunningQueries,
@@ -155,7 +159,7 @@ impl Permit<'_> {
                 return Ok(());
             }
             if !backoff.pause().await {
-                tracing::warn!("other requests are in the way of a query's place");
+                tracing::warn!("other requests keep changing the client's slots");
                 return Ok(());
             }
             self.known = queries.running(self.client).await?;

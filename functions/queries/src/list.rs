@@ -1,4 +1,4 @@
-//! `GET /v1/queries`: the caller's queries, newest first.
+//! `GET /v1/queries`: the client's queries, newest first.
 
 use bellwire_athena::answers::QueryView;
 use bellwire_edge::Failure;
@@ -9,10 +9,12 @@ use serde::Serialize;
 
 use crate::QueriesFunction;
 
+/// The most queries of a page when `pagesize` is missing.
 const DEFAULT_SIZE: usize = 20;
+/// The largest `pagesize`.
 const MAX_SIZE: usize = 100;
 
-/// The answer.
+/// The body of the response.
 #[derive(Serialize)]
 pub struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,9 +23,16 @@ pub struct Listed {
 }
 
 impl QueriesFunction {
-    /// A page of the caller's queries. With a state, those that are in it on record and,
-    /// if they were still open, by what Athena says now.
-    pub async fn list(&self, client: &ClientId, request: &Request) -> Result<Listed, Failure> {
+    /// A page of the client's queries. With `state`, those that are in that state on record and, if
+    /// they have not ended there, also in Athena now.
+    ///
+    /// # Errors
+    /// 400 when a parameter is malformed; 500 when the table fails.
+    pub(crate) async fn list(
+        &self,
+        client: &ClientId,
+        request: &Request,
+    ) -> Result<Listed, Failure> {
         let parameters = request.query_string_parameters();
         let state = parameters
             .first("state")
@@ -55,6 +64,7 @@ impl QueriesFunction {
     }
 }
 
+/// Reads `pagesize`; `None` if it is not a number from 1 to [`MAX_SIZE`].
 fn size(text: &str) -> Option<usize> {
     let size = text.parse().ok()?;
     (1..=MAX_SIZE).contains(&size).then_some(size)

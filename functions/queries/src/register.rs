@@ -1,6 +1,6 @@
-//! `POST {"QueryExecutionId", "client_id"}`, by a publisher: the execution that it
-//! started belongs to this client, who is to be told when it has ended. If it has
-//! ended already, the client is told now.
+//! `POST {"QueryExecutionId", "client_id"}`, by a publisher: registers a query that it has started
+//! itself. The query belongs to the client, who is notified when it has ended; at once if it has ended
+//! already.
 
 use bellwire_edge::Failure;
 use bellwire_rules::{ClientId, ExecutionId};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::QueriesFunction;
 use crate::request::RegisterQuery;
 
-/// The answer.
+/// The body of the response.
 #[derive(Serialize)]
 pub struct OnRecord {
     #[serde(rename = "QueryExecutionId")]
@@ -17,8 +17,13 @@ pub struct OnRecord {
 }
 
 impl QueriesFunction {
-    /// Puts the execution on record. Again for the same client: the same answer.
-    pub async fn register(&self, query: RegisterQuery) -> Result<OnRecord, Failure> {
+    /// Puts an execution on record for its owner. Idempotent.
+    ///
+    /// # Errors
+    /// 400 when there is no such client, or it is disabled; 409 when the execution is on record for
+    /// another client; 500 when AWS fails; 503 when another invocation is notifying the owner right
+    /// now.
+    pub(crate) async fn register(&self, query: RegisterQuery) -> Result<OnRecord, Failure> {
         let owner = self.existing_client(&query.client_id).await?;
         self.own(&query.execution_id, &owner, false).await?;
         Ok(OnRecord {
@@ -26,6 +31,7 @@ impl QueriesFunction {
         })
     }
 
+    /// The id of a client that exists and is not disabled; 400 otherwise.
     async fn existing_client(&self, client_id: &str) -> Result<ClientId, Failure> {
         let no_such_client =
             || Failure::field("client_id", "there is no such client, or it is disabled");

@@ -1,14 +1,14 @@
-//! What may be POSTed to `/v1/queries`.
+//! The body of `POST /v1/queries`.
 
 use bellwire_edge::Failure;
 use bellwire_rules::sql::ReadingSql;
 use bellwire_rules::{ExecutionId, sql};
 use serde::Deserialize;
 
-/// The longest token, in characters.
+/// The longest `ClientRequestToken`, in characters.
 const MAX_TOKEN_LENGTH: usize = 128;
 
-/// The body, as it was sent.
+/// The body, not checked yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueryRequest {
@@ -22,7 +22,7 @@ pub struct QueryRequest {
     client_id: Option<String>,
 }
 
-/// What the body asks for.
+/// A checked body.
 pub enum QueryCommand {
     /// To run a query.
     RunQuery(RunQuery),
@@ -32,33 +32,33 @@ pub enum QueryCommand {
 
 /// A query to run.
 pub struct RunQuery {
-    /// The SQL.
+    /// The SQL: a single statement that reads.
     pub sql: ReadingSql,
-    /// Whether to wait for the result.
+    /// Whether the response waits for the result.
     pub wait: bool,
-    /// By which a repeated request is recognised.
+    /// By which a repeated request is recognised; `None` if it isn't.
     pub token: Option<Token>,
 }
 
-/// What a caller calls a request, and where it says so.
+/// A text that identifies a request and its repetitions.
 pub struct Token {
-    /// The field, or the header.
+    /// The name of the field or header that it was in.
     pub said_in: &'static str,
-    /// The text.
+    /// The text, as it was sent.
     pub text: String,
 }
 
 /// An execution to put on record.
 pub struct RegisterQuery {
-    /// The execution.
+    /// The id of the execution.
     pub execution_id: ExecutionId,
-    /// Whose it is, as it was sent.
+    /// The id of its owner, not checked yet.
     pub client_id: String,
 }
 
 impl QueryRequest {
-    /// Checks the body. The header `Idempotency-Key` is another spelling of `ClientRequestToken`, which
-    /// counts if there are both.
+    /// Checks the body. `key` is the header `Idempotency-Key`, which may be used in place of the field
+    /// `ClientRequestToken`. If a request has both, the field counts.
     ///
     /// # Errors
     /// 400, naming the field at fault.

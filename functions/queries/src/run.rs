@@ -1,8 +1,8 @@
-//! `POST {"QueryString"}`: runs SQL for the calling client.
+//! `POST {"QueryString"}`: runs SQL for the client.
 //!
-//! The execution is on record before the answer, so its owner is told of its end. A request
-//! that broke off between the two is made good by the same request with the same
-//! `ClientRequestToken`: Athena answers with the execution that it has started.
+//! The execution is on record before the response, so that its owner is notified of its end. A request
+//! that was cut off after it had started the execution is completed by the same request with the same
+//! `ClientRequestToken`: Athena returns the execution that it has started.
 
 use std::time::{Duration, Instant};
 
@@ -23,36 +23,47 @@ use crate::concurrency::Permit;
 use crate::register::OnRecord;
 use crate::request::{RunQuery, Token};
 
-/// How long a caller waits for a result: API Gateway gives up after 29 s.
+/// How long a request waits for a query to end: API Gateway gives up after 29 s.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// The pause between two looks: the first, and the longest.
+/// The first pause between two checks of a query's state. Each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// When whatever is still going on is given up, so that there is an answer.
+/// How long a request may take until whatever is still in progress is given up, so that there is a
+/// response.
 const AT_LAST: Duration = Duration::from_secs(27);
-/// What Athena says of a token that has come with another request before.
+/// Part of Athena's error message for a token that came with another request before.
 const OTHER_PARAMETERS: &str = "Idempotent parameters do not match";
 
-/// Where queries run.
+/// The workgroup of Athena that queries run in.
 #[derive(Debug)]
 pub struct Workgroup {
-    /// Its name.
+    /// The workgroup's name.
     pub name: String,
-    /// The database of tables that are named without one.
+    /// The database of tables that SQL names without one.
     pub database: String,
 }
 
 impl QueriesFunction {
-    /// Runs a query. With `wait` the answer is the first rows of the result, if they are
-    /// there in time.
-    pub async fn run(&self, client: &ClientId, query: RunQuery) -> Result<Response<Body>, Failure> {
+    /// Runs a query. With `wait`, the response has the first rows of the result if they can be read in
+    /// time, and the query's state otherwise.
+    ///
+    /// # Errors
+    /// 400 when Athena refuses the SQL; 403 in a stack that runs no queries; 409 when the token came
+    /// with another query; 429 when the client has too much in progress; 500 when AWS fails; 503 when
+    /// Athena throttles, or other requests of the client interfere.
+    pub(crate) async fn run(
+        &self,
+        client: &ClientId,
+        query: RunQuery,
+    ) -> Result<Response<Body>, Failure> {
         let began = Instant::now();
         let Some(workgroup) = &self.workgroup else {
             return Err(Failure::forbidden("this API does not run queries"));
         };
         let token = match &query.token {
-            // Tokens of two clients are never the same.
+            // With the client's id, so that tokens of two clients are never the same.
             Some(token) => sha256_hex(&format!("{client}#{}", token.text)),
             None => random_id(),
         };
@@ -60,7 +71,7 @@ impl QueriesFunction {
             token: token.clone(),
             waits_as: query.wait.then(random_id),
         };
-        let mut taken = self.places.take(client, request).await?;
+        let mut taken = self.concurrency.acquire(client, request).await?;
         let started = self
             .athena
             .start(
@@ -85,12 +96,22 @@ impl QueriesFunction {
         ok(&OnRecord { execution_id: id })
     }
 
-    /// Puts an execution on record for its owner.
+    /// Puts an execution on record for its owner. `ours` says whether it runs in the stack's own
+    /// workgroup.
     ///
-    /// While its owner is being told of its end, a query is on record already: that is enough for one
-    /// of `ours`, whose owner is told by the event's repetition or the next look should the function
-    /// that does it die. The provider repeats its request for another.
-    pub async fn own(&self, id: &ExecutionId, owner: &ClientId, ours: bool) -> Result<(), Failure> {
+    /// If another invocation holds the lease to publish the query's end, the query is on record
+    /// already. That is enough if it is `ours`: should that invocation die, the event's repetition or
+    /// the next read notifies the owner. Otherwise the publisher has to repeat its request.
+    ///
+    /// # Errors
+    /// 409 when the query is on record for another client; 500 when the table or SNS fails; 503 when
+    /// the request has to be repeated.
+    pub(crate) async fn own(
+        &self,
+        id: &ExecutionId,
+        owner: &ClientId,
+        ours: bool,
+    ) -> Result<(), Failure> {
         let outcome = match self.completions.record_owner(id, owner, ours).await {
             Err(NotifyError::LeaseHeld) if ours => Outcome::Recorded,
             Err(NotifyError::LeaseHeld) => {
@@ -110,8 +131,9 @@ impl QueriesFunction {
         }
     }
 
-    /// Waits for the end, and answers with the first rows. The query runs: from now on there
-    /// is no failure, which would be to have it run again, but what is known in time.
+    /// Waits for a query's end, and responds with the first rows, or with what is known in time. The
+    /// query is running: a failure would make the client run it again, so that there is none from here
+    /// on.
     async fn wait(
         &self,
         id: ExecutionId,
@@ -138,12 +160,12 @@ impl QueriesFunction {
         }
     }
 
-    /// The query as it stands once it has ended, or no time is left; `None` when it is not
-    /// known.
+    /// The query, once it has ended, or as it is when no time is left; `None` if it can't be read or is
+    /// not on record.
     async fn ended(&self, id: &ExecutionId, until: Instant) -> Option<Query> {
         let found = self.queries.get(id).await;
         let mut query = found
-            .inspect_err(|error| tracing::error!(%error, "the query could not be looked at"))
+            .inspect_err(|error| tracing::error!(%error, "the query could not be read"))
             .ok()??;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -157,7 +179,7 @@ impl QueriesFunction {
     }
 }
 
-/// What a caller is told whose query Athena doesn't start.
+/// The failure of a request whose query Athena doesn't start.
 fn refusal(error: AthenaError, token: Option<&Token>) -> Failure {
     match (error, token) {
         (AthenaError::Refused(reason), Some(token)) if reason.contains(OTHER_PARAMETERS) => {

@@ -1,4 +1,4 @@
-//! The event, as Athena publishes it.
+//! The event `Athena Query State Change`, as Athena publishes it on EventBridge.
 //! <https://docs.aws.amazon.com/athena/latest/ug/athena-events.html>
 
 use bellwire_rules::timestamp::iso_serde;
@@ -7,52 +7,52 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// The part of the event that is used. Anything more in it is left alone.
+/// The fields of the event that are used; others are ignored.
 #[derive(Debug, Deserialize)]
 pub struct StateChange {
     source: String,
     #[serde(rename = "detail-type")]
     detail_type: String,
-    /// When the state changed; to the second.
+    /// When the state changed, to the second.
     #[serde(with = "iso_serde")]
     pub time: OffsetDateTime,
-    /// What changed.
+    /// The query and its change of state.
     pub detail: Detail,
 }
 
-/// What changed.
+/// A query and its change of state: the event's field `detail`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Detail {
-    /// Which query.
+    /// The id of the query's execution.
     #[serde(rename = "queryExecutionId", deserialize_with = "execution_id")]
     pub execution_id: ExecutionId,
-    /// Its new state.
+    /// The new state.
     #[serde(rename = "currentState")]
     pub state: QueryState,
-    /// Grows with each change of the same query. Athena writes it as a text.
+    /// Grows with each change of the same query's state. Athena writes it as a string.
     #[serde(deserialize_with = "number_in_text")]
     pub sequence_number: u64,
-    /// Why a query failed.
+    /// Why the query failed; missing if it didn't.
     #[serde(rename = "athenaError", default)]
     pub error: Option<AthenaError>,
 }
 
-/// Why a query failed.
+/// Why a query failed, in the event's field `athenaError`.
 #[derive(Debug, Deserialize)]
 pub struct AthenaError {
-    /// In words.
+    /// The reason, as text; missing if Athena gives none.
     #[serde(rename = "errorMessage", default)]
     pub message: Option<String>,
 }
 
-/// The event is not one that this function understands.
+/// The event can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BadEvent {
-    /// It lacks a field, or a field is not written as Athena writes it.
+    /// A field is missing, or is not written as Athena writes it.
     #[error("not an Athena Query State Change: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// It is another event.
+    /// It is an event of another type or source.
     #[error("not an Athena Query State Change, but {detail_type} from {source_name}")]
     Other {
         /// The event's `detail-type`.
@@ -63,7 +63,10 @@ pub enum BadEvent {
 }
 
 impl StateChange {
-    /// Reads an event.
+    /// Reads an event, as EventBridge delivers it.
+    ///
+    /// # Errors
+    /// When a used field is missing or malformed, or it is another event.
     pub fn read(event: Value) -> Result<Self, BadEvent> {
         let event: Self = serde_json::from_value(event)?;
         if event.source == "aws.athena" && event.detail_type == "Athena Query State Change" {
@@ -77,10 +80,12 @@ impl StateChange {
     }
 }
 
+/// Reads the id of an execution.
 fn execution_id<'de, D: Deserializer<'de>>(from: D) -> Result<ExecutionId, D::Error> {
     ExecutionId::parse(&String::deserialize(from)?).map_err(de::Error::custom)
 }
 
+/// Reads a number that is written as a string.
 fn number_in_text<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     String::deserialize(from)?
         .parse()
@@ -151,7 +156,7 @@ mod tests {
             for wrong in [json!(null), json!(7), json!("no")] {
                 let mut event = event();
                 *event.pointer_mut(pointer).unwrap() = wrong.clone();
-                // "no" is an id like any other.
+                // "no" is a valid id.
                 if pointer != "/detail/queryExecutionId" || wrong != json!("no") {
                     assert!(StateChange::read(event).is_err(), "{pointer} {wrong}");
                 }

@@ -1,24 +1,27 @@
-//! CSV, as Athena writes it, rendered as JSON Lines: an object for each row, with a member
-//! for each column. Values are texts; what is not there at all is null.
+//! Renders CSV, as Athena writes it, as JSON Lines: an object for each row, with a member for each
+//! column. Values are strings, and NULL is null.
 
 use std::io::Read;
 
 use bellwire_rules::columns;
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
-/// A rendering that can't be done.
+/// Why a rendering failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The CSV can't be read, or is none.
+    /// The CSV can't be read, or is malformed.
     #[error("CSV: {0}")]
     Csv(#[from] simd_csv::Error),
-    /// Nobody takes what was rendered.
+    /// Nothing receives the parts any more: the upload has ended.
     #[error("the upload has ended")]
     Abandoned,
 }
 
-/// Renders CSV, and gives it away in parts of at least `part_size` bytes, but for the last.
-/// No more than one part, and one row, is held at any time. Returns how many rows there are.
+/// Renders CSV, and passes it to `give` in parts, each but the last of at least `part_size` bytes. At
+/// most one part and one row are in memory. Returns the number of rows.
+///
+/// # Errors
+/// When the CSV can't be read, or `give` fails.
 pub fn render(
     csv: impl Read,
     part_size: usize,
@@ -77,7 +80,7 @@ pub fn render(
     Ok(rows)
 }
 
-/// What is rendered, on its way in parts.
+/// Collects rows into parts.
 struct Parts<F> {
     part: Vec<u8>,
     part_size: usize,
@@ -85,6 +88,7 @@ struct Parts<F> {
 }
 
 impl<F: FnMut(Vec<u8>) -> Result<(), RenderError>> Parts<F> {
+    /// Adds a row, and passes the part on if it is full.
     fn add(&mut self, row: &[u8]) -> Result<(), RenderError> {
         self.part.extend_from_slice(row);
         if self.part.len() < self.part_size {
@@ -95,7 +99,8 @@ impl<F: FnMut(Vec<u8>) -> Result<(), RenderError>> Parts<F> {
     }
 }
 
-/// Writes a row, with what each column has.
+/// Appends a row as JSON. `members` are the beginnings of the object's members, and `value` returns the
+/// value of a column.
 fn write(row: &mut Vec<u8>, members: &[Vec<u8>], value: impl Fn(usize) -> Option<String>) {
     for (column, member) in members.iter().enumerate() {
         row.extend_from_slice(member);
@@ -108,12 +113,12 @@ fn write(row: &mut Vec<u8>, members: &[Vec<u8>], value: impl Fn(usize) -> Option
     row.extend_from_slice(b"}\n");
 }
 
-/// How long a row is in the CSV, with the end of its line.
+/// The length of a row in the CSV, in bytes, with the end of its line.
 fn length(record: &ZeroCopyByteRecord<'_>) -> u64 {
     record.as_slice().len() as u64 + 1
 }
 
-/// The text of a cell; `None` for NULL, which Athena writes as nothing, without quotes.
+/// The text of a cell; `None` for NULL, which Athena writes as an empty cell without quotes.
 fn text(record: &ZeroCopyByteRecord<'_>, column: usize) -> Option<String> {
     record.get(column).filter(|raw| !raw.is_empty())?;
     let unescaped = record.unescape(column)?;

@@ -1,15 +1,18 @@
-//! An object in the bucket of results, in parts.
+//! Uploads an object to the bucket of results, in parts.
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bellwire_results::{Results, ResultsError};
 use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 
-/// The kind of JSON Lines.
+/// The media type of JSON Lines.
 const MEDIA_TYPE: &str = "application/x-ndjson";
 
-/// Puts parts together to an object. It is there once all of them are: a reader sees none of
-/// it before. `complete` says, at the end of the parts, whether they are all.
+/// Uploads parts as one object, which exists once all of them are uploaded, and not in part before.
+/// `complete` is called when no more parts come, and returns whether they were all.
+///
+/// # Errors
+/// When S3 fails, or the parts were not all. The upload is aborted.
 pub async fn upload(
     results: &Results,
     key: &str,
@@ -18,7 +21,7 @@ pub async fn upload(
 ) -> Result<(), ResultsError> {
     let id = begin(results, key).await?;
     let uploaded = upload_parts(results, key, &id, &mut parts).await;
-    // Without a receiver the rendering ends.
+    // Without a receiver, the rendering ends.
     drop(parts);
     let done = match uploaded {
         Ok(uploaded) if complete().await => finish(results, key, &id, uploaded).await,
@@ -28,12 +31,13 @@ pub async fn upload(
     if done.is_err()
         && let Err(error) = abandon(results, key, &id).await
     {
-        // The bucket's rule removes what is left of it.
+        // A lifecycle rule of the bucket removes what is left of it.
         tracing::warn!(%error, "an upload could not be abandoned");
     }
     done
 }
 
+/// Begins an upload. Returns its id.
 async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
     let answer = results
         .s3
@@ -41,7 +45,7 @@ async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
         .bucket(&results.bucket)
         .key(key)
         .content_type(MEDIA_TYPE)
-        // The SDK sends one with each part. S3 refuses it unless the upload says so.
+        // The SDK sends a checksum with each part. S3 refuses it unless the upload names the algorithm.
         // https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
         .checksum_algorithm(ChecksumAlgorithm::Crc32)
         .send()
@@ -51,6 +55,7 @@ async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
         .ok_or_else(|| ResultsError::S3("the upload has no id".to_owned()))
 }
 
+/// Uploads the parts, numbered from 1, until no more come.
 async fn upload_parts(
     results: &Results,
     key: &str,
@@ -83,6 +88,7 @@ async fn upload_parts(
     Ok(uploaded)
 }
 
+/// Makes an object of the uploaded parts.
 async fn finish(
     results: &Results,
     key: &str,
@@ -104,6 +110,7 @@ async fn finish(
     Ok(())
 }
 
+/// Aborts an upload, so that S3 removes its parts.
 async fn abandon(results: &Results, key: &str, id: &str) -> Result<(), ResultsError> {
     results
         .s3

@@ -11,11 +11,12 @@ use time::OffsetDateTime;
 
 use crate::ResultsFunction;
 
-/// The pause between two looks for a rendering: the first, and the longest.
+/// The first pause between two checks for a rendering. Each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The body.
+/// The body of the request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinksRequest {
@@ -23,18 +24,18 @@ pub struct LinksRequest {
     execution_id: String,
 }
 
-/// The answer.
+/// The body of the response: presigned URLs.
 #[derive(Serialize)]
 pub struct Links {
     #[serde(rename = "QueryExecutionId")]
     execution_id: ExecutionId,
     csv: String,
-    /// `null` while it is being made.
+    /// `null` until the result is rendered.
     json: Option<String>,
 }
 
 impl LinksRequest {
-    /// The query.
+    /// The id of the query's execution; 400 if it is malformed.
     pub fn execution_id(&self) -> Result<ExecutionId, Failure> {
         ExecutionId::parse(&self.execution_id)
             .map_err(|bad| Failure::field("QueryExecutionId", bad))
@@ -42,9 +43,12 @@ impl LinksRequest {
 }
 
 impl ResultsFunction {
-    /// Links to the CSV and to the rendering as JSON Lines. Whoever asks first has it made,
-    /// and waits for it for a while.
-    pub async fn links(&self, id: ExecutionId) -> Result<Links, Failure> {
+    /// Links to the CSV, and to the rendering as JSON Lines. The first request has the result rendered;
+    /// each waits some seconds for the rendering.
+    ///
+    /// # Errors
+    /// 410 when the result is not kept any more; 500 when S3, the table or the queue fails.
+    pub(crate) async fn links(&self, id: ExecutionId) -> Result<Links, Failure> {
         let (csv, json) = (csv_key(&id), json_key(&id));
         if !self.kept(&id).await? {
             return Err(gone());
@@ -62,12 +66,13 @@ impl ResultsFunction {
         })
     }
 
-    /// Whether the result of a finished query is still there.
-    pub async fn kept(&self, id: &ExecutionId) -> Result<bool, Failure> {
+    /// Whether the result of a finished query is still in the bucket.
+    pub(crate) async fn kept(&self, id: &ExecutionId) -> Result<bool, Failure> {
         self.results.has(&csv_key(id)).await.map_err(internal)
     }
 
-    /// Whether the rendering is there, after a while.
+    /// Whether the rendering is in the bucket. If not, has the result rendered, unless that is under
+    /// way, and waits for it.
     async fn rendered(&self, id: &ExecutionId, json: &str) -> Result<bool, Failure> {
         if self.results.has(json).await.map_err(internal)? {
             return Ok(true);
@@ -79,7 +84,7 @@ impl ResultsFunction {
             };
             let sent = self.renderings.send(Message::new(&rendering)?).await;
             if let Err(error) = sent {
-                // The next request is to have it made.
+                // So that the next request has it rendered.
                 self.queries.release_rendering_lease(id).await?;
                 return Err(error.into());
             }
@@ -97,11 +102,12 @@ impl ResultsFunction {
     }
 }
 
-/// 410: the bucket has forgotten the result.
+/// 410: the result was removed from the bucket.
 pub fn gone() -> Failure {
     Failure::gone("QueryExecutionId: the result of this query is not kept any more")
 }
 
+/// 500: the bucket can't be read, or a link can't be created.
 fn internal(error: ResultsError) -> Failure {
     Failure::internal(error)
 }

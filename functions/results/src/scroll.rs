@@ -1,4 +1,4 @@
-//! `POST /v1/scrollResults`: a result, page by page.
+//! `POST /v1/scrollResults`: the rows of a result, page by page.
 
 use bellwire_athena::answers::Rows;
 use bellwire_athena::{AthenaError, MAX_ROWS};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::ResultsFunction;
 use crate::links::gone;
 
-/// The body, as it was sent.
+/// The body, not checked yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScrollRequest {
@@ -23,9 +23,9 @@ pub struct ScrollRequest {
     next_token: Option<String>,
 }
 
-/// Rows of a result that are asked for.
+/// The rows of a result that a request asks for.
 pub struct ResultRange {
-    /// The query.
+    /// The id of the query's execution.
     pub execution_id: ExecutionId,
     max_results: u16,
     next_token: Option<String>,
@@ -57,22 +57,26 @@ impl ScrollRequest {
 }
 
 impl ResultsFunction {
-    /// The rows that the range asks for, of a finished query.
-    pub async fn scroll(&self, range: ResultRange) -> Result<Response<Body>, Failure> {
+    /// The rows of a finished query that the range asks for.
+    ///
+    /// # Errors
+    /// 400 for a `NextToken` that Athena refuses; 410 when the result is not kept any more; 500 when
+    /// AWS fails; 503 when Athena throttles.
+    pub(crate) async fn scroll(&self, range: ResultRange) -> Result<Response<Body>, Failure> {
         let id = range.execution_id;
         let page = self
             .athena
             .page(&id, range.next_token.as_deref(), range.max_results)
             .await
             .map_err(|error| match error {
-                // Its file is gone: Athena says so of a query that it knows.
+                // Athena knows the query, so that it refuses only because the result's file is gone.
                 AthenaError::Refused(_) => gone(),
                 AthenaError::Busy => Failure::try_again("too many requests; please try again"),
                 other => Failure::internal(other),
             })?;
         match page {
             Ok(page) => ok(&Rows::new(id, page)),
-            // Of a result that is gone Athena refuses its own tokens.
+            // If the result is gone, Athena refuses even tokens that it has given.
             Err(_) if !self.kept(&id).await? => Err(gone()),
             Err(bad) => Err(Failure::field("NextToken", bad)),
         }

@@ -1,5 +1,5 @@
-//! `POST {"token"}`: the token that SNS sent to a URL comes back, and with it the
-//! proof that whoever registered the URL can read what arrives there.
+//! `POST {"token"}`: confirms a callback URL by the token that SNS sent to it. The token proves that
+//! the client can read what is sent there.
 
 use bellwire_edge::Failure;
 use bellwire_notifications::Registrations;
@@ -7,8 +7,11 @@ use bellwire_rules::{ClientId, Secret};
 
 use crate::register::Progress;
 
-/// Confirms the URL that the token was sent to. Again with the same token: the
-/// same answer.
+/// Confirms the URL that the token was sent to. Idempotent: the same token gets the same response.
+///
+/// # Errors
+/// 400 when the token is wrong, expired, or for a URL that another client has registered; 500 when SNS
+/// or the table fails.
 pub async fn confirm(
     registrations: &Registrations,
     client: &ClientId,

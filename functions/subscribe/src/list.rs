@@ -1,4 +1,4 @@
-//! `GET`: the caller's URLs and how far they got.
+//! `GET`: the client's callback URLs, and whether each is confirmed.
 
 use bellwire_edge::Failure;
 use bellwire_notifications::Registrations;
@@ -8,7 +8,7 @@ use bellwire_store::{Callback, CallbackStatus};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-/// The answer.
+/// The body of the response.
 #[derive(Serialize)]
 pub struct Subscriptions {
     subscriptions: Vec<Subscription>,
@@ -40,7 +40,10 @@ impl From<Callback> for Subscription {
     }
 }
 
-/// Lists the client's URLs, oldest first.
+/// The client's URLs as SNS has them, oldest first.
+///
+/// # Errors
+/// 500 when SNS or the table fails.
 pub async fn list(
     registrations: &Registrations,
     client: &ClientId,

@@ -1,5 +1,5 @@
-//! `POST {"callbackUrl"}`: SNS sends a token to the URL. Again while it waits: the
-//! token is sent again. Already confirmed: nothing is sent, options may change.
+//! `POST {"callbackUrl"}`: SNS sends a token to the URL. While the URL is not confirmed, the same
+//! request has a token sent again. Once it is, nothing is sent, and the request may change the options.
 
 use bellwire_edge::Failure;
 use bellwire_notifications::{RegistrationError, Registrations};
@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::request::Registration;
 
-/// How many URLs a client may register. Every URL has a filter policy, and SNS
-/// allows 200 of them per topic (and 10,000 per account, unless it is raised).
+/// The most URLs that a client may register. Every URL has a filter policy, and SNS allows 200 of them
+/// per topic (and 10,000 per account, unless that quota is raised).
 /// <https://docs.aws.amazon.com/general/latest/gr/sns.html>
 const MAX_URLS: usize = 100;
 
-/// How far a URL got, in a sentence and in a word.
+/// The body of the response: the status of a URL, with a sentence that explains it.
 #[derive(Serialize)]
 pub struct Progress {
     message: &'static str,
@@ -40,7 +40,11 @@ impl From<Callback> for Progress {
     }
 }
 
-/// Registers a URL for the client.
+/// Registers a URL for the client, or changes the options of one that is confirmed.
+///
+/// # Errors
+/// 400 when SNS refuses the URL; 409 when the client has as many URLs as it may have; 500 when SNS or
+/// the table fails.
 pub async fn register(
     registrations: &Registrations,
     client: &ClientId,
@@ -65,6 +69,7 @@ pub async fn register(
     Ok(callback.into())
 }
 
+/// Checks that the client may register another URL; 409 if not.
 async fn check_room(registrations: &Registrations, client: &ClientId) -> Result<(), Failure> {
     let registered = registrations
         .list(client)
@@ -78,6 +83,8 @@ async fn check_room(registrations: &Registrations, client: &ClientId) -> Result<
     )))
 }
 
+/// Makes SNS send a token to the URL. Options that the request leaves out stay as they are in the
+/// pending registration, or get their defaults.
 async fn request_confirmation(
     registrations: &Registrations,
     client: &ClientId,
@@ -98,7 +105,7 @@ async fn request_confirmation(
         )
         .await
         .map_err(|error| match error {
-            // Such as a host name that SNS doesn't take.
+            // Such as a host name that SNS doesn't accept.
             RegistrationError::Sns(refused) if refused.is_invalid_parameter() => {
                 Failure::field("callbackUrl", "Amazon SNS can't send to this URL")
             }
@@ -106,7 +113,8 @@ async fn request_confirmation(
         })
 }
 
-/// Makes a confirmed URL be told what is asked for now; what isn't said stays.
+/// Changes the options of a confirmed URL to those that the request has; options that it leaves out
+/// stay.
 async fn change_options(
     registrations: &Registrations,
     client: &ClientId,

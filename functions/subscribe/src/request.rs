@@ -1,14 +1,14 @@
-//! What a customer may POST to `/v1/subscribe`.
+//! The body of `POST /v1/subscribe`.
 
 use bellwire_edge::Failure;
 use bellwire_rules::notification::BadFormat;
 use bellwire_rules::{CallbackUrl, Format, Secret, Statuses, UrlPolicy};
 use serde::Deserialize;
 
-/// SNS tokens have a few hundred characters.
+/// The longest token, in characters; those of SNS have a few hundred.
 const MAX_TOKEN_LENGTH: usize = 2048;
 
-/// The body, as it was sent.
+/// The body, not checked yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubscribeRequest {
@@ -19,21 +19,21 @@ pub struct SubscribeRequest {
     token: Option<String>,
 }
 
-/// What the body asks for.
+/// A checked body.
 pub enum SubscribeCommand {
-    /// To be told at a URL.
+    /// To register a URL for notifications.
     Register(Registration),
     /// To confirm a URL with the token that was sent to it.
     Confirm(Secret),
 }
 
-/// A URL to register. What is not said stays as it is, or becomes the default.
+/// A URL to register, with its options. An option that is `None` stays as it is, or gets its default.
 pub struct Registration {
-    /// Where to call.
+    /// The URL, in normal form.
     pub url: CallbackUrl,
-    /// Which outcomes to tell.
+    /// The states in which a query may end that its owner is notified of.
     pub statuses: Option<Statuses>,
-    /// How to wrap notifications.
+    /// How notifications are written into the body.
     pub format: Option<Format>,
 }
 

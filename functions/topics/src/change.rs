@@ -1,5 +1,5 @@
-//! `PUT /topics/{topicId}`: the same topic by another definition. What it carries
-//! can't change: its subscribers have counted on it.
+//! `PUT /topics/{topicId}`: replaces a topic's definition. The type of its payload can't change, since
+//! its subscriptions depend on it.
 
 use bellwire_edge::Failure;
 use bellwire_rules::topic::{Topic, TopicDefinition};
@@ -9,7 +9,11 @@ use time::OffsetDateTime;
 
 use crate::create::{name_taken, refused};
 
-/// Gives the topic another definition.
+/// Replaces the definition of the topic that was read as `known`.
+///
+/// # Errors
+/// 400 for a definition that is refused; 409 when the payload would change, another topic has the name,
+/// or another request changes the same topic or name; 500 when the table fails.
 pub async fn change(
     topics: &Topics,
     known: StoredTopic,
@@ -29,7 +33,7 @@ pub async fn change(
     }
 }
 
-/// 409: somebody else was faster.
+/// 409: another request has changed the same topic or name meanwhile.
 pub fn changed_meanwhile() -> Failure {
     Failure::conflict(
         "another request changes the same topic or name; please look at it and try again",

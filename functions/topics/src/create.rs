@@ -1,4 +1,4 @@
-//! `POST /topics`.
+//! `POST /topics`: creates a topic.
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
@@ -12,7 +12,11 @@ use uuid::Uuid;
 
 use crate::change::changed_meanwhile;
 
-/// Makes a topic of this definition.
+/// Creates a topic with this definition. A repeated request gets the same response.
+///
+/// # Errors
+/// 400 for a definition that is refused; 409 when another topic has the name, another request takes it
+/// at the same time, or the `Idempotency-Key` came with another request; 500 when a table fails.
 pub async fn create(
     topics: &Topics,
     definition: TopicDefinition,
@@ -30,11 +34,11 @@ pub async fn create(
         Written::NameTaken => name_taken(),
         Written::Changed | Written::InTheWay => changed_meanwhile(),
     };
-    // By this request, it may be, at the same time.
+    // The other request may have been this one, repeated at the same time.
     repeatable.earlier().await?.ok_or(failure)
 }
 
-/// 400: the definition makes no sense.
+/// 400: a field of the definition is refused.
 pub fn refused(bad: BadDefinition) -> Failure {
     Failure::field(bad.field, bad.problem)
 }

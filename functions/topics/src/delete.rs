@@ -1,8 +1,9 @@
-//! `DELETE /topics/{topicId}`.
+//! `DELETE /topics/{topicId}`: deletes a topic.
 //!
-//! The topic is gone with the first write. Its subscribers are told, and lose their
-//! subscriptions, behind everything that was published before. If the function dies in
-//! between, the deletion is still to be announced, and the same request does that.
+//! With the first write the topic is deleted. Then its deletion is queued, behind everything that was
+//! published before: the topic's audience receives it, and the subscriptions end. If the function dies
+//! in between, it is on record that the deletion is yet to be queued, and the same request completes
+//! it.
 
 use bellwire_edge::Failure;
 use bellwire_queues::{Message, Publication, Queue, Work};
@@ -13,7 +14,11 @@ use time::OffsetDateTime;
 use crate::change::changed_meanwhile;
 use crate::no_such_topic;
 
-/// Deletes the topic; its name is free again.
+/// Deletes the topic with this id; its name is free again.
+///
+/// # Errors
+/// 404 when there is no such topic, or its deletion is queued already; 409 when another request changes
+/// it at the same time; 500 when the table or the queue fails.
 pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(), Failure> {
     let now = OffsetDateTime::now_utc();
     match topics.get(id).await? {
@@ -32,7 +37,7 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(
         | Found::Unknown => return Err(no_such_topic()),
     }
     let deletion = Publication {
-        // The same for a repeated request.
+        // The same in a repeated request, so that the deletion is delivered once.
         event_id: format!("deleted-{id}"),
         topic_id: id.to_owned(),
         accepted_at: now,

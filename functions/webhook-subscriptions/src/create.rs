@@ -1,4 +1,4 @@
-//! `POST /subscribers/webhook/topics/{topicId}/subscriptions`.
+//! `POST /subscribers/webhook/topics/{topicId}/subscriptions`: subscribes a webhook to a topic.
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
@@ -9,7 +9,7 @@ use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
 use bellwire_store::Client;
-use bellwire_store::subscription::{Source, Subscription};
+use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use lambda_http::Body;
 use lambda_http::http::Response;
@@ -21,9 +21,15 @@ use crate::request::CreateWebhookSubscription;
 use crate::view::WebhookSubscriptionView;
 
 impl WebhookSubscriptionsFunction {
-    /// Subscribes a webhook. The current document, if there is one, is its first delivery.
-    /// The answer is the only one with the signing secret and the headers' values.
-    pub async fn create(
+    /// Subscribes a webhook to a topic. Its first delivery is the topic's current document, if there is
+    /// one. Only this response has the signing secret and the values of the headers.
+    ///
+    /// # Errors
+    /// 400 when the body is refused, or the endpoint doesn't consent; 401 when the client is disabled
+    /// meanwhile; 404 when the topic is deleted meanwhile; 409 when a limit is reached, or the
+    /// `Idempotency-Key` came with another request; 500 when a table or the queue fails; 503 when
+    /// another request interferes.
+    pub(crate) async fn create(
         &self,
         client: &Client,
         topic: &Topic,
@@ -50,11 +56,13 @@ impl WebhookSubscriptionsFunction {
                 mode: checked.mode,
             },
             segment: self.members.next_segment(&topic.id).await?,
-            webhook_url: checked.webhook_url.as_str().to_owned(),
-            webhook_headers: checked.headers,
-            authorization: checked.authorization,
-            origin,
-            secrets: SigningSecrets::new(secret.clone()),
+            target: Target::Webhook(Webhook {
+                url: checked.webhook_url.as_str().to_owned(),
+                headers: checked.headers,
+                authorization: checked.authorization,
+                origin,
+                secrets: SigningSecrets::new(secret.clone()),
+            }),
             created_at: now,
             updated_at: now,
             disabled: None,
@@ -67,7 +75,8 @@ impl WebhookSubscriptionsFunction {
         let answer = created(&WebhookSubscriptionView::made(&subscription, &secret))?;
         let record = repeatable.record(&answer)?;
         let has_key = record.is_some();
-        // A topic that is being deleted tells those who are its members then.
+        // The topic's deletion is delivered to its members: the subscription is among them, or isn't
+        // created.
         let mut others = vec![
             self.topics.must_be_live(&topic.id)?,
             self.clients.must_be_enabled(&client.client_id)?,
@@ -79,7 +88,7 @@ impl WebhookSubscriptionsFunction {
             .create(&subscription, &self.limits, others)
             .await?
         {
-            // An id that is random: the SDK has repeated the request.
+            // The id is random: it exists because the SDK has repeated the write.
             Created::Done | Created::Exists => {}
             Created::TooMany(exceeded) => {
                 return match repeatable.earlier().await? {
@@ -98,18 +107,18 @@ impl WebhookSubscriptionsFunction {
         }
         match self.send_document(&subscription).await {
             Ok(()) => Ok(answer),
-            // The repetition sees to it.
+            // The repeated request completes it.
             Err(failure) if has_key => Err(failure),
             Err(failure) => {
-                // Nobody would know its secret.
+                // Its secret would never be known to the client.
                 self.subscriptions.delete(&subscription).await?;
                 Err(failure)
             }
         }
     }
 
-    /// The answer to a request that is repeated. What has been cut off after the subscription was made
-    /// is made good.
+    /// The response to a repeated request. If the first one was cut off after it had created the
+    /// subscription, completes it.
     async fn created_before(&self, answer: Response<Body>) -> Result<Response<Body>, Failure> {
         #[derive(Deserialize)]
         struct Made {
@@ -124,9 +133,10 @@ impl WebhookSubscriptionsFunction {
         Ok(answer)
     }
 
-    /// Has a subscription to a document brought up to date. From the moment it is a member
-    /// of its topic it is told of new versions; this is for the one that is there.
-    pub async fn send_document(&self, subscription: &Subscription) -> Result<(), Failure> {
+    /// Creates the delivery of a topic's current document, if there is one. A subscription receives new
+    /// versions from the moment that it is a member of the topic's audience; this delivery is for the
+    /// version that is current then.
+    pub(crate) async fn send_document(&self, subscription: &Subscription) -> Result<(), Failure> {
         let Some((topic_id, _)) = subscription.topic() else {
             return Ok(());
         };

@@ -1,4 +1,5 @@
-//! `GET /subscribers/webhook/subscriptions/{subscriptionId}/exchanges`.
+//! `GET /subscribers/webhook/subscriptions/{subscriptionId}/exchanges`: the record of the attempts of a
+//! subscription's deliveries.
 
 use bellwire_edge::{Failure, ok};
 use bellwire_rules::timestamp;
@@ -10,21 +11,24 @@ use time::{Duration, OffsetDateTime};
 
 use crate::WebhookSubscriptionsFunction;
 
-/// What is shown when no time is asked for.
+/// The length of the period of time when the request has no `start`.
 const RECENT: Duration = Duration::minutes(5);
-/// How much JSON one answer holds, in bytes: Lambda hands on at most 6 MB.
+/// The largest response, in bytes of JSON: Lambda returns at most 6 MB.
 const MAX_ANSWER: usize = 5 * 1024 * 1024;
 
-/// The stretch of time that a request asks for.
+/// The period of time that a request asks for, both ends inclusive.
 struct Stretch {
     start: OffsetDateTime,
     end: OffsetDateTime,
 }
 
 impl WebhookSubscriptionsFunction {
-    /// The exchanges whose requests were sent from `start` to `end`, oldest first. When one
-    /// answer can't hold them, its `Link` header says where the next are.
-    pub async fn exchanges(
+    /// The exchanges whose requests were sent from `start` to `end`, oldest first. If they don't fit
+    /// into one response, its `Link` header has the next page.
+    ///
+    /// # Errors
+    /// 400 when a parameter is malformed, or `start` is after `end`; 500 when the table fails.
+    pub(crate) async fn exchanges(
         &self,
         subscription: &Subscription,
         request: &Request,
@@ -45,7 +49,8 @@ impl WebhookSubscriptionsFunction {
                 .await?;
             for exchange in page.exchanges {
                 let exchange = serde_json::to_value(exchange).map_err(Failure::internal)?;
-                // Lambda hands the answer on as a string in JSON.
+                // In what Lambda returns, the response is a string in JSON, so that it is quoted once
+                // more.
                 length += serde_json::to_string(&exchange.to_string()).map_or(0, |it| it.len());
                 views.push(exchange);
             }
@@ -64,12 +69,13 @@ impl WebhookSubscriptionsFunction {
     }
 }
 
-/// What one slice adds, at most: it is read from 1 MB of items, and quoted twice.
+/// The most bytes that one page of the table adds: it is read from 1 MB of items, and quoted twice.
 const MAX_SLICE: usize = 2 * 1024 * 1024;
-/// No place in the list is written longer.
+/// No cursor is longer, in bytes.
 const MAX_AFTER: usize = 200;
 
 impl Stretch {
+    /// Reads `start` and `end`, which is now if it is missing.
     fn of(request: &Request) -> Result<Self, Failure> {
         let parameters = request.query_string_parameters();
         let time = |name: &str| {
@@ -85,15 +91,16 @@ impl Stretch {
         Ok(Self { start, end })
     }
 
-    /// The `Link` header to what follows.
+    /// The `Link` header of the next page, which begins after the cursor `after`.
     fn link(&self, after: &str) -> String {
         let (start, end) = (timestamp::iso(self.start), timestamp::iso(self.end));
-        // None of them has a character that a query can't have, but `#`.
+        // Except for `#`, none of them has a character that a query string can't have.
         let after = after.replace('#', "%23");
         format!("<?start={start}&end={end}&after={after}>; rel=\"next\"")
     }
 }
 
+/// 400: this parameter is not a time.
 fn bad_time(name: &str) -> Failure {
     Failure::field(
         name,

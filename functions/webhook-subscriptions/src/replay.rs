@@ -1,4 +1,4 @@
-//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/replay`.
+//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/replay`: has past events delivered again.
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, accepted, body, idempotency_key};
@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::WebhookSubscriptionsFunction;
 
-/// The stretch of time to replay.
+/// The body of the request: the period of time to replay, which ends now if `end` is missing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stretch {
@@ -26,11 +26,16 @@ struct Stretch {
 }
 
 impl WebhookSubscriptionsFunction {
-    /// Has the events sent again that were accepted from `start` to `end` (or now), and have
-    /// not arrived. Events from before the subscription are not its own, and those that are not kept
-    /// any more are left out; the answer says from when on events are sent. There is one replay of a
-    /// subscription at a time.
-    pub async fn replay(
+    /// Begins a replay: the events that were accepted from `start` to `end`, and have not been
+    /// delivered, are delivered again. Events from before the subscription was created, and those that
+    /// are not kept any more, are left out; the response has the time from which events are replayed. A
+    /// subscription has one replay at a time.
+    ///
+    /// # Errors
+    /// 400 when the body is refused; 409 when the topic has a document, the subscription is disabled,
+    /// another replay is running, or the `Idempotency-Key` came with another request; 413; 500 when a
+    /// table or the queue fails.
+    pub(crate) async fn replay(
         &self,
         subscription: &Subscription,
         request: &Request,
@@ -59,7 +64,7 @@ impl WebhookSubscriptionsFunction {
         let kept_since = self.events.kept_since(now);
         let start = stretch.start.max(subscription.created_at).max(kept_since);
         let id = &subscription.subscription_id;
-        // The same in a repetition that comes before there is an answer.
+        // The same in a repetition that comes before the response is on record.
         let replay_id = match idempotency_key::of(request)? {
             Some(key) => idempotent_event_id(&subscription.client_id, id, key),
             None => random_id(),

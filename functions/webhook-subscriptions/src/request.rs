@@ -1,4 +1,4 @@
-//! What a subscriber says of a subscription.
+//! The body of a request to create a subscription.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use bellwire_rules::webhook_headers::WebhookHeaders;
 use bellwire_rules::{CallbackUrl, UrlPolicy};
 use serde::Deserialize;
 
-/// The body of a subscription's creation.
+/// The body, not checked yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CreateWebhookSubscription {
@@ -20,20 +20,23 @@ pub struct CreateWebhookSubscription {
     authorization: Option<CreateAuthorization>,
 }
 
-/// A wish that was checked.
+/// A body that was checked.
 pub struct Checked {
-    /// Where publications are sent, in normal form.
+    /// The URL that deliveries are sent to, in normal form.
     pub webhook_url: CallbackUrl,
-    /// With which headers.
+    /// The client's own headers of each delivery.
     pub headers: WebhookHeaders,
-    /// In which form.
+    /// The form in which publications are delivered.
     pub mode: SubscriptionMode,
-    /// With which access token, if any.
+    /// How to get the access token of each delivery; `None` for deliveries without one.
     pub authorization: Option<Authorization>,
 }
 
 impl CreateWebhookSubscription {
-    /// Checks the wish against what the stack and the topic allow.
+    /// Checks the body against what the stack and the topic allow.
+    ///
+    /// # Errors
+    /// 400, naming the field at fault.
     pub fn check(self, policy: &UrlPolicy, topic: &Topic) -> Result<Checked, Failure> {
         let webhook_url = policy
             .check(&self.webhook_url)

@@ -1,4 +1,5 @@
-//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/secret/rotate`.
+//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/secret/rotate`: replaces the signing
+//! secret.
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, ok};
@@ -13,9 +14,13 @@ use time::OffsetDateTime;
 use crate::WebhookSubscriptionsFunction;
 
 impl WebhookSubscriptionsFunction {
-    /// Gives a subscription a new signing secret. For a day, deliveries are signed with the
-    /// one before it too.
-    pub async fn rotate(
+    /// Gives a subscription a new signing secret. For a day, deliveries are signed with the previous
+    /// one as well. A repeated request gets the same response.
+    ///
+    /// # Errors
+    /// 409 when another request changes the same subscription, or the `Idempotency-Key` came with
+    /// another request; 500 when a table fails.
+    pub(crate) async fn rotate(
         &self,
         subscription: &Subscription,
         repeatable: &Repeatable<'_>,
@@ -25,7 +30,11 @@ impl WebhookSubscriptionsFunction {
         }
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
-        let secrets = subscription.secrets.clone().rotated(secret.clone(), now);
+        let secrets = subscription
+            .webhook()
+            .secrets
+            .clone()
+            .rotated(secret.clone(), now);
         let answer = ok(&json!({
             "id": subscription.subscription_id,
             "secret": secret.expose(),

@@ -1,4 +1,5 @@
-//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/enable` and `…/disable`.
+//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/enable` and `…/disable`: enables and
+//! disables an endpoint.
 
 use bellwire_edge::Failure;
 use bellwire_store::subscription::Subscription;
@@ -7,9 +8,15 @@ use time::OffsetDateTime;
 use crate::WebhookSubscriptionsFunction;
 
 impl WebhookSubscriptionsFunction {
-    /// Sends to an endpoint again, whyever it was disabled. A document goes on with a
-    /// snapshot, at once.
-    pub async fn enable(&self, subscription: &Subscription) -> Result<Subscription, Failure> {
+    /// Enables an endpoint, for whatever reason it was disabled. If the topic has a document, a
+    /// snapshot of it is delivered at once.
+    ///
+    /// # Errors
+    /// 404 when the subscription is deleted meanwhile; 500 when a table or the queue fails.
+    pub(crate) async fn enable(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<Subscription, Failure> {
         let id = &subscription.subscription_id;
         let now = OffsetDateTime::now_utc();
         let enabled = self.subscriptions.enable(id, now).await?;
@@ -18,9 +25,15 @@ impl WebhookSubscriptionsFunction {
         Ok(enabled)
     }
 
-    /// Sends no more to an endpoint, until it is enabled. One that is disabled already stays
-    /// as it is.
-    pub async fn disable(&self, subscription: &Subscription) -> Result<Subscription, Failure> {
+    /// Disables an endpoint: nothing is sent to it until it is enabled. One that is disabled already
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// 404 when the subscription is deleted meanwhile; 500 when the table fails.
+    pub(crate) async fn disable(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<Subscription, Failure> {
         let id = &subscription.subscription_id;
         let now = OffsetDateTime::now_utc();
         match self.subscriptions.disable(id, now).await? {
@@ -30,7 +43,7 @@ impl WebhookSubscriptionsFunction {
     }
 }
 
-/// 404: it was deleted meanwhile.
+/// 404: the subscription was deleted meanwhile.
 fn gone() -> Failure {
     Failure::not_found("there is no such subscription")
 }

@@ -1,4 +1,4 @@
-//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/test`.
+//! `POST /subscribers/webhook/subscriptions/{subscriptionId}/test`: delivers a test.
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, accepted, body, idempotency_key};
@@ -14,9 +14,14 @@ use time::OffsetDateTime;
 use crate::WebhookSubscriptionsFunction;
 
 impl WebhookSubscriptionsFunction {
-    /// Sends a JSON object to the webhook as it is, once, whether or not it is disabled.
-    /// What comes of it is among the exchanges, under the answer's `pipelineId`.
-    pub async fn test(
+    /// Creates a test: the body, a JSON object, is sent to the webhook unchanged, in one attempt, even
+    /// if the endpoint is disabled. The attempt is among the subscription's exchanges, under the
+    /// response's `pipelineId`.
+    ///
+    /// # Errors
+    /// 400 when the body is not a JSON object; 409 when the `Idempotency-Key` came with another
+    /// request; 413; 500 when a table, the bucket or the queue fails.
+    pub(crate) async fn test(
         &self,
         subscription: &Subscription,
         request: &Request,
@@ -29,7 +34,7 @@ impl WebhookSubscriptionsFunction {
         if let Some(answer) = repeatable.earlier().await? {
             return Ok(answer);
         }
-        // The same in a repetition that comes before there is an answer.
+        // The same in a repetition that comes before the response is on record.
         let id = &subscription.subscription_id;
         let event_id = match idempotency_key::of(request)? {
             Some(key) => idempotent_event_id(&subscription.client_id, id, key),

@@ -1,4 +1,4 @@
-//! What is shown of a subscription.
+//! The view of a subscription: what its client can read of it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use bellwire_store::subscription::Subscription;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-/// A subscription.
+/// The view of a subscription. Times are in ISO 8601.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookSubscriptionView<'a> {
@@ -45,17 +45,21 @@ enum Status {
 }
 
 impl<'a> WebhookSubscriptionView<'a> {
-    /// What is shown of this one: none of its secrets.
+    /// The view without secrets: the values of headers and the authorization are redacted.
     pub fn of(subscription: &'a Subscription) -> Self {
         let disabled = subscription.disabled.as_ref();
         let topic = subscription.topic();
         Self {
             id: &subscription.subscription_id,
             topic_id: topic.map(|(id, _)| id),
-            webhook_url: &subscription.webhook_url,
-            webhook_headers: subscription.webhook_headers.redacted(),
+            webhook_url: &subscription.webhook().url,
+            webhook_headers: subscription.webhook().headers.redacted(),
             subscription_mode: topic.map(|(_, mode)| mode),
-            authorization: subscription.authorization.as_ref().map(|it| it.redacted()),
+            authorization: subscription
+                .webhook()
+                .authorization
+                .as_ref()
+                .map(|it| it.redacted()),
             status: if disabled.is_some() {
                 Status::Disabled
             } else {
@@ -69,10 +73,11 @@ impl<'a> WebhookSubscriptionView<'a> {
         }
     }
 
-    /// What is shown of one that was just made: this once with its secrets.
+    /// The view of a subscription that was just created, with its signing secret and the values of its
+    /// headers.
     pub fn made(subscription: &'a Subscription, secret: &'a Secret) -> Self {
         Self {
-            webhook_headers: subscription.webhook_headers.expose().collect(),
+            webhook_headers: subscription.webhook().headers.expose().collect(),
             secret: Some(secret.expose()),
             ..Self::of(subscription)
         }

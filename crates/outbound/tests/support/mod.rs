@@ -1,4 +1,4 @@
-//! Resolvers that answer from a script, and endpoints on loopback that behave as told.
+//! Senders whose resolvers answer from a script.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use rustls::ClientConfig;
 use tower_service::Service;
 
-/// Answers each question with the next list of addresses, the last one for ever.
+/// Answers each lookup with the next list of addresses; the last list is repeated.
 #[derive(Clone)]
 pub struct Script(Arc<Mutex<VecDeque<Vec<IpAddr>>>>);
 
@@ -48,7 +48,7 @@ impl Service<Name> for Script {
     }
 }
 
-/// A policy with http, and these networks opened.
+/// A policy that allows http, and opens these networks.
 pub fn policy(open_networks: &str) -> UrlPolicy {
     UrlPolicy {
         allow_http: true,
@@ -56,7 +56,7 @@ pub fn policy(open_networks: &str) -> UrlPolicy {
     }
 }
 
-/// A sender with a scripted resolver and no root of trust.
+/// A sender with a scripted resolver, which trusts no root certificate.
 pub fn sender(resolver: Script, policy: UrlPolicy, limits: Limits) -> Sender<Script> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)

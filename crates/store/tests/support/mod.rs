@@ -1,4 +1,4 @@
-//! A DynamoDB on loopback, one for each test, with one table in it.
+//! A DynamoDB emulator on loopback, one for each test, with one table or more.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region};
@@ -7,10 +7,11 @@ use aws_sdk_dynamodb::types::{
     KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
 
-/// The name of the table.
+/// The name of the first table.
 pub const TABLE: &str = "table";
 
-/// Starts an emulator with a table of these keys, as `template.yaml` has them.
+/// Starts an emulator with a table [`TABLE`]. `keys` are the partition key and, if any, the sort key, as
+/// in `template.yaml`; `index` is the name of an index, and its keys.
 pub async fn table(keys: &[&str], index: Option<(&str, &[&str])>) -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -28,13 +29,13 @@ pub async fn table(keys: &[&str], index: Option<(&str, &[&str])>) -> Client {
     db
 }
 
-/// Adds a table of these keys.
+/// Adds a table with these keys.
 #[allow(dead_code)] // not every test needs two
 pub async fn add_table(db: &Client, name: &str, keys: &[&str]) {
     create(db, name, keys, None).await;
 }
 
-/// A text.
+/// A text as an attribute.
 #[allow(dead_code)] // not every test writes items itself
 pub fn s(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())

@@ -5,24 +5,22 @@
 //! the endpoint may have something else than it acknowledged last, or is far behind, it
 //! gets the newest document whole.
 
-use bellwire_payloads::PayloadError;
 use bellwire_queues::{Delivery, DeliveryKind, EventType, Hops, Message, Protocol};
-use bellwire_rules::ids::{delivery_id, nonce, version_id};
+use bellwire_rules::decision::Decision;
+use bellwire_rules::ids::nonce;
 use bellwire_rules::lease::{Acquire, Ending, NextVersion, Session, Then};
 use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::outcome::AttemptOutcome;
 use bellwire_rules::timestamp::unix_millis;
 use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::Subscription;
 use bellwire_store::versions::Version;
-use lambda_runtime::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-use crate::attempt::{Versions, WebhookRequest};
-use crate::retries::NextAttempt;
-use crate::{Batch, DeliverFunction};
+use crate::protocols::{is_missing, streams};
+use crate::rendered::Rendered;
+use crate::{Batch, Engine, Error};
 
 /// How often a message is left to another function while nothing arrives.
 const MOST_HOPS: u32 = 100;
@@ -62,9 +60,9 @@ impl Ended {
     }
 }
 
-impl DeliverFunction {
+impl Engine {
     /// Brings a subscription to the wanted version, unless somebody else does.
-    pub async fn deliver_document(
+    pub(crate) async fn deliver_document(
         &self,
         delivery: &Delivery,
         version: u64,
@@ -101,7 +99,7 @@ impl DeliverFunction {
                 let pause = Duration::from_millis(retry.at.saturating_sub(now));
                 self.retries.arrange(&next, pause, message_id).await
             }
-            Acquisition::Busy => Err("an earlier receipt of the same message has the lease".into()),
+            Acquisition::Busy => Err(Error::LeaseHeld),
         }
     }
 
@@ -135,7 +133,7 @@ impl DeliverFunction {
                     return Ok(());
                 }
                 // It is gone, or took too long: the message finds out.
-                Released::Lost => return Err("the lease was lost".into()),
+                Released::Lost => return Err(Error::LeaseLost),
             };
             return match then {
                 Then::Done => Ok(()),
@@ -182,11 +180,8 @@ impl DeliverFunction {
             let Some(step) = self.step(subscription, next, session.wanted).await? else {
                 return Ok(Ended::exhausted(session, "there is no document"));
             };
-            let request = self
-                .document_request(subscription, &step, session.failures)
-                .await;
-            let request = match request {
-                Err(error) if matches!(error.downcast_ref(), Some(PayloadError::Missing)) => {
+            let rendered = match self.render_version(subscription, &step).await {
+                Err(error) if is_missing(&error) => {
                     tracing::warn!(version = step.version.version, "the payload is gone");
                     if matches!(next, NextVersion::InARow(_)) {
                         // The newest document is kept as long as the topic.
@@ -204,39 +199,41 @@ impl DeliverFunction {
                         "the payload is not kept any more",
                     ));
                 }
-                request => request?,
+                rendered => rendered?,
             };
-            tracing::Span::current().record("delivery", &request.delivery_id);
-            let sent = self.sender.send(request).await?;
+            tracing::Span::current().record("delivery", &rendered.delivery_id);
+            let attempt = self.attempt(subscription, rendered, session.failures);
+            let attempt = attempt.await?;
+            let decision = self.retries.decide(&attempt.outcome, session.failures);
             // A new subscription, or one that is enabled, asks for what was accepted long ago.
             let accepted_at = step.version.accepted_at.max(delivery.accepted_at);
-            let (outcome, reason) = batch.note(
-                sent,
+            let reason = batch.note(
+                attempt,
                 Protocol::Streams,
                 session.failures,
                 accepted_at,
                 false,
             );
-            match outcome {
-                AttemptOutcome::Delivered => {
+            let (ending, pause) = match decision {
+                Decision::Done => {
                     *arrived = true;
                     session = session.acknowledged(step.version.version);
+                    continue;
                 }
-                AttemptOutcome::Gone => return Ok(Ended::with(Ending::Gone, session.failed())),
-                AttemptOutcome::Failed { leave_alone } => {
+                Decision::DisableEndpoint => (Ending::Gone, Duration::ZERO),
+                Decision::RetryAfter(pause) => {
                     let now = unix_millis(OffsetDateTime::now_utc());
-                    let (retry_at, pause) = match self.retries.next(session.failures, leave_alone) {
-                        NextAttempt::After(pause) => (Some(now + millis(pause)), pause),
-                        NextAttempt::Never => (None, Duration::ZERO),
-                    };
-                    return Ok(Ended {
-                        ending: Ending::Failed { retry_at },
-                        session: session.failed(),
-                        pause,
-                        reason,
-                    });
+                    let retry_at = Some(now + millis(pause));
+                    (Ending::Failed { retry_at }, pause)
                 }
-            }
+                Decision::Exhausted => (Ending::Failed { retry_at: None }, Duration::ZERO),
+            };
+            return Ok(Ended {
+                ending,
+                session: session.failed(),
+                pause,
+                reason,
+            });
         }
         Ok(Ended::with(Ending::UpToDate, session))
     }
@@ -273,31 +270,19 @@ impl DeliverFunction {
         }))
     }
 
-    async fn document_request<'a>(
+    /// The version as it is sent.
+    async fn render_version(
         &self,
-        subscription: &'a Subscription,
+        subscription: &Subscription,
         step: &Step,
-        attempt: usize,
-    ) -> Result<WebhookRequest<'a>, Error> {
+    ) -> Result<Rendered, Error> {
         let version = &step.version;
         let payload = match (&version.patch, step.event_type) {
             (Some(patch), EventType::Patch) => patch,
             _ => &version.snapshot,
         };
-        let event_id = version_id(topic(subscription)?.0, version.version);
-        Ok(WebhookRequest {
-            subscription,
-            delivery_id: delivery_id(&event_id, &subscription.subscription_id),
-            event_id,
-            event_type: step.event_type.as_str(),
-            versions: Some(Versions {
-                version: version.version,
-                // A patch is kept with the version that it leads to, from the one before.
-                base: (step.event_type == EventType::Patch).then_some(version.version - 1),
-            }),
-            body: self.bodies.read(payload).await?,
-            attempt,
-        })
+        let body = self.bodies.read(payload).await?;
+        streams::version(subscription, version, step.event_type, body)
     }
 
     /// Has another message go on. If it can't be sent, this one comes again, and goes on itself.
@@ -307,8 +292,9 @@ impl DeliverFunction {
     }
 }
 
-fn topic(subscription: &Subscription) -> Result<(&str, SubscriptionMode), &'static str> {
-    subscription.topic().ok_or("entities have no documents")
+fn topic(subscription: &Subscription) -> Result<(&str, SubscriptionMode), Error> {
+    let topic = subscription.topic();
+    topic.ok_or(Error::Impossible("an entity has no documents"))
 }
 
 /// The delivery again, of this version, after so many failures.

@@ -1,8 +1,8 @@
-//! Endpoints that are given up, and telling their owners.
+//! Disabling endpoints, and notifying their owners.
 //!
-//! The owner is told by an event on the stack's bus. That it is still to be told is on
-//! record with the endpoint's end, so that a step that dies in between is made good by
-//! the next message for the same endpoint.
+//! The owner is notified by an event on the stack's bus. That this is still to be done is recorded with
+//! the disabling, in one write: when a function dies in between, the next message for the same endpoint
+//! completes it.
 
 use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -12,21 +12,22 @@ use bellwire_rules::timestamp::iso_serde;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::Subscriptions;
 use bellwire_store::subscription::Subscription;
-use lambda_runtime::Error;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-/// The way to the owners of subscriptions.
+use crate::Error;
+
+/// The endpoints, and the event bus on which their owners are notified.
 #[derive(Debug)]
 pub struct OwnerNotifications {
     subscriptions: Subscriptions,
     bus: Lazy<EventBridge>,
     bus_name: String,
-    /// For how long every attempt fails at an endpoint that is given up.
+    /// How long every attempt has to fail before an endpoint is disabled.
     pub patience: Duration,
 }
 
-/// What an owner is told.
+/// The detail of the event `Subscription Disabled`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SubscriptionDisabled<'a> {
@@ -42,7 +43,8 @@ struct SubscriptionDisabled<'a> {
 }
 
 impl OwnerNotifications {
-    /// By way of this bus. An endpoint is given up when it has failed for as long as this.
+    /// `bus_name` is the name of the bus; `patience` how long every attempt has to fail before an endpoint is
+    /// disabled.
     pub fn new(
         subscriptions: Subscriptions,
         bus: Lazy<EventBridge>,
@@ -57,15 +59,15 @@ impl OwnerNotifications {
         }
     }
 
-    /// Sends no more to an endpoint that every attempt has failed at for too long, at the end of a
-    /// schedule, and tells its owner.
+    /// Disables an endpoint at which every attempt has failed for too long, at the end of a schedule, and
+    /// notifies its owner.
     pub async fn give_up(&self, id: &str, now: OffsetDateTime) -> Result<(), Error> {
         let disabled = self.subscriptions.give_up(id, now, self.patience).await?;
         self.notify_if_disabled(disabled).await
     }
 
-    /// Sends no more to an endpoint that answered 410 to a request when it was as in `before`, and
-    /// tells its owner.
+    /// Disables an endpoint that answered 410 to a request when it was as in `before`, and notifies its
+    /// owner.
     pub async fn gone(&self, before: &Subscription, now: OffsetDateTime) -> Result<(), Error> {
         let disabled = self.subscriptions.disable_gone(before, now).await?;
         self.notify_if_disabled(disabled).await
@@ -78,7 +80,7 @@ impl OwnerNotifications {
         }
     }
 
-    /// Tells the owner of a disabled endpoint, if that is still to be done.
+    /// Notifies the owner of a disabled endpoint, if that is still to be done.
     pub async fn notify_owner(&self, subscription: &Subscription) -> Result<(), Error> {
         let (Some(disabled), true) = (&subscription.disabled, subscription.owner_unnotified) else {
             return Ok(());
@@ -99,10 +101,9 @@ impl OwnerNotifications {
             .detail(serde_json::to_string(&detail)?)
             .build();
         let answer = self.bus.put_events().entries(event).send().await;
-        let answer =
-            answer.map_err(|error| format!("EventBridge: {:#}", anyhow::Error::from(error)))?;
+        let answer = answer.map_err(|error| Error::EventBridge(anyhow::Error::from(error)))?;
         if answer.failed_entry_count > 0 {
-            return Err("EventBridge: the event was refused".into());
+            return Err(Error::EventBridge(anyhow::anyhow!("the event was refused")));
         }
         self.subscriptions
             .note_owner_notified(&subscription.subscription_id, disabled)

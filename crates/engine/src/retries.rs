@@ -7,21 +7,15 @@ use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
+use bellwire_rules::decision::{Decision, after_attempt};
 use bellwire_rules::ids::delivery_id;
+use bellwire_rules::outcome::AttemptOutcome;
 use bellwire_rules::retry::{RetrySchedule, random};
 use bellwire_rules::timestamp::schedule_time;
 use bellwire_runtime::aws::Lazy;
-use lambda_runtime::Error;
 use time::OffsetDateTime;
 
-/// What follows an attempt that failed.
-#[derive(Clone, Copy, Debug)]
-pub enum NextAttempt {
-    /// Another, after this pause.
-    After(Duration),
-    /// None: the schedule is exhausted.
-    Never,
-}
+use crate::Error;
 
 /// The schedule, and the ways to have a message later: SQS holds one back for up to 15
 /// minutes, EventBridge Scheduler sends one at any time.
@@ -61,13 +55,9 @@ impl Retries {
         self.schedule.retries()
     }
 
-    /// What follows an attempt that failed after `failures` others. An endpoint that asked
-    /// to be left alone is left alone at least as long.
-    pub fn next(&self, failures: usize, leave_alone: Option<Duration>) -> NextAttempt {
-        match self.schedule.pause(failures + 1, random()) {
-            Some(pause) => NextAttempt::After(pause.max(leave_alone.unwrap_or_default())),
-            None => NextAttempt::Never,
-        }
+    /// What follows an attempt with this outcome, after `failures` others that failed.
+    pub fn decide(&self, outcome: &AttemptOutcome, failures: usize) -> Decision {
+        after_attempt(outcome, failures, &self.schedule, random())
     }
 
     /// Has the delivery tried again after the pause. To do so again arranges for the same.
@@ -120,7 +110,7 @@ impl Retries {
             Err(error) => match error.as_service_error() {
                 // An earlier attempt at the same message has made it.
                 Some(refused) if refused.is_conflict_exception() => Ok(()),
-                _ => Err(format!("Scheduler: {:#}", anyhow::Error::from(error)).into()),
+                _ => Err(Error::Scheduler(anyhow::Error::from(error))),
             },
         }
     }

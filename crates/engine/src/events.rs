@@ -1,0 +1,135 @@
+//! Events of topics and entities, tests, and the end of a topic: each delivery is attempted in parallel with
+//! the others and retried by itself, in no order.
+
+use bellwire_queues::{Delivery, DeliveryKind};
+use bellwire_rules::decision::Decision;
+use bellwire_store::deliveries::Prefetched;
+use bellwire_store::subscription::Subscription;
+use time::OffsetDateTime;
+
+use crate::protocols::{is_missing, render_event};
+use crate::{Batch, Engine, Error};
+
+impl Engine {
+    /// Attempts a delivery of an event, unless it has arrived or its endpoint is disabled, and carries out
+    /// what follows.
+    pub(crate) async fn deliver_event(
+        &self,
+        delivery: &Delivery,
+        prefetched: &Prefetched,
+        message_id: &str,
+        batch: &Batch,
+    ) -> Result<(), Error> {
+        let Some(subscription) = prefetched.subscriptions.get(&delivery.subscription_id) else {
+            tracing::info!("the subscription is gone");
+            return Ok(());
+        };
+        let is_test = matches!(delivery.kind, DeliveryKind::Test { .. });
+        if subscription.client_disabled {
+            tracing::info!("the client is disabled");
+            return self.end(delivery, subscription).await;
+        }
+        if subscription.disabled.is_some() && !is_test {
+            self.owners.notify_owner(subscription).await?;
+            tracing::info!("the endpoint is disabled");
+            return self.end(delivery, subscription).await;
+        }
+        let rendered = match render_event(delivery, subscription, &self.bodies).await {
+            Err(error) if is_missing(&error) => {
+                // It won't come back: another attempt would fail in the same way.
+                let reason = "the payload is not kept any more";
+                self.dead_letter(delivery, reason, batch).await?;
+                return self.end(delivery, subscription).await;
+            }
+            rendered => rendered?,
+        };
+        tracing::Span::current().record("delivery", &rendered.delivery_id);
+        if prefetched.arrived.contains(&rendered.delivery_id) {
+            tracing::info!("it has arrived before");
+            return self.end(delivery, subscription).await;
+        }
+        if !self.time.is_left() {
+            // An attempt that is cut off leaves no record.
+            return Err(Error::NoTime);
+        }
+        let attempt = self.attempt(subscription, rendered, delivery.attempt);
+        let mut attempt = attempt.await?;
+        let decision = self.retries.decide(&attempt.outcome, delivery.attempt);
+        if let Decision::RetryAfter(pause) = decision {
+            attempt.retried_in(pause);
+        }
+        let protocol = delivery.kind.protocol();
+        let reason = batch.note(
+            attempt,
+            protocol,
+            delivery.attempt,
+            delivery.accepted_at,
+            true,
+        );
+        if is_test {
+            return Ok(());
+        }
+        let id = &subscription.subscription_id;
+        let now = OffsetDateTime::now_utc();
+        match decision {
+            Decision::Done => {
+                if subscription.failing_since.is_some() {
+                    self.subscriptions.note_success(id).await?;
+                }
+                self.end(delivery, subscription).await
+            }
+            Decision::DisableEndpoint => {
+                // The dead letter comes first: when the message is received again, the endpoint is found
+                // disabled, and nothing more is done.
+                self.dead_letter(delivery, &reason, batch).await?;
+                self.owners.gone(subscription, now).await?;
+                self.end(delivery, subscription).await
+            }
+            Decision::RetryAfter(pause) => {
+                if self.subscriptions.note_failure(id, now).await?.is_none() {
+                    return Ok(());
+                }
+                let next = Delivery {
+                    attempt: delivery.attempt + 1,
+                    ..delivery.clone()
+                };
+                self.retries.arrange(&next, pause, message_id).await
+            }
+            Decision::Exhausted => {
+                let Some(subscription) = self.subscriptions.note_failure(id, now).await? else {
+                    return Ok(());
+                };
+                self.dead_letter(delivery, &reason, batch).await?;
+                self.owners.give_up(id, now).await?;
+                self.end(delivery, &subscription).await
+            }
+        }
+    }
+
+    /// Moves a delivery to the dead-letter queue, with the reason.
+    pub(crate) async fn dead_letter(
+        &self,
+        delivery: &Delivery,
+        reason: &str,
+        batch: &Batch,
+    ) -> Result<(), Error> {
+        tracing::warn!(reason, "dead letter");
+        batch.metrics.exhausted(delivery.kind.protocol());
+        let body = serde_json::to_string(delivery)?;
+        let group = Some(delivery.client_id.clone());
+        Ok(self
+            .dead_letters
+            .dead_letter(&body, reason, group, None)
+            .await?)
+    }
+
+    /// The last event of a deleted topic ends its subscription. What was accepted before may still be under
+    /// way, or wait for a retry, so that the subscription isn't removed at once.
+    async fn end(&self, delivery: &Delivery, subscription: &Subscription) -> Result<(), Error> {
+        if matches!(delivery.kind, DeliveryKind::TopicDeleted { .. }) {
+            let now = OffsetDateTime::now_utc();
+            self.subscriptions.expire(subscription, now).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! Protocol C: callbacks of entities.
+
+use bellwire_rules::entity::{CallbackBody, CallbackEvent, EntityType};
+use bellwire_rules::ids::delivery_id;
+use bellwire_store::Subscription;
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::Error;
+use crate::rendered::Rendered;
+
+/// The callback of an event of the subscription's entity. The callback log shows its body.
+pub fn callback(
+    subscription: &Subscription,
+    event_id: &str,
+    entity_type: EntityType,
+    callback_event: CallbackEvent,
+) -> Result<Rendered, Error> {
+    let id = &subscription.subscription_id;
+    let entity_key = subscription
+        .entity()
+        .ok_or(Error::Impossible("a topic has no entity"))?;
+    let callback = CallbackBody {
+        subscription_key: id,
+        entity_key,
+        entity_type,
+        callback_event,
+    };
+    Ok(Rendered {
+        delivery_id: delivery_id(event_id, id),
+        event_type: callback_event.as_str(),
+        headers: HeaderMap::new(),
+        body: Bytes::from(serde_json::to_vec(&callback)?),
+        records_body: true,
+    })
+}

@@ -1,0 +1,127 @@
+//! The deliveries that the messages of a batch ask for.
+
+use std::collections::HashMap;
+
+use bellwire_queues::{Delivery, Received};
+use bellwire_rules::ids::delivery_id;
+
+/// A delivery, and the messages of a batch that ask for it: it is attempted once, and its outcome is
+/// that of all of them.
+#[derive(Clone, Debug)]
+pub struct ReceivedDelivery {
+    /// The delivery, as the message with the most attempts has it.
+    pub delivery: Delivery,
+    /// The ids of the messages, that one's first.
+    pub message_ids: Vec<String>,
+}
+
+/// One for each delivery. Messages for documents stay apart: the lease decides which of them sends.
+pub fn by_delivery(batch: Vec<Received<Delivery>>) -> Vec<ReceivedDelivery> {
+    let mut found: Vec<ReceivedDelivery> = Vec::with_capacity(batch.len());
+    let mut positions: HashMap<String, usize> = HashMap::new();
+    for message in batch {
+        let message_id = message.id().to_owned();
+        let delivery = message.content;
+        let id = delivery
+            .kind
+            .event_id()
+            .map(|event_id| delivery_id(event_id, &delivery.subscription_id));
+        let position = id.map(|id| *positions.entry(id).or_insert(found.len()));
+        match position.and_then(|position| found.get_mut(position)) {
+            Some(same) => same.add(delivery, message_id),
+            None => found.push(ReceivedDelivery {
+                delivery,
+                message_ids: vec![message_id],
+            }),
+        }
+    }
+    found
+}
+
+impl ReceivedDelivery {
+    /// Adds a message for the same delivery.
+    fn add(&mut self, delivery: Delivery, message_id: String) {
+        if delivery.attempt > self.delivery.attempt {
+            self.message_ids.insert(0, message_id);
+            self.delivery = delivery;
+        } else {
+            self.message_ids.push(message_id);
+        }
+    }
+
+    /// The id of the message that the delivery is of.
+    pub fn message_id(&self) -> &str {
+        self.message_ids.first().map_or("", String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lambda_events::sqs::SqsMessage;
+    use bellwire_queues::DeliveryKind;
+    use bellwire_rules::payload::Payload;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn message(
+        id: &str,
+        subscription: &str,
+        kind: DeliveryKind,
+        attempt: usize,
+    ) -> Received<Delivery> {
+        let mut message = SqsMessage::default();
+        message.message_id = Some(id.to_owned());
+        let at = OffsetDateTime::UNIX_EPOCH;
+        let delivery = Delivery::new(subscription.to_owned(), "c".to_owned(), at, kind);
+        let content = Delivery {
+            attempt,
+            ..delivery
+        };
+        Received { message, content }
+    }
+
+    fn event(id: &str) -> DeliveryKind {
+        DeliveryKind::Event {
+            event_id: id.to_owned(),
+            payload: Payload::Inline("1".to_owned()),
+        }
+    }
+
+    fn ids(batch: Vec<Received<Delivery>>) -> Vec<(usize, Vec<String>)> {
+        let found = by_delivery(batch).into_iter();
+        found
+            .map(|it| (it.delivery.attempt, it.message_ids))
+            .collect()
+    }
+
+    #[test]
+    fn copies_of_a_delivery_are_one_as_of_its_latest_attempt() {
+        let batch = vec![
+            message("m1", "s1", event("e1"), 0),
+            message("m2", "s2", event("e1"), 0),
+            message("m3", "s1", event("e1"), 2),
+            message("m4", "s1", event("e2"), 0),
+            message("m5", "s1", event("e1"), 1),
+        ];
+        let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            ids(batch),
+            [
+                (2, texts(&["m3", "m1", "m5"])),
+                (0, texts(&["m2"])),
+                (0, texts(&["m4"])),
+            ]
+        );
+    }
+
+    #[test]
+    fn messages_for_documents_stay_apart() {
+        let document = || DeliveryKind::Document { version: 1 };
+        let batch = vec![
+            message("m1", "s1", document(), 0),
+            message("m2", "s1", document(), 0),
+        ];
+        assert_eq!(ids(batch).len(), 2);
+    }
+}

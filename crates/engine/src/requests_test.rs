@@ -1,0 +1,106 @@
+//! What endpoints are sent, as a whole: headers and body of each kind of delivery.
+
+use bellwire_queues::EventType;
+use bellwire_rules::Secret;
+use bellwire_rules::entity::{CallbackEvent, EntityKey, EntityType};
+use bellwire_rules::lease::Progress;
+use bellwire_rules::modes::SubscriptionMode;
+use bellwire_rules::payload::Payload;
+use bellwire_rules::signature::SigningSecrets;
+use bellwire_store::Subscription;
+use bellwire_store::subscription::{Source, Target, Webhook};
+use bellwire_store::versions::Version;
+use bytes::Bytes;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::protocols::{entities, streams};
+use crate::rendered::Rendered;
+use crate::targets::webhook::own_headers;
+
+const NOW: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+
+fn subscription(source: Source) -> Subscription {
+    Subscription {
+        subscription_id: "s1".to_owned(),
+        client_id: "c1".to_owned(),
+        source,
+        segment: 0,
+        target: Target::Webhook(Webhook {
+            url: "https://example.com/".to_owned(),
+            headers: Default::default(),
+            authorization: None,
+            secrets: SigningSecrets::new(Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
+            origin: Some("api.example.com".to_owned()),
+        }),
+        created_at: NOW,
+        updated_at: NOW,
+        disabled: None,
+        owner_unnotified: false,
+        client_disabled: false,
+        failing_since: None,
+        progress: Progress::default(),
+    }
+}
+
+fn to_topic() -> Subscription {
+    subscription(Source::Topic {
+        topic_id: "t1".to_owned(),
+        mode: SubscriptionMode::SnapshotPatch,
+    })
+}
+
+/// The request as it is written, but for what belongs to the connection.
+fn written(subscription: &Subscription, rendered: &Rendered, failures: usize) -> String {
+    let headers = own_headers(subscription.webhook(), rendered, failures, NOW).unwrap();
+    let mut lines: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    lines.sort();
+    let body = String::from_utf8_lossy(&rendered.body);
+    format!("{}\n\n{body}", lines.join("\n"))
+}
+
+#[test]
+fn events_of_topics() {
+    let subscription = to_topic();
+    let body = Bytes::from_static(b"{\"n\":1}");
+    let event = streams::event(&subscription, "e1", body).unwrap();
+    insta::assert_snapshot!("event", written(&subscription, &event, 0));
+    let deleted = streams::topic_deleted(&subscription, "e2", NOW).unwrap();
+    insta::assert_snapshot!("topic_deleted", written(&subscription, &deleted, 2));
+}
+
+#[test]
+fn versions_of_documents() {
+    let subscription = to_topic();
+    let version = Version {
+        version: 7,
+        accepted_at: NOW,
+        snapshot: Payload::Inline("{}".to_owned()),
+        patch: None,
+        confirmed_at: None,
+    };
+    for (name, event_type) in [
+        ("snapshot", EventType::Snapshot),
+        ("patch", EventType::Patch),
+    ] {
+        let body = Bytes::from_static(b"[]");
+        let rendered = streams::version(&subscription, &version, event_type, body).unwrap();
+        insta::assert_snapshot!(name, written(&subscription, &rendered, 0));
+    }
+}
+
+#[test]
+fn callbacks_of_entities() {
+    let subscription = subscription(Source::Entity {
+        entity_key: EntityKey::try_from("order-1".to_owned()).unwrap(),
+    });
+    let event = CallbackEvent::EntityUpdated;
+    let callback = entities::callback(&subscription, "e1", EntityType::Document, event).unwrap();
+    assert!(callback.records_body);
+    insta::assert_snapshot!("callback", written(&subscription, &callback, 0));
+    // A topic's subscription is sent no callback, and the other way round.
+    assert!(entities::callback(&to_topic(), "e1", EntityType::Document, event).is_err());
+}

@@ -1,0 +1,156 @@
+//! `/subscriptions`: a client's subscriptions to entities (protocol C).
+//!
+//! - `POST /subscriptions` creates one: `subscribe`.
+//! - `GET /subscriptions` lists them: `list`.
+//! - `DELETE /subscriptions?entity_key=…` deletes those to an entity: `unsubscribe`.
+//! - `GET` and `DELETE /subscriptions/{key}` return and delete one: this file.
+//! - `GET /subscriptions/{key}/callbacks` returns the log of attempts: `callbacks`.
+//! - `POST /subscriptions/{key}/secret/rotate` replaces the signing secret: `rotate`.
+//!
+//! `routes` recognises the calls, `credentials` authenticates clients, `request` has the bodies of
+//! requests, `page` the parameters of lists, and `view` what is returned of a subscription.
+//!
+//! A client has access to its own subscriptions alone. The client's secret is in query strings: nothing
+//! here may log one.
+
+mod callbacks;
+mod credentials;
+mod list;
+mod page;
+mod request;
+mod rotate;
+mod routes;
+mod subscribe;
+mod unsubscribe;
+mod view;
+
+use bellwire_app::App;
+use bellwire_edge::idempotency::Idempotency;
+use bellwire_edge::{Failure, body, domain, envelope, path_parameter, route};
+use bellwire_outbound::Consent;
+use bellwire_rules::UrlPolicy;
+use bellwire_store::{Client, Clients, Exchanges, Limits, Members, Subscription, Subscriptions};
+use lambda_http::http::{Response, StatusCode};
+use lambda_http::{Body, Error, Request};
+use serde_json::json;
+
+use crate::credentials::{Authenticator, Credentials};
+use crate::request::{RotateSecret, Subscribe};
+use crate::routes::Route;
+use crate::view::EntitySubscriptionView;
+
+/// The function, with what it keeps between requests.
+#[derive(Debug)]
+pub struct EntitySubscriptionsFunction {
+    authenticator: Authenticator,
+    clients: Clients,
+    subscriptions: Subscriptions,
+    members: Members,
+    exchanges: Exchanges,
+    idempotency: Idempotency,
+    policy: UrlPolicy,
+    consent: Consent,
+    limits: Limits,
+}
+
+impl EntitySubscriptionsFunction {
+    /// Takes the function's tables and settings from `app`.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed, or the operating system provides no random numbers.
+    pub fn new(app: &App) -> Result<Self, Error> {
+        Ok(Self {
+            authenticator: Authenticator::new(app.clients()?)?,
+            clients: app.clients()?,
+            subscriptions: app.subscriptions()?,
+            members: app.members()?,
+            exchanges: app.exchanges()?,
+            idempotency: app.idempotency()?,
+            policy: app.url_policy()?,
+            consent: app.consent()?,
+            limits: app.subscription_limits()?,
+        })
+    }
+
+    /// Responds to a request.
+    ///
+    /// # Errors
+    /// 400 for a body or parameter that is refused, or an endpoint that doesn't consent; 401; 404; 409
+    /// when a limit is reached, or another request changes the same subscription; 413; 500 when a table
+    /// fails; 503 when another request interferes.
+    pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        match route(&request, Route::of)? {
+            Route::Create => {
+                let (credentials, create) = body::json::<Subscribe>(&request)?.parts();
+                let client = self.authenticator.client(&credentials).await?;
+                let same = serde_json::to_string(&create).map_err(Failure::internal)?;
+                let client_id = client.client_id.as_str();
+                let repeatable = self.idempotency.of(&request, client_id, &same)?;
+                let domain = domain(&request);
+                self.subscribe(&client, create, domain, &repeatable).await
+            }
+            Route::RotateSecret => {
+                let credentials = body::json::<RotateSecret>(&request)?.into();
+                let (client, subscription) = self.named(&request, credentials).await?;
+                let client_id = client.client_id.as_str();
+                let repeatable = self.idempotency.of(&request, client_id, "")?;
+                self.rotate(&subscription, &repeatable).await
+            }
+            Route::List => {
+                let credentials = Credentials::of_query(&request);
+                let client = self.authenticator.client(&credentials).await?;
+                self.list(&client, &request).await
+            }
+            Route::DeleteOfEntity => {
+                let credentials = Credentials::of_query(&request);
+                let client = self.authenticator.client(&credentials).await?;
+                self.unsubscribe_entity(&client, &request).await
+            }
+            Route::Show => {
+                let credentials = Credentials::of_query(&request);
+                let (_, subscription) = self.named(&request, credentials).await?;
+                show(&EntitySubscriptionView::of(&subscription))
+            }
+            Route::Delete => {
+                let credentials = Credentials::of_query(&request);
+                let (_, subscription) = self.named(&request, credentials).await?;
+                self.subscriptions.delete(&subscription).await?;
+                envelope::done()
+            }
+            Route::Callbacks => {
+                let credentials = Credentials::of_query(&request);
+                let (_, subscription) = self.named(&request, credentials).await?;
+                self.callbacks(&subscription, &request).await
+            }
+        }
+    }
+
+    /// The client with these credentials, and its own subscription whose key is in the path: 401 or 404
+    /// if there is none.
+    async fn named(
+        &self,
+        request: &Request,
+        credentials: Credentials,
+    ) -> Result<(Client, Subscription), Failure> {
+        let key = path_parameter(request, "key")?;
+        tracing::Span::current().record("subscription", &key);
+        let client = self.authenticator.client(&credentials).await?;
+        let subscription = self.own(&client, &key).await?;
+        Ok((client, subscription))
+    }
+
+    /// The client's own subscription to an entity with this key; 404 if there is none.
+    async fn own(&self, client: &Client, key: &str) -> Result<Subscription, Failure> {
+        self.subscriptions
+            .get(key)
+            .await?
+            .filter(|subscription| subscription.client_id == client.client_id.as_str())
+            .filter(|subscription| subscription.entity().is_some())
+            .ok_or_else(|| Failure::not_found("there is no such subscription"))
+    }
+}
+
+/// 200, with the view of one subscription.
+fn show(subscription: &EntitySubscriptionView<'_>) -> Result<Response<Body>, Failure> {
+    envelope::with(StatusCode::OK, &json!({ "subscription": subscription }))
+}

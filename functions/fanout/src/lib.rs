@@ -1,0 +1,96 @@
+//! `FanOuts`: creates deliveries.
+//!
+//! - Of an event, or a document's version, for one segment of a large topic's audience: this file.
+//! - Of an entity's event, for the clients that it names: `entity`.
+//! - Of a topic's past events, for one subscription: `replay`.
+
+mod entity;
+mod replay;
+
+use bellwire_app::{App, BadSetting, Setting};
+use bellwire_fanout::Audience;
+use bellwire_queues::{AudienceEvent, FanOut, Queue, Received, Source};
+use bellwire_store::{Events, Subscriptions};
+use futures_util::future::join_all;
+use lambda_runtime::Error;
+
+/// The function, with what it keeps between batches.
+#[derive(Debug)]
+pub struct FanoutFunction {
+    events: Events,
+    subscriptions: Subscriptions,
+    audience: Audience,
+    fan_outs: Queue,
+    deliveries: Queue,
+    dead_letters: Queue,
+    /// The queue that its messages are received from.
+    pub source: Source,
+}
+
+impl FanoutFunction {
+    /// Takes the function's tables and queues from `app`.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed.
+    pub fn new(app: &App) -> Result<Self, BadSetting> {
+        Ok(Self {
+            events: app.events()?,
+            subscriptions: app.subscriptions()?,
+            audience: app.audience()?,
+            fan_outs: app.queue(Setting::FanOutsQueueUrl)?,
+            deliveries: app.queue(Setting::DeliveriesQueueUrl)?,
+            dead_letters: app.queue(Setting::DeadFanOutsQueueUrl)?,
+            source: app.source(&[Setting::FanOutsQueueUrl], Setting::DeadFanOutsQueueUrl)?,
+        })
+    }
+
+    /// Processes the messages of a batch concurrently. Returns the ids of those that failed.
+    pub async fn handle(&self, batch: Vec<Received<FanOut>>) -> Vec<String> {
+        let failed = join_all(batch.into_iter().map(|message| self.process(message))).await;
+        failed.into_iter().flatten().collect()
+    }
+
+    /// Processes a message. Returns its id if that failed.
+    async fn process(&self, message: Received<FanOut>) -> Option<String> {
+        let id = message.id().to_owned();
+        let done = match message.content {
+            FanOut::Segment {
+                audience_id,
+                segment,
+                event,
+            } => self.fan_out_segment(&audience_id, segment, &event).await,
+            FanOut::Entity {
+                event_id,
+                accepted_at,
+                event,
+            } => self.fan_out_entity(event_id, accepted_at, event).await,
+            FanOut::Replay(replay) => self.replay(replay).await,
+        };
+        let cause = done.err()?;
+        tracing::error!(%cause, message_id = id, "fan-out failed");
+        Some(id)
+    }
+
+    /// Creates the deliveries of an event for a segment of a large topic's audience. A segment that is
+    /// empty, and can't get members any more, is excluded from then on; if that can't be recorded, the
+    /// next message for the segment records it.
+    async fn fan_out_segment(
+        &self,
+        topic_id: &str,
+        segment: u64,
+        event: &AudienceEvent,
+    ) -> Result<(), Error> {
+        let members = self
+            .audience
+            .fan_out_segment(topic_id, segment, event)
+            .await?;
+        tracing::info!(topic = topic_id, segment, members, "segment fanned out");
+        if members == 0 {
+            match self.audience.skip_if_empty(topic_id, segment).await {
+                Ok(skipped) => tracing::info!(topic = topic_id, segment, skipped, "empty segment"),
+                Err(error) => tracing::warn!(%error, topic = topic_id, segment, "empty segment"),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! `POST /publishers/http-post/topics/{topicId}`: accepts a publication to a topic (protocol B).
+//!
+//! Before the response, it is in the queue `Publications.fifo`, behind what was accepted for the same
+//! topic before. The function `commit` does the rest. This file handles the call, `routes` recognises
+//! it.
+
+mod routes;
+
+use bellwire_app::{App, BadSetting, Setting};
+use bellwire_edge::{
+    Authenticator, Failure, accepted, body, idempotency_key, path_parameter, route,
+};
+use bellwire_payloads::{Kept, Payloads};
+use bellwire_queues::{Message, Publication, Queue, Work};
+use bellwire_rules::ids::{idempotent_event_id, random_id};
+use bellwire_rules::modes::PayloadType;
+use bellwire_rules::topic::Topic;
+use bellwire_store::Topics;
+use bellwire_store::topics::Found;
+use lambda_http::http::Response;
+use lambda_http::{Body, Request};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::routes::Route;
+
+/// The function, with what it keeps between requests.
+#[derive(Debug)]
+pub struct PublishFunction {
+    authenticator: Authenticator,
+    topics: Topics,
+    payloads: Payloads,
+    publications: Queue,
+}
+
+/// The body of the response: the id of the publication, and of the event if it is one.
+#[derive(Serialize)]
+struct Accepted {
+    id: String,
+}
+
+impl PublishFunction {
+    /// Takes the function's tables, bucket and queue from `app`.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed.
+    pub fn new(app: &App) -> Result<Self, BadSetting> {
+        Ok(Self {
+            authenticator: app.authenticator()?,
+            topics: app.topics()?,
+            payloads: app.payloads()?,
+            publications: app.queue(Setting::PublicationsQueueUrl)?,
+        })
+    }
+
+    /// Responds to a request.
+    ///
+    /// # Errors
+    /// 400 for a body that is not JSON, or a malformed `Idempotency-Key`; 401; 403 when the client is
+    /// not a publisher; 404 when there is no such topic; 410 when it was deleted; 413; 415; 500 when a
+    /// table, the bucket or the queue fails.
+    pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        let Route::Publish = route(&request, Route::of)?;
+        let publisher = self.authenticator.publisher(&request).await?;
+        let topic_id = path_parameter(&request, "topicId")?;
+        tracing::Span::current().record("topic", &topic_id);
+        body::must_be_json(&request)?;
+        let key = idempotency_key::of(&request)?;
+        let document = body::document(&request)?;
+        let topic = self.live(&topic_id).await?;
+
+        let event_id = match key {
+            Some(key) => idempotent_event_id(publisher.client_id.as_str(), &topic.id, key),
+            None => random_id(),
+        };
+        let text = document.text().as_bytes();
+        // Not the event's id, which is the same in a repeated request: that may have another body, and
+        // the first one counts.
+        let payload_id = random_id();
+        let payload = self
+            .payloads
+            .keep(&payload_id, text, Kept::LikeEvents)
+            .await?;
+        let work = match topic.publisher.payload.kind {
+            PayloadType::Snapshot => Work::Document { payload },
+            PayloadType::Event => Work::Event {
+                payload,
+                repeatable: key.is_some(),
+            },
+        };
+        let publication = Publication {
+            event_id,
+            topic_id: topic.id,
+            accepted_at: OffsetDateTime::now_utc(),
+            redriven: false,
+            work,
+        };
+        self.publications
+            .send(Message::publication(&publication)?)
+            .await?;
+        tracing::info!(event = publication.event_id, "accepted");
+        accepted(&Accepted {
+            id: publication.event_id,
+        })
+    }
+
+    /// The topic, if it is not deleted: 410 if it is, 404 if there is none.
+    async fn live(&self, topic_id: &str) -> Result<Topic, Failure> {
+        match self.topics.get(topic_id).await? {
+            Found::Live(stored) => Ok(stored.topic),
+            Found::Deleted { .. } => Err(Failure::gone("the topic was deleted")),
+            Found::Unknown => Err(Failure::not_found("there is no such topic")),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `/v1/results` and `/v1/scrollResults`: the results of queries (protocol A).
+//!
+//! - `POST /v1/results` returns links to a result's files: `links`.
+//! - `POST /v1/scrollResults` returns a result's rows, page by page: `scroll`.
+//!
+//! For a query that has not succeeded, both return its state. `routes` recognises the calls.
+
+mod links;
+mod routes;
+mod scroll;
+
+use std::time::Duration;
+
+use bellwire_app::{App, BadSetting, Setting};
+use bellwire_athena::answers::QueryView;
+use bellwire_athena::{Athena, Executions};
+use bellwire_edge::{Authenticator, Failure, body, ok, route};
+use bellwire_queues::Queue;
+use bellwire_results::Results;
+use bellwire_rules::{ClientId, ExecutionId, QueryState};
+use bellwire_store::{Queries, Query};
+use lambda_http::http::Response;
+use lambda_http::{Body, Request};
+
+use crate::routes::Route;
+
+/// The function, with what it keeps between requests.
+#[derive(Debug)]
+pub struct ResultsFunction {
+    authenticator: Authenticator,
+    queries: Queries,
+    athena: Athena,
+    executions: Executions,
+    results: Results,
+    renderings: Queue,
+    /// How long a request waits for a rendering.
+    patience: Duration,
+}
+
+impl ResultsFunction {
+    /// Takes the function's tables, bucket, queue and settings from `app`.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed.
+    pub fn new(app: &App) -> Result<Self, BadSetting> {
+        Ok(Self {
+            authenticator: app.authenticator()?,
+            queries: app.queries()?,
+            athena: app.athena(),
+            executions: app.executions()?,
+            results: app.results()?,
+            renderings: app.queue(Setting::RenderingsQueueUrl)?,
+            patience: Duration::from_secs(app.setting(Setting::RenderingSeconds)?),
+        })
+    }
+
+    /// Responds to a request.
+    ///
+    /// # Errors
+    /// 400 for a body that is refused; 401; 404 when the client has no such query; 409 when its result
+    /// is not kept by this stack; 410 when its result is not kept any more; 413; 500 when AWS fails;
+    /// 503 when Athena throttles.
+    pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        let route = route(&request, Route::of)?;
+        let client = self.authenticator.client(&request).await?.client_id;
+        match route {
+            Route::Links => {
+                let links: links::LinksRequest = body::json(&request)?;
+                let id = links.execution_id()?;
+                let query = self.own(&client, &id).await?;
+                if query.state != QueryState::Succeeded {
+                    return ok(&QueryView::from(query));
+                }
+                ok(&self.links(id).await?)
+            }
+            Route::Scroll => {
+                let range = body::json::<scroll::ScrollRequest>(&request)?.check()?;
+                let query = self.own(&client, &range.execution_id).await?;
+                if query.state != QueryState::Succeeded {
+                    return ok(&QueryView::from(query));
+                }
+                self.scroll(range).await
+            }
+        }
+    }
+
+    /// The client's own query with this id, brought up to date with Athena. 404 if there is none; 409
+    /// if it did not run in this stack's workgroup, so that its result is not here.
+    async fn own(&self, client: &ClientId, id: &ExecutionId) -> Result<Query, Failure> {
+        let query = self
+            .queries
+            .get(id)
+            .await?
+            .filter(|query| query.client_id.as_ref() == Some(client))
+            .ok_or_else(|| Failure::not_found("QueryExecutionId: there is no such query"))?;
+        if !query.ours {
+            return Err(Failure::conflict(
+                "QueryExecutionId: the result of this query is not kept here",
+            ));
+        }
+        Ok(self.executions.refresh_one(query).await)
+    }
+}

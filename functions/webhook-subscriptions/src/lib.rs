@@ -1,0 +1,193 @@
+//! `/subscribers/webhook`: a client's subscriptions of webhooks to topics (protocol B).
+//!
+//! - `POST …/topics/{topicId}/subscriptions` creates one: `create`.
+//! - `GET …/topics/{topicId}/subscriptions` lists them: this file.
+//! - `GET` and `DELETE …/subscriptions/{subscriptionId}` return and delete one: this file.
+//! - `POST …/test` delivers a test: `test`.
+//! - `GET …/exchanges` returns the record of attempts: `exchanges`.
+//! - `POST …/secret/rotate` replaces the signing secret: `rotate`.
+//! - `POST …/enable` and `…/disable` change the state of the endpoint: `switch`.
+//! - `POST …/replay` has past events delivered again: `replay`.
+//!
+//! `routes` recognises the calls, `request` checks the body of a creation, and `view` is what is
+//! returned of a subscription.
+//!
+//! A client has access to its own subscriptions alone. From a topic's deletion on, its subscriptions
+//! are not found.
+
+mod create;
+mod exchanges;
+mod replay;
+mod request;
+mod rotate;
+mod routes;
+mod switch;
+mod test;
+mod view;
+
+use bellwire_app::{App, BadSetting, Setting};
+use bellwire_edge::idempotency::{Idempotency, Repeatable};
+use bellwire_edge::{
+    Authenticator, Failure, body, domain, list, no_content, ok, path_parameter, route,
+};
+use bellwire_outbound::Consent;
+use bellwire_payloads::Payloads;
+use bellwire_queues::Queue;
+use bellwire_rules::UrlPolicy;
+use bellwire_rules::topic::Topic;
+use bellwire_store::subscription::Subscription;
+use bellwire_store::topics::Found;
+use bellwire_store::{Client, Clients, Events, Exchanges, Limits, Members, Subscriptions, Topics};
+use lambda_http::http::Response;
+use lambda_http::{Body, Request};
+
+use crate::routes::Route;
+use crate::view::WebhookSubscriptionView;
+
+/// The fields that the list can be sorted by.
+const SORTED_BY: &[&str] = &["subscriptionMode", "webhookUrl"];
+
+/// The function, with what it keeps between requests.
+#[derive(Debug)]
+pub struct WebhookSubscriptionsFunction {
+    authenticator: Authenticator,
+    clients: Clients,
+    topics: Topics,
+    subscriptions: Subscriptions,
+    members: Members,
+    events: Events,
+    exchanges: Exchanges,
+    payloads: Payloads,
+    deliveries: Queue,
+    fan_outs: Queue,
+    idempotency: Idempotency,
+    policy: UrlPolicy,
+    consent: Consent,
+    limits: Limits,
+}
+
+impl WebhookSubscriptionsFunction {
+    /// Takes the function's tables, bucket, queues and settings from `app`.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed.
+    pub fn new(app: &App) -> Result<Self, BadSetting> {
+        Ok(Self {
+            authenticator: app.authenticator()?,
+            clients: app.clients()?,
+            topics: app.topics()?,
+            subscriptions: app.subscriptions()?,
+            members: app.members()?,
+            events: app.events()?,
+            exchanges: app.exchanges()?,
+            payloads: app.payloads()?,
+            deliveries: app.queue(Setting::DeliveriesQueueUrl)?,
+            fan_outs: app.queue(Setting::FanOutsQueueUrl)?,
+            idempotency: app.idempotency()?,
+            policy: app.url_policy()?,
+            consent: app.consent()?,
+            limits: app.subscription_limits()?,
+        })
+    }
+
+    /// Responds to a request.
+    ///
+    /// # Errors
+    /// 400 for a body or parameter that is refused, or an endpoint that doesn't consent; 401; 404; 409
+    /// when a limit is reached, or the state of the subscription doesn't allow it; 413; 500 when a
+    /// table, the bucket or a queue fails; 503 when another request interferes.
+    pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
+        let route = route(&request, Route::of)?;
+        let client = self.authenticator.client(&request).await?;
+        if let Route::Create | Route::List = route {
+            let topic_id = path_parameter(&request, "topicId")?;
+            tracing::Span::current().record("topic", &topic_id);
+            let topic = self.topic(&topic_id).await?;
+            if route == Route::List {
+                return self.list(&client, &topic, &request).await;
+            }
+            let create = body::json(&request)?;
+            let repeatable = self.repeatable(&client, &request)?;
+            let domain = domain(&request);
+            return self
+                .create(&client, &topic, create, domain, &repeatable)
+                .await;
+        }
+        let id = path_parameter(&request, "subscriptionId")?;
+        tracing::Span::current().record("subscription", &id);
+        let subscription = self.own(&client, &id).await?;
+        let repeatable = || self.repeatable(&client, &request);
+        match route {
+            Route::Create | Route::List | Route::Show => {
+                ok(&WebhookSubscriptionView::of(&subscription))
+            }
+            Route::Delete => {
+                self.subscriptions.delete(&subscription).await?;
+                no_content()
+            }
+            Route::Test => self.test(&subscription, &request, &repeatable()?).await,
+            Route::Exchanges => self.exchanges(&subscription, &request).await,
+            Route::RotateSecret => self.rotate(&subscription, &repeatable()?).await,
+            Route::Enable => ok(&WebhookSubscriptionView::of(
+                &self.enable(&subscription).await?,
+            )),
+            Route::Disable => ok(&WebhookSubscriptionView::of(
+                &self.disable(&subscription).await?,
+            )),
+            Route::Replay => self.replay(&subscription, &request, &repeatable()?).await,
+        }
+    }
+
+    /// The request, with what identifies its repetitions: method, path and body.
+    fn repeatable<'a>(
+        &'a self,
+        client: &Client,
+        request: &Request,
+    ) -> Result<Repeatable<'a>, Failure> {
+        let body = String::from_utf8_lossy(request.body().as_ref());
+        self.idempotency
+            .of(request, client.client_id.as_str(), &body)
+    }
+
+    /// A page of the client's subscriptions to a topic.
+    async fn list(
+        &self,
+        client: &Client,
+        topic: &Topic,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let client_id = client.client_id.as_str();
+        let subscriptions = self.subscriptions.list(client_id, &topic.id).await?;
+        let views = subscriptions
+            .iter()
+            .map(WebhookSubscriptionView::of)
+            .collect();
+        list::page(request, views, SORTED_BY)
+    }
+
+    /// The topic with this id; 404 if there is none, or it was deleted.
+    async fn topic(&self, id: &str) -> Result<Topic, Failure> {
+        match self.topics.get(id).await? {
+            Found::Live(stored) => Ok(stored.topic),
+            Found::Deleted { .. } | Found::Unknown => {
+                Err(Failure::not_found("there is no such topic"))
+            }
+        }
+    }
+
+    /// The client's own subscription with this id; 404 if there is none, or its topic was deleted.
+    async fn own(&self, client: &Client, id: &str) -> Result<Subscription, Failure> {
+        let unknown = || Failure::not_found("there is no such subscription");
+        let subscription = self
+            .subscriptions
+            .get(id)
+            .await?
+            .filter(|subscription| subscription.client_id == client.client_id.as_str())
+            .ok_or_else(unknown)?;
+        let (topic_id, _) = subscription.topic().ok_or_else(unknown)?;
+        match self.topics.get(topic_id).await? {
+            Found::Live(_) => Ok(subscription),
+            Found::Deleted { .. } | Found::Unknown => Err(unknown()),
+        }
+    }
+}
