@@ -16,7 +16,7 @@ use crate::held::{DeadQueue, Held, interrupted};
 use crate::print::Output;
 use crate::stack;
 
-const UNTOLD: &str = "given up by SQS; the function's log has the cause";
+const WITHOUT_LIFETIME: &str = "given up by SQS; the function's log has the cause";
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -273,7 +273,7 @@ impl<'a> Found<'a> {
             topic: self.carried.topic(),
             what: self.carried.what(),
             at: iso(self.letter.sent_at),
-            reason: self.letter.reason.as_deref().unwrap_or(UNTOLD),
+            reason: self.letter.reason.as_deref().unwrap_or(WITHOUT_LIFETIME),
             body: whole.then_some(&self.letter.body),
         }
     }

@@ -56,7 +56,7 @@ impl Athena {
             };
             let page = Page {
                 rows: records(&set, header),
-                next_token: next.map(|next| cursor::cursor(&format!("{id}#{next}"))),
+                next_token: next.map(|next| cursor::encode(&format!("{id}#{next}"))),
             };
             let least = 1 + header;
             if asked <= least || page.length() <= MAX_PAGE {
@@ -80,7 +80,7 @@ impl Page {
 
 /// Athena's token inside Bellwire's, if that belongs to this execution.
 fn place_in(id: &ExecutionId, token: &str) -> Result<String, BadToken> {
-    let place = cursor::place(token).ok_or(BadToken)?;
+    let place = cursor::decode(token).ok_or(BadToken)?;
     let of_this = place.split_once('#').filter(|(of, _)| *of == id.as_str());
     of_this.map(|(_, token)| token.to_owned()).ok_or(BadToken)
 }

@@ -5,6 +5,50 @@ use lambda_http::{Request, RequestExt};
 
 use crate::Failure;
 
+/// Declares a function's `Route`: the calls of the API that reach it, each by method and path of `template.yaml`.
+/// Where a protocol has several spellings, `under` has what the paths begin with in each.
+///
+/// ```
+/// bellwire_edge::routes! {
+///     under "/streams/hub/api/v1", "";
+///     "GET" "/topics" => List,
+///     "POST" "/topics" => Create,
+/// }
+/// assert_eq!(Route::of("GET", "/streams/hub/api/v1/topics"), Some(Route::List));
+/// assert_eq!(Route::of("PATCH", "/topics"), None);
+/// ```
+#[macro_export]
+macro_rules! routes {
+    ($(under $($prefix:literal),+;)? $($method:literal $path:literal => $route:ident,)+) => {
+        /// A call of the API that reaches the function.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Route {
+            $(#[doc = concat!("`", $method, " ", $path, "`.")] $route,)+
+        }
+
+        impl Route {
+            /// Every route, for the comparison with the template.
+            #[cfg(test)]
+            pub const ALL: &[Self] = &[$(Self::$route,)+];
+
+            /// The route of a method and a resource, which is a path of the template; `None` when there is
+            /// none.
+            pub fn of(method: &str, resource: &str) -> Option<Self> {
+                const PREFIXES: &[&str] = &[$($($prefix),+)?];
+                let path = if PREFIXES.is_empty() {
+                    resource
+                } else {
+                    PREFIXES.iter().find_map(|prefix| resource.strip_prefix(prefix))?
+                };
+                match (method, path) {
+                    $(($method, $path) => Some(Self::$route),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 /// API Gateway sent a request for which the function has no call: the template and the function differ.
 #[derive(Debug, thiserror::Error)]
 #[error("no call of this function: {method} {resource}")]

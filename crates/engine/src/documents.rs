@@ -137,7 +137,7 @@ impl Engine {
             };
             return match then {
                 Then::Done => Ok(()),
-                Then::TellOwner => self.owners.notify_owner(&subscription).await,
+                Then::NotifyOwner => self.owners.notify_owner(&subscription).await,
                 Then::SendOn { version } => {
                     let hops = if arrived {
                         Ok(Hops::default())

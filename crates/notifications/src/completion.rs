@@ -37,7 +37,7 @@ pub enum Outcome {
     Notified,
     /// Both facts are there, and nobody receives the notification: the owner has never subscribed,
     /// or is disabled or deleted.
-    NobodyToTell,
+    NobodyToNotify,
     /// The owner was notified before, or the other fact is still missing.
     Recorded,
     /// The query belongs to another client; nothing was recorded.
@@ -133,7 +133,7 @@ impl Completions {
         }
         Ok(match audience {
             Audience::Topic => Outcome::Notified,
-            Audience::Nobody => Outcome::NobodyToTell,
+            Audience::Nobody => Outcome::NobodyToNotify,
         })
     }
 

@@ -6,12 +6,12 @@ use data_encoding::BASE64URL_NOPAD;
 const MAX_CURSOR_LENGTH: usize = 4096;
 
 /// The cursor of a position in a list: text that is safe in a URL and opaque to clients.
-pub fn cursor(place: &str) -> String {
-    BASE64URL_NOPAD.encode(place.as_bytes())
+pub fn encode(position: &str) -> String {
+    BASE64URL_NOPAD.encode(position.as_bytes())
 }
 
 /// The position that a cursor stands for; `None` when the text is not a cursor.
-pub fn place(cursor: &str) -> Option<String> {
+pub fn decode(cursor: &str) -> Option<String> {
     if cursor.is_empty() || cursor.len() > MAX_CURSOR_LENGTH {
         return None;
     }
@@ -27,20 +27,20 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_leads_back_to_its_place(text in "[a-z#0-9:.-]{1,100}") {
-            prop_assert_eq!(place(&cursor(&text)), Some(text));
+            prop_assert_eq!(decode(&encode(&text)), Some(text));
         }
 
         #[test]
         fn no_input_panics(text in ".{0,300}") {
-            let _ = place(&text);
+            let _ = decode(&text);
         }
     }
 
     #[test]
     fn garbage_is_no_cursor() {
-        let long = cursor(&"a".repeat(4096));
+        let long = encode(&"a".repeat(4096));
         for text in ["", "*", "a", "YQ==", "_w", long.as_str()] {
-            assert_eq!(place(text), None, "{text}");
+            assert_eq!(decode(text), None, "{text}");
         }
     }
 }

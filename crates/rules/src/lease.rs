@@ -342,7 +342,7 @@ pub enum Then {
         failures: usize,
     },
     /// The endpoint was disabled, and its owner is notified.
-    TellOwner,
+    NotifyOwner,
 }
 
 /// Releases a lease. When a schedule is exhausted, an endpoint at which every attempt has failed
@@ -396,7 +396,7 @@ pub fn release(
         }
         Ending::Gone => {
             let next = disabled_by_us(anew(next), DisabledReason::Gone, now);
-            Release::Write(next, Then::TellOwner)
+            Release::Write(next, Then::NotifyOwner)
         }
     }
 }
@@ -457,7 +457,7 @@ fn exhausted(
     let version = next.progress.wanted;
     if hopeless {
         let next = disabled_by_us(next, DisabledReason::Failing, now);
-        Release::Write(next, Then::TellOwner)
+        Release::Write(next, Then::NotifyOwner)
     } else if wanted_since {
         Release::Write(next, Then::NewSchedule { version })
     } else {

@@ -90,7 +90,7 @@ enum Step {
     Releasing(Session, Ending, bool),
     Following(Then, u64),
     ArrangingRetry,
-    Announcing,
+    NotifyingOwner,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -207,7 +207,7 @@ impl World {
         if delivered || told {
             Ok(())
         } else {
-            Err(UNTRIED)
+            Err(UNDELIVERED)
         }
     }
 
@@ -408,7 +408,7 @@ impl World {
             Step::Following(then, snapshots) => add(&|world| {
                 match then {
                     Then::Done => {}
-                    Then::TellOwner => world.state.owner_unnotified = false,
+                    Then::NotifyOwner => world.state.owner_unnotified = false,
                     Then::SendOn { version } | Then::NewSchedule { version } => {
                         world.send(version, 0);
                     }
@@ -424,7 +424,7 @@ impl World {
                 world.send(progress.wanted, progress.failures);
                 world.functions.remove(n);
             }),
-            Step::Announcing => add(&|world| {
+            Step::NotifyingOwner => add(&|world| {
                 world.state.owner_unnotified = false;
                 world.functions.remove(n);
             }),
@@ -448,7 +448,7 @@ impl World {
                 return self.queue.push(function.message);
             }
             Acquired::ArrangeRetry(_) => Some(Step::ArrangingRetry),
-            Acquired::Disabled if self.state.owner_unnotified => Some(Step::Announcing),
+            Acquired::Disabled if self.state.owner_unnotified => Some(Step::NotifyingOwner),
             Acquired::Disabled => None,
         };
         match step {
@@ -568,7 +568,7 @@ fn story(wrong: &str, mut n: usize, worlds: &[World], before: &[Vec<usize>]) -> 
 }
 
 const CORRUPT: &str = "the receiver has an older document, or a patch on another base";
-const UNTRIED: &str = "what is wanted is neither delivered nor a dead letter";
+const UNDELIVERED: &str = "what is wanted is neither delivered nor a dead letter";
 
 /// A budget for nothing but a second version.
 const CALM: Budget = Budget {
@@ -710,8 +710,8 @@ fn without_new_schedules_a_version_that_nobody_tries_is_found() {
         new_schedules: true,
         ..ANY_RECEIVER
     };
-    assert_is_missed(FAULTS[0], without, UNTRIED);
-    assert_is_missed(OWNERS[0], without, UNTRIED);
+    assert_is_missed(FAULTS[0], without, UNDELIVERED);
+    assert_is_missed(OWNERS[0], without, UNDELIVERED);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! API that reach them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
 
 use saphyr::{LoadableYamlNode, Yaml};
 
@@ -48,6 +50,28 @@ pub fn calls(function: &str) -> Vec<(String, String)> {
     }
     assert!(!found.is_empty(), "the API has no calls of {function}");
     found
+}
+
+/// Checks that every call of the template that reaches a function has a route, every route a call, and what is
+/// no call no route.
+///
+/// # Panics
+/// When that is not so.
+pub fn compare_routes<R: Copy + Eq + Hash + Debug>(
+    function: &str,
+    of: fn(&str, &str) -> Option<R>,
+    all: &[R],
+) {
+    let calls = calls(function);
+    let found: HashSet<R> = calls
+        .iter()
+        .map(|(method, path)| {
+            assert_eq!(of("PATCH", path), None);
+            of(method, path).unwrap_or_else(|| panic!("no route: {method} {path}"))
+        })
+        .collect();
+    assert_eq!(found, all.iter().copied().collect());
+    assert_eq!(of("GET", "/"), None);
 }
 
 /// A node without its tag, such as `!Sub`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwire_edge::{Failure, envelope};
-use bellwire_rules::cursor::cursor;
+use bellwire_rules::cursor;
 use bellwire_rules::timestamp::millis;
 use bellwire_store::exchanges::Exchange;
 use bellwire_store::{Exchanges, Subscription};
@@ -91,7 +91,7 @@ impl EntitySubscriptionsFunction {
                 .iter()
                 .map(|exchange| Entry::of(exchange, due_after))
                 .collect(),
-            cursor: page.next_cursor.as_deref().map(cursor),
+            cursor: page.next_cursor.as_deref().map(cursor::encode),
         };
         envelope::with(StatusCode::OK, &log)
     }

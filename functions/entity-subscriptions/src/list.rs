@@ -1,7 +1,7 @@
 //! `GET /subscriptions`: all of a client's subscriptions to entities, or those to one entity.
 
 use bellwire_edge::{Failure, envelope};
-use bellwire_rules::cursor::cursor;
+use bellwire_rules::cursor;
 use bellwire_rules::entity::EntityKey;
 use bellwire_rules::ids::entity_audience_id;
 use bellwire_store::{Client, Subscription, Subscriptions};
@@ -49,7 +49,7 @@ impl EntitySubscriptionsFunction {
                 .iter()
                 .map(EntitySubscriptionView::of)
                 .collect(),
-            cursor: next_cursor.as_deref().map(cursor),
+            cursor: next_cursor.as_deref().map(cursor::encode),
         };
         envelope::with(StatusCode::OK, &listed)
     }

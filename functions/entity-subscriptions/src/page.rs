@@ -35,7 +35,7 @@ impl PageRequest {
         let after = parameters
             .first("cursor")
             .map(|text| {
-                cursor::place(text)
+                cursor::decode(text)
                     .filter(|place| is_cursor(place))
                     .ok_or_else(|| Failure::field("cursor", "is none that this list has given"))
             })

@@ -2,7 +2,7 @@
 
 use bellwire_athena::answers::QueryView;
 use bellwire_edge::Failure;
-use bellwire_rules::cursor::{cursor, place};
+use bellwire_rules::cursor;
 use bellwire_rules::{ClientId, QueryState};
 use lambda_http::{Request, RequestExt};
 use serde::Serialize;
@@ -45,7 +45,7 @@ impl QueriesFunction {
         let after = parameters
             .first("pagination_token")
             .map(|token| {
-                let place = place(token).and_then(|place| place.parse().ok());
+                let place = cursor::decode(token).and_then(|place| place.parse().ok());
                 place.ok_or_else(|| {
                     Failure::field("pagination_token", "is none that this list has given")
                 })
@@ -58,7 +58,9 @@ impl QueriesFunction {
         let mut found = self.executions.refresh(page.found).await;
         found.retain(|query| state.is_none_or(|state| query.state == state));
         Ok(Listed {
-            next_token: page.next_cursor.map(|place| cursor(&place.to_string())),
+            next_token: page
+                .next_cursor
+                .map(|place| cursor::encode(&place.to_string())),
             query_executions: found.into_iter().map(QueryView::from).collect(),
         })
     }

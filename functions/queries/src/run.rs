@@ -127,7 +127,7 @@ impl QueriesFunction {
             Outcome::SomebodyElses => Err(Failure::conflict(
                 "QueryExecutionId: this query is on record for another client",
             )),
-            Outcome::Notified | Outcome::NobodyToTell | Outcome::Recorded => Ok(()),
+            Outcome::Notified | Outcome::NobodyToNotify | Outcome::Recorded => Ok(()),
         }
     }
 

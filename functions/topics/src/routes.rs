@@ -1,58 +1,15 @@
 //! The calls of the API that reach the function.
 
-/// The two prefixes that the protocol's paths may have.
-const PREFIXES: [&str; 2] = ["/streams/hub/api/v1", ""];
-
-/// A call, by method and resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// `GET /topics`.
-    List,
-    /// `POST /topics`.
-    Create,
-    /// `GET /topics/{topicId}`.
-    Show,
-    /// `PUT /topics/{topicId}`.
-    Update,
-    /// `DELETE /topics/{topicId}`.
-    Delete,
+bellwire_edge::routes! {
+    under "/streams/hub/api/v1", "";
+    "GET" "/topics" => List,
+    "POST" "/topics" => Create,
+    "GET" "/topics/{topicId}" => Show,
+    "PUT" "/topics/{topicId}" => Update,
+    "DELETE" "/topics/{topicId}" => Delete,
 }
 
-impl Route {
-    /// The call of a method and a resource, which is a path of `template.yaml`; `None` when there is none.
-    pub fn of(method: &str, resource: &str) -> Option<Self> {
-        let resource = PREFIXES
-            .iter()
-            .find_map(|prefix| resource.strip_prefix(prefix))?;
-        Some(match (method, resource) {
-            ("GET", "/topics") => Self::List,
-            ("POST", "/topics") => Self::Create,
-            ("GET", "/topics/{topicId}") => Self::Show,
-            ("PUT", "/topics/{topicId}") => Self::Update,
-            ("DELETE", "/topics/{topicId}") => Self::Delete,
-            _ => return None,
-        })
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::panic, clippy::indexing_slicing)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn every_call_of_the_template_has_a_route_and_every_route_a_call() {
-        let calls = bellwire_template::calls("Topics");
-        let routes: HashSet<Route> = calls
-            .iter()
-            .map(|(method, path)| {
-                Route::of(method, path).unwrap_or_else(|| panic!("{method} {path}"))
-            })
-            .collect();
-        assert_eq!(routes.len(), 5);
-        assert_eq!(Route::of("PATCH", &calls[0].1), None);
-        assert_eq!(Route::of("GET", "/"), None);
-    }
+#[test]
+fn every_call_of_the_template_has_a_route_and_every_route_a_call() {
+    bellwire_template::compare_routes("Topics", Route::of, Route::ALL);
 }

@@ -55,7 +55,7 @@ impl WebhookSubscriptionsFunction {
                 views.push(exchange);
             }
             after = page.next_cursor;
-            if after.is_none() || length > MAX_ANSWER - MAX_SLICE {
+            if after.is_none() || length > MAX_ANSWER - MAX_PAGE {
                 break;
             }
         }
@@ -70,7 +70,7 @@ impl WebhookSubscriptionsFunction {
 }
 
 /// The most bytes that one page of the table adds: it is read from 1 MB of items, and quoted twice.
-const MAX_SLICE: usize = 2 * 1024 * 1024;
+const MAX_PAGE: usize = 2 * 1024 * 1024;
 /// No cursor is longer, in bytes.
 const MAX_AFTER: usize = 200;
 

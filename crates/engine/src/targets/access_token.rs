@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 /// How long a token is used, at most.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a token is used that doesn't say how long it is valid.
-const UNTOLD: Duration = Duration::from_secs(300);
+const WITHOUT_LIFETIME: Duration = Duration::from_secs(300);
 /// How long before its end a token is not used any more, at most.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How many tokens are remembered.
@@ -143,7 +143,7 @@ impl AccessTokens {
             let reason = "the provider's token is not of the type Bearer";
             return Err(TokenRefused(reason.to_owned()));
         }
-        let valid = answer.expires_in().unwrap_or(UNTOLD).min(LONGEST);
+        let valid = answer.expires_in().unwrap_or(WITHOUT_LIFETIME).min(LONGEST);
         let header = format!("Bearer {}", answer.access_token().secret());
         let mut header = HeaderValue::from_str(&header)
             .map_err(|_| TokenRefused("the token can't be sent in a header".to_owned()))?;
