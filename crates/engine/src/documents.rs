@@ -7,7 +7,7 @@
 
 use bellwire_queues::{Delivery, DeliveryKind, EventType, Hops, Message, Protocol};
 use bellwire_rules::decision::Decision;
-use bellwire_rules::ids::nonce;
+use bellwire_rules::ids::{MessageId, nonce};
 use bellwire_rules::lease::{Acquire, Ending, NextVersion, Session, Then};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::unix_millis;
@@ -66,7 +66,7 @@ impl Engine {
         &self,
         delivery: &Delivery,
         version: u64,
-        message_id: &str,
+        message_id: &MessageId,
         batch: &Batch,
     ) -> Result<(), Error> {
         let now = unix_millis(OffsetDateTime::now_utc());
@@ -108,7 +108,7 @@ impl Engine {
         &self,
         delivery: &Delivery,
         mut held: Held,
-        message_id: &str,
+        message_id: &MessageId,
         batch: &Batch,
     ) -> Result<(), Error> {
         let mut session = Session::begin(&held.subscription.progress);
@@ -201,7 +201,7 @@ impl Engine {
                 }
                 rendered => rendered?,
             };
-            tracing::Span::current().record("delivery", &rendered.delivery_id);
+            tracing::Span::current().record("delivery", rendered.delivery_id.as_str());
             let attempt = self.attempt(subscription, rendered, session.failures);
             let attempt = attempt.await?;
             let decision = self.retries.decide(&attempt.outcome, session.failures);

@@ -3,6 +3,7 @@
 
 use bellwire_queues::{Delivery, DeliveryKind};
 use bellwire_rules::decision::Decision;
+use bellwire_rules::ids::MessageId;
 use bellwire_store::deliveries::Prefetched;
 use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
@@ -17,7 +18,7 @@ impl Engine {
         &self,
         delivery: &Delivery,
         prefetched: &Prefetched,
-        message_id: &str,
+        message_id: &MessageId,
         batch: &Batch,
     ) -> Result<(), Error> {
         let Some(subscription) = prefetched.subscriptions.get(&delivery.subscription_id) else {
@@ -43,7 +44,7 @@ impl Engine {
             }
             rendered => rendered?,
         };
-        tracing::Span::current().record("delivery", &rendered.delivery_id);
+        tracing::Span::current().record("delivery", rendered.delivery_id.as_str());
         if prefetched.arrived.contains(&rendered.delivery_id) {
             tracing::info!("it has arrived before");
             return self.end(delivery, subscription).await;

@@ -30,7 +30,7 @@ pub mod time_left;
 use std::collections::HashSet;
 
 use bellwire_queues::{Delivery, DeliveryKind, Queue, Received};
-use bellwire_rules::ids::delivery_id;
+use bellwire_rules::ids::{MessageId, delivery_id};
 use bellwire_store::deliveries::Prefetched;
 use bellwire_store::{Deliveries, Subscriptions};
 use futures_util::future::join_all;
@@ -74,7 +74,7 @@ pub struct Engine {
 
 impl Engine {
     /// Attempts the deliveries of a batch at once. Returns the ids of the messages that failed.
-    pub async fn deliver(&self, batch: Vec<Received<Delivery>>) -> Vec<String> {
+    pub async fn deliver(&self, batch: Vec<Received<Delivery>>) -> Vec<MessageId> {
         let received = by_delivery(batch);
         let (recorder, recording) = recorder::start(&self.deliveries);
         let batch = Batch {
@@ -87,7 +87,7 @@ impl Engine {
             let processed = received
                 .iter()
                 .map(|it| self.process(it, &prefetched, &batch));
-            let failed: Vec<String> = join_all(processed).await.into_iter().flatten().collect();
+            let failed: Vec<MessageId> = join_all(processed).await.into_iter().flatten().collect();
             // The recording ends when nothing more can come.
             drop(batch.recorder);
             (failed, batch.metrics)
@@ -116,8 +116,8 @@ impl Engine {
         received: &ReceivedDelivery,
         prefetched: &Result<&Prefetched, String>,
         batch: &Batch,
-    ) -> Vec<String> {
-        let (delivery, message_id) = (&received.delivery, received.message_id());
+    ) -> Vec<MessageId> {
+        let (delivery, message_id) = (&received.delivery, &received.message_id);
         let span = tracing::info_span!(
             "delivery",
             subscription = delivery.subscription_id,
@@ -141,7 +141,7 @@ impl Engine {
         let Err(cause) = processing.instrument(span).await else {
             return Vec::new();
         };
-        tracing::error!(%cause, message_id, "delivery failed");
-        received.message_ids.clone()
+        tracing::error!(%cause, %message_id, "delivery failed");
+        received.message_ids()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bellwire_queues::{Delivery, Received};
-use bellwire_rules::ids::delivery_id;
+use bellwire_rules::ids::{DeliveryId, MessageId, delivery_id};
 
 /// A delivery, and the messages of a batch that ask for it: it is attempted once, and its outcome is
 /// that of all of them.
@@ -11,16 +11,18 @@ use bellwire_rules::ids::delivery_id;
 pub struct ReceivedDelivery {
     /// The delivery, as the message with the most attempts has it.
     pub delivery: Delivery,
-    /// The ids of the messages, that one's first.
-    pub message_ids: Vec<String>,
+    /// The id of that message.
+    pub message_id: MessageId,
+    /// The ids of the other messages.
+    pub copies: Vec<MessageId>,
 }
 
 /// One for each delivery. Messages for documents stay apart: the lease decides which of them sends.
 pub fn by_delivery(batch: Vec<Received<Delivery>>) -> Vec<ReceivedDelivery> {
     let mut found: Vec<ReceivedDelivery> = Vec::with_capacity(batch.len());
-    let mut positions: HashMap<String, usize> = HashMap::new();
+    let mut positions: HashMap<DeliveryId, usize> = HashMap::new();
     for message in batch {
-        let message_id = message.id().to_owned();
+        let message_id = message.id();
         let delivery = message.content;
         let id = delivery
             .kind
@@ -31,7 +33,8 @@ pub fn by_delivery(batch: Vec<Received<Delivery>>) -> Vec<ReceivedDelivery> {
             Some(same) => same.add(delivery, message_id),
             None => found.push(ReceivedDelivery {
                 delivery,
-                message_ids: vec![message_id],
+                message_id,
+                copies: Vec::new(),
             }),
         }
     }
@@ -40,18 +43,22 @@ pub fn by_delivery(batch: Vec<Received<Delivery>>) -> Vec<ReceivedDelivery> {
 
 impl ReceivedDelivery {
     /// Adds a message for the same delivery.
-    fn add(&mut self, delivery: Delivery, message_id: String) {
+    fn add(&mut self, delivery: Delivery, message_id: MessageId) {
         if delivery.attempt > self.delivery.attempt {
-            self.message_ids.insert(0, message_id);
+            let earlier = std::mem::replace(&mut self.message_id, message_id);
+            self.copies.push(earlier);
             self.delivery = delivery;
         } else {
-            self.message_ids.push(message_id);
+            self.copies.push(message_id);
         }
     }
 
-    /// The id of the message that the delivery is of.
-    pub fn message_id(&self) -> &str {
-        self.message_ids.first().map_or("", String::as_str)
+    /// The ids of all messages.
+    pub fn message_ids(&self) -> Vec<MessageId> {
+        let copies = self.copies.iter().cloned();
+        std::iter::once(self.message_id.clone())
+            .chain(copies)
+            .collect()
     }
 }
 
@@ -88,10 +95,10 @@ mod tests {
         }
     }
 
-    fn ids(batch: Vec<Received<Delivery>>) -> Vec<(usize, Vec<String>)> {
+    fn ids(batch: Vec<Received<Delivery>>) -> Vec<(usize, Vec<MessageId>)> {
         let found = by_delivery(batch).into_iter();
         found
-            .map(|it| (it.delivery.attempt, it.message_ids))
+            .map(|it| (it.delivery.attempt, it.message_ids()))
             .collect()
     }
 
@@ -104,7 +111,7 @@ mod tests {
             message("m4", "s1", event("e2"), 0),
             message("m5", "s1", event("e1"), 1),
         ];
-        let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let texts = |ids: &[&str]| ids.iter().map(|id| MessageId::new(*id)).collect::<Vec<_>>();
         assert_eq!(
             ids(batch),
             [

@@ -1,5 +1,6 @@
 //! A delivery as it is sent, whatever the target.
 
+use bellwire_rules::ids::DeliveryId;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -9,7 +10,7 @@ use crate::Error;
 #[derive(Clone, Debug)]
 pub struct Rendered {
     /// The id of the delivery, the same for all its attempts; the `webhook-id`.
-    pub delivery_id: String,
+    pub delivery_id: DeliveryId,
     /// What the record calls it: `snapshot`, `patch`, `event`, `error`, or a callback event.
     pub event_type: &'static str,
     /// The protocol's own headers.

@@ -8,7 +8,7 @@ use aws_sdk_scheduler::types::{
 };
 use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
 use bellwire_rules::decision::{Decision, after_attempt};
-use bellwire_rules::ids::delivery_id;
+use bellwire_rules::ids::{MessageId, retry_id};
 use bellwire_rules::outcome::AttemptOutcome;
 use bellwire_rules::retry::{RetrySchedule, random};
 use bellwire_rules::timestamp::schedule_time;
@@ -66,7 +66,7 @@ impl Retries {
         &self,
         delivery: &Delivery,
         pause: Duration,
-        message_id: &str,
+        message_id: &MessageId,
     ) -> Result<(), Error> {
         tracing::info!(seconds = pause.as_secs_f64(), "retry");
         if pause <= LONGEST_DELAY {
@@ -117,7 +117,7 @@ impl Retries {
 }
 
 /// The name of a delivery's schedule: the same when the same message comes again.
-fn name(delivery: &Delivery, message_id: &str) -> String {
-    let id = delivery_id(message_id, &delivery.subscription_id);
+fn name(delivery: &Delivery, message_id: &MessageId) -> String {
+    let id = retry_id(message_id, &delivery.subscription_id);
     format!("{id}-{}", delivery.attempt)
 }

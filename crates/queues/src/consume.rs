@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
+use bellwire_rules::ids::MessageId;
 use bellwire_runtime::aws::Lazy;
 use bellwire_runtime::deadline;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -42,8 +43,8 @@ pub struct Received<T> {
 
 impl<T> Received<T> {
     /// The id of the message, which is the same each time that it is received.
-    pub fn id(&self) -> &str {
-        self.message.message_id.as_deref().unwrap_or_default()
+    pub fn id(&self) -> MessageId {
+        MessageId::new(self.message.message_id.clone().unwrap_or_default())
     }
 }
 
@@ -61,7 +62,7 @@ pub async fn consume<T, F, Fut>(source: Source, handle: F) -> Result<(), Error>
 where
     T: DeserializeOwned,
     F: Fn(Vec<Received<T>>) -> Fut,
-    Fut: Future<Output = Vec<String>>,
+    Fut: Future<Output = Vec<MessageId>>,
 {
     let (source, handle) = (&source, &handle);
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
@@ -81,10 +82,10 @@ where
 }
 
 /// The response that reports these messages as failed.
-fn failures(message_ids: Vec<String>) -> SqsBatchResponse {
+fn failures(message_ids: Vec<MessageId>) -> SqsBatchResponse {
     let failed = message_ids.into_iter().map(|id| {
         let mut failure = BatchItemFailure::default();
-        failure.item_identifier = id;
+        failure.item_identifier = id.to_string();
         failure
     });
     let mut response = SqsBatchResponse::default();
@@ -94,7 +95,7 @@ fn failures(message_ids: Vec<String>) -> SqsBatchResponse {
 
 /// What is needed to make a message visible again.
 struct Receipt {
-    id: String,
+    id: MessageId,
     handle: String,
     queue: String,
     times: u32,
@@ -105,7 +106,7 @@ fn receipt(message: &SqsMessage) -> Option<Receipt> {
     let arn = message.event_source_arn.as_ref()?;
     let times = message.attributes.get("ApproximateReceiveCount");
     Some(Receipt {
-        id: message.message_id.clone()?,
+        id: MessageId::new(message.message_id.clone()?),
         handle: message.receipt_handle.clone()?,
         queue: arn.rsplit(':').next()?.to_owned(),
         times: times.and_then(|times| times.parse().ok()).unwrap_or(1),
@@ -127,7 +128,7 @@ impl Source {
     async fn parse<T: DeserializeOwned>(
         &self,
         messages: Vec<SqsMessage>,
-    ) -> (Vec<Received<T>>, Vec<String>) {
+    ) -> (Vec<Received<T>>, Vec<MessageId>) {
         let (mut parsed, mut failed) = (Vec::with_capacity(messages.len()), Vec::new());
         for message in messages {
             let body = message.body.as_deref().unwrap_or_default();
@@ -137,7 +138,7 @@ impl Source {
                     let reason = format!("malformed message: {cause}");
                     if let Err(cause) = self.dead_letter(&message, &reason).await {
                         tracing::error!(%cause, message_id = message.message_id, "dead letter not sent");
-                        failed.extend(message.message_id);
+                        failed.extend(message.message_id.map(MessageId::new));
                     }
                 }
             }

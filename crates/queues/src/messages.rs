@@ -237,7 +237,10 @@ impl DeliveryKind {
     pub fn protocol(&self) -> Protocol {
         match self {
             Self::Entity { .. } => Protocol::Entities,
-            _ => Protocol::Streams,
+            Self::Document { .. }
+            | Self::Event { .. }
+            | Self::Test { .. }
+            | Self::TopicDeleted { .. } => Protocol::Streams,
         }
     }
 

@@ -1,12 +1,57 @@
 //! Ids: random ones, and ids that are derived from what they identify, so that a repeated step
 //! arrives at the same id. All are UUIDs; the derived ones are of version 8 (RFC 9562).
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The id of the delivery of an event to a subscription, the same over all attempts.
-pub fn delivery_id(event_id: &str, subscription_id: &str) -> String {
-    derived(&[event_id, subscription_id])
+/// Types of ids, so that one can't be mixed up with another; each is its text wherever it is written.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $id:ident,)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $id(String);
+
+        impl $id {
+            /// The id that is written so.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// The id of a delivery: a UUID that follows from the event, or the document's version, and the
+    /// subscription. It is the same for all attempts, and their `webhook-id`.
+    DeliveryId,
+    /// The id that SQS gave to a message. A message that is received again has the same.
+    MessageId,
+}
+
+/// The id of the delivery of an event, or of a version of a document, to a subscription.
+pub fn delivery_id(event_id: &str, subscription_id: &str) -> DeliveryId {
+    DeliveryId(derived(&[event_id, subscription_id]))
+}
+
+/// What the retry that a message arranges for a subscription is known by: the same when the message is
+/// received again.
+pub fn retry_id(message_id: &MessageId, subscription_id: &str) -> String {
+    derived(&[message_id.as_str(), subscription_id])
 }
 
 /// The id that a client's `Idempotency-Key` stands for: of an event of a topic or an entity, or of
@@ -67,7 +112,7 @@ mod tests {
     fn it_follows_from_event_and_subscription() {
         let id = delivery_id("e1", "s1");
         assert_eq!(id, delivery_id("e1", "s1"));
-        assert_eq!(Uuid::parse_str(&id).unwrap().get_version_num(), 8);
+        assert_eq!(Uuid::parse_str(id.as_str()).unwrap().get_version_num(), 8);
         for (event, subscription) in [("e1", "s2"), ("e2", "s1"), ("e1s", "1"), ("s1", "e1")] {
             assert_ne!(id, delivery_id(event, subscription));
         }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::endpoint::{DisabledReason, EndpointState, disabled_by_us};
+use crate::ids::MessageId;
 
 /// How many versions an endpoint may be behind and still receive each of them.
 const MAX_BACKLOG: u64 = 100;
@@ -56,7 +57,7 @@ pub struct Progress {
 pub struct Lease {
     /// The id of the message that holds the lease.
     #[serde(rename = "turn")]
-    pub message_id: String,
+    pub message_id: MessageId,
     /// The random number of the attempt that acquired it, since a message may be received twice.
     #[serde(rename = "turn_nonce")]
     pub nonce: u64,
@@ -73,7 +74,7 @@ pub struct Retry {
     pub at: u64,
     /// The id of the message whose attempt failed, and which arranges the retry.
     #[serde(rename = "retry_by")]
-    pub message_id: String,
+    pub message_id: MessageId,
 }
 
 /// What was wanted when the first attempt of a schedule of retries was made. What is wanted later
@@ -91,7 +92,7 @@ pub struct Acquire<'a> {
     /// The version that the message wants delivered.
     pub version: u64,
     /// The id of the message.
-    pub message_id: &'a str,
+    pub message_id: &'a MessageId,
     /// A random number: the same message, received again, has another one.
     pub nonce: u64,
     /// How many attempts had failed when the message was sent: 0 unless it is a retry.
@@ -127,7 +128,7 @@ pub fn acquire(state: &EndpointState, request: Acquire<'_>) -> Acquired {
     let progress = &state.progress;
     let lease = progress.lease.as_ref();
     let held = lease.filter(|lease| lease.until > request.now);
-    let own = held.filter(|lease| lease.message_id == request.message_id);
+    let own = held.filter(|lease| lease.message_id == *request.message_id);
     if state.is_silent() {
         // While this message holds the lease, others leave to it what is wanted, so it must still
         // be in the queue when the endpoint is enabled.
@@ -160,7 +161,7 @@ pub fn acquire(state: &EndpointState, request: Acquire<'_>) -> Acquired {
         && retry.at > request.now
         && !is_the_retry
     {
-        return if retry.message_id == request.message_id {
+        return if retry.message_id == *request.message_id {
             Acquired::ArrangeRetry(retry.clone())
         } else {
             left_to_another()
@@ -176,7 +177,7 @@ pub fn acquire(state: &EndpointState, request: Acquire<'_>) -> Acquired {
         wanted: progress.wanted.max(request.version),
         in_doubt: progress.in_doubt || left_behind,
         lease: Some(Lease {
-            message_id: request.message_id.to_owned(),
+            message_id: request.message_id.clone(),
             nonce: request.nonce,
             until: request.until,
         }),

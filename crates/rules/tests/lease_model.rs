@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 
 use bellwire_rules::endpoint::{self, EndpointState};
+use bellwire_rules::ids::MessageId;
 use bellwire_rules::lease::{self, Acquire, Acquired, Ending, NextVersion, Release, Session, Then};
 use time::{Duration, OffsetDateTime};
 
@@ -141,8 +142,8 @@ impl World {
         let mut used: Vec<String> = Vec::new();
         used.extend(self.queue.iter().map(|it| it.id.to_string()));
         used.extend(self.functions.iter().map(|it| it.message.id.to_string()));
-        used.extend(progress.lease.iter().map(|it| it.message_id.clone()));
-        used.extend(progress.retry.iter().map(|it| it.message_id.clone()));
+        used.extend(progress.lease.iter().map(|it| it.message_id.to_string()));
+        used.extend(progress.retry.iter().map(|it| it.message_id.to_string()));
         let id = (0..).find(|id: &u8| !used.contains(&id.to_string()));
         self.queue.push(Message {
             id: id.unwrap(),
@@ -505,7 +506,7 @@ impl Function {
     fn ask(&self, state: &EndpointState) -> Acquired {
         let request = Acquire {
             version: self.message.version,
-            message_id: &self.message.id.to_string(),
+            message_id: &MessageId::new(self.message.id.to_string()),
             nonce: self.nonce,
             failures: self.message.failures,
             now: NOW,

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use bellwire_rules::ids::DeliveryId;
 use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_runtime::backoff::Backoff;
 use futures_util::future::join_all;
@@ -37,7 +38,7 @@ pub struct Prefetched {
     /// The subscriptions that exist, by their ids.
     pub subscriptions: HashMap<String, Subscription>,
     /// The ids of the deliveries that have succeeded.
-    pub arrived: HashSet<String>,
+    pub arrived: HashSet<DeliveryId>,
 }
 
 /// The Deliveries table, with the tables that are read and written along with it.
@@ -74,7 +75,7 @@ impl Deliveries {
     pub async fn prefetch(
         &self,
         subscription_ids: HashSet<&str>,
-        delivery_ids: HashSet<String>,
+        delivery_ids: HashSet<DeliveryId>,
     ) -> Result<Prefetched, StoreError> {
         let mut known = Prefetched::default();
         let mut wanted = HashMap::from([
@@ -84,7 +85,7 @@ impl Deliveries {
             ),
             (
                 self.table.clone(),
-                keys("delivery_id", delivery_ids.iter().map(String::as_str))?,
+                keys("delivery_id", delivery_ids.iter().map(DeliveryId::as_str))?,
             ),
         ]);
         wanted.retain(|_, keys| !keys.keys.is_empty());
@@ -99,7 +100,9 @@ impl Deliveries {
             for (table, items) in answer.responses.unwrap_or_default() {
                 for item in items {
                     if table == self.table {
-                        known.arrived.extend(text(&item, "delivery_id"));
+                        known
+                            .arrived
+                            .extend(text(&item, "delivery_id").map(DeliveryId::new));
                     } else if Subscriptions::is_there(&item, OffsetDateTime::now_utc()) {
                         let subscription: Subscription = from_item(item)?;
                         known

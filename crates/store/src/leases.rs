@@ -182,7 +182,7 @@ impl Subscriptions {
                  AND (attribute_not_exists(retry_at) OR retry_at <= :now)",
             )
             .expression_attribute_values(":version", number(request.version))
-            .expression_attribute_values(":me", text(request.message_id))
+            .expression_attribute_values(":me", text(request.message_id.as_str()))
             .expression_attribute_values(":nonce", number(request.nonce))
             .expression_attribute_values(":until", number(request.until))
             .expression_attribute_values(":now", number(request.now))
@@ -273,13 +273,13 @@ fn attributes(state: &EndpointState) -> Result<HashMap<&'static str, AttributeVa
         ("failures", AttributeValue::N(progress.failures.to_string())),
     ]);
     if let Some(lease) = &progress.lease {
-        found.insert("turn", text(&lease.message_id));
+        found.insert("turn", text(lease.message_id.as_str()));
         found.insert("turn_nonce", number(lease.nonce));
         found.insert("turn_until", number(lease.until));
     }
     if let Some(retry) = &progress.retry {
         found.insert("retry_at", number(retry.at));
-        found.insert("retry_by", text(&retry.message_id));
+        found.insert("retry_by", text(retry.message_id.as_str()));
     }
     if let Some(schedule) = &progress.schedule {
         found.insert("schedule_wanted", number(schedule.wanted));

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, HashSet};
 
+use bellwire_rules::ids::DeliveryId;
 use bellwire_store::deliveries::Attempt;
 use bellwire_store::exchanges::{Exchange, ExchangePage};
 use bellwire_store::{Deliveries, Exchanges, Subscriptions};
@@ -53,12 +54,13 @@ async fn what_has_arrived_is_known() {
     // More than one batch.
     let attempts: Vec<_> = (0..40).map(|n| attempt(n, n % 2 == 0)).collect();
     deliveries.record(&attempts, NOW).await.unwrap();
-    let ids: HashSet<String> = (0..40).map(|n| format!("d{n}")).collect();
+    let id = |n| DeliveryId::new(format!("d{n}"));
+    let ids: HashSet<DeliveryId> = (0..40).map(id).collect();
     let known = deliveries
         .prefetch(HashSet::from(["s1"]), ids)
         .await
         .unwrap();
-    let arrived: HashSet<String> = (0..40).step_by(2).map(|n| format!("d{n}")).collect();
+    let arrived: HashSet<DeliveryId> = (0..40).step_by(2).map(id).collect();
     assert_eq!(known.arrived, arrived);
     assert!(known.subscriptions.is_empty());
     let nothing = deliveries.prefetch(HashSet::new(), HashSet::new());

@@ -5,6 +5,7 @@
 mod support;
 
 use bellwire_rules::endpoint::{Disabled, DisabledReason, EndpointState};
+use bellwire_rules::ids::MessageId;
 use bellwire_rules::lease::{
     self, Acquire, Acquired, Ending, Lease, Progress, Retry, Session, Then,
 };
@@ -63,11 +64,16 @@ fn subscription() -> Subscription {
     }
 }
 
+/// A message's id, for as long as the test runs.
+fn message_id(text: &str) -> &'static MessageId {
+    Box::leak(Box::new(MessageId::new(text)))
+}
+
 /// Message `id` requests a version, at a second; a lease lasts ten seconds.
 fn request(id: &str, version: u64, second: u64) -> Acquire<'_> {
     Acquire {
         version,
-        message_id: id,
+        message_id: message_id(id),
         nonce: second,
         failures: 0,
         now: second * 1000,
@@ -229,7 +235,7 @@ async fn after_a_failure_only_the_retry_has_the_lease_before_its_time() {
     assert!(held.subscription.progress.in_doubt);
     assert_eq!(held.subscription.progress.wanted, 2);
     let twice = Acquire {
-        message_id: "r1-twice",
+        message_id: message_id("r1-twice"),
         ..retry(1)
     };
     assert_acquisition!(subscriptions, twice, Acquisition::Nothing);
@@ -461,13 +467,13 @@ fn states() -> Vec<EndpointState> {
                                 acknowledged,
                                 in_doubt,
                                 lease: lease.map(|(id, nonce, until)| Lease {
-                                    message_id: id.to_owned(),
+                                    message_id: MessageId::new(id),
                                     nonce,
                                     until,
                                 }),
                                 failures,
                                 retry: retry.map(|(id, at)| Retry {
-                                    message_id: id.to_owned(),
+                                    message_id: MessageId::new(id),
                                     at,
                                 }),
                                 ..Progress::default()
@@ -506,7 +512,7 @@ async fn what_is_written_is_what_was_decided() {
         for failures in [0, 1] {
             let request = Acquire {
                 version: 2,
-                message_id: "me",
+                message_id: message_id("me"),
                 nonce: 7,
                 failures,
                 now: 10_000,

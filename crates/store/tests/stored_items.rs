@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bellwire_rules::endpoint::{Disabled, DisabledReason};
 use bellwire_rules::entity::EntityKey;
+use bellwire_rules::ids::MessageId;
 use bellwire_rules::lease::{Acquire, Ending, Progress, Session};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -188,11 +189,16 @@ fn without(remove: impl FnOnce(&mut Webhook), id: &str) -> Subscription {
     subscription
 }
 
+/// A message's id, for as long as the test runs.
+fn message_id(text: &str) -> &'static MessageId {
+    Box::leak(Box::new(MessageId::new(text)))
+}
+
 /// Requests a version, as a message at a second; a lease lasts ten seconds.
-fn acquire(message_id: &str, version: u64, second: u64) -> Acquire<'_> {
+fn acquire(id: &str, version: u64, second: u64) -> Acquire<'_> {
     Acquire {
         version,
-        message_id,
+        message_id: message_id(id),
         nonce: second,
         failures: 0,
         now: second * 1000,

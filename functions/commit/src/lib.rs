@@ -14,6 +14,7 @@ use bellwire_app::{App, BadSetting, Setting};
 use bellwire_fanout::Audience;
 use bellwire_payloads::{PayloadError, Payloads};
 use bellwire_queues::{Publication, Received, Source};
+use bellwire_rules::ids::MessageId;
 use bellwire_store::Events;
 use futures_util::future::join_all;
 use lambda_runtime::Error;
@@ -48,7 +49,7 @@ impl CommitFunction {
 
     /// Commits the publications of a batch: those of one topic in their order, those of different
     /// topics concurrently. Returns the ids of the messages that failed, and of those behind them.
-    pub async fn handle(&self, batch: Vec<Received<Publication>>) -> Vec<String> {
+    pub async fn handle(&self, batch: Vec<Received<Publication>>) -> Vec<MessageId> {
         // The messages of a topic have its id as their group.
         let mut topics: HashMap<Option<String>, Vec<Received<Publication>>> = HashMap::new();
         for message in batch {
@@ -61,7 +62,7 @@ impl CommitFunction {
 
     /// Commits the publications of one topic, up to the first that fails. Returns the ids of that message
     /// and of those behind it.
-    async fn in_order(&self, messages: Vec<Received<Publication>>) -> Vec<String> {
+    async fn in_order(&self, messages: Vec<Received<Publication>>) -> Vec<MessageId> {
         let mut messages = messages.into_iter();
         while let Some(message) = messages.next() {
             let publication = message.content.clone();
@@ -80,10 +81,10 @@ impl CommitFunction {
                 done => done,
             };
             if let Err(cause) = done {
-                tracing::error!(%cause, message_id = message.id(), "publication failed");
+                tracing::error!(%cause, message_id = %message.id(), "publication failed");
                 return std::iter::once(message)
                     .chain(messages)
-                    .map(|message| message.id().to_owned())
+                    .map(|message| message.id())
                     .collect();
             }
         }

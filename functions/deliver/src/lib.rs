@@ -12,6 +12,7 @@ use bellwire_engine::targets::webhook::WebhookSender;
 use bellwire_engine::time_left::TimeLeft;
 use bellwire_outbound::{Limits, Sender};
 use bellwire_queues::{Delivery, Received, Source};
+use bellwire_rules::ids::MessageId;
 use lambda_runtime::Error;
 
 /// What the function keeps between batches.
@@ -66,7 +67,7 @@ impl DeliverFunction {
     }
 
     /// Attempts the deliveries of a batch. Returns the ids of the messages that have to be received again.
-    pub async fn handle(&self, batch: Vec<Received<Delivery>>) -> Vec<String> {
+    pub async fn handle(&self, batch: Vec<Received<Delivery>>) -> Vec<MessageId> {
         self.engine.deliver(batch).await
     }
 }

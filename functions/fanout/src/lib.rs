@@ -10,6 +10,7 @@ mod replay;
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_fanout::Audience;
 use bellwire_queues::{AudienceEvent, FanOut, Queue, Received, Source};
+use bellwire_rules::ids::MessageId;
 use bellwire_store::{Events, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
@@ -45,14 +46,14 @@ impl FanoutFunction {
     }
 
     /// Processes the messages of a batch concurrently. Returns the ids of those that failed.
-    pub async fn handle(&self, batch: Vec<Received<FanOut>>) -> Vec<String> {
+    pub async fn handle(&self, batch: Vec<Received<FanOut>>) -> Vec<MessageId> {
         let failed = join_all(batch.into_iter().map(|message| self.process(message))).await;
         failed.into_iter().flatten().collect()
     }
 
     /// Processes a message. Returns its id if that failed.
-    async fn process(&self, message: Received<FanOut>) -> Option<String> {
-        let id = message.id().to_owned();
+    async fn process(&self, message: Received<FanOut>) -> Option<MessageId> {
+        let id = message.id();
         let done = match message.content {
             FanOut::Segment {
                 audience_id,
@@ -67,7 +68,7 @@ impl FanoutFunction {
             FanOut::Replay(replay) => self.replay(replay).await,
         };
         let cause = done.err()?;
-        tracing::error!(%cause, message_id = id, "fan-out failed");
+        tracing::error!(%cause, message_id = %id, "fan-out failed");
         Some(id)
     }
 

@@ -10,6 +10,7 @@ use bellwire_app::{App, BadSetting, Setting};
 use bellwire_queues::{Received, Source};
 use bellwire_results::{Rendering, Results, csv_key, json_key};
 use bellwire_rules::ExecutionId;
+use bellwire_rules::ids::MessageId;
 use lambda_runtime::Error;
 use tokio::sync::mpsc::channel;
 use tokio_util::io::SyncIoBridge;
@@ -43,12 +44,12 @@ impl RenderFunction {
 
     /// Renders the results that a batch names, one after the other. Returns the ids of the messages
     /// that failed.
-    pub async fn handle(&self, batch: Vec<Received<Rendering>>) -> Vec<String> {
+    pub async fn handle(&self, batch: Vec<Received<Rendering>>) -> Vec<MessageId> {
         let mut failed = Vec::new();
         for message in batch {
             if let Err(cause) = self.render(&message.content.execution_id).await {
-                tracing::error!(%cause, message_id = message.id(), "rendering failed");
-                failed.push(message.id().to_owned());
+                tracing::error!(%cause, message_id = %message.id(), "rendering failed");
+                failed.push(message.id());
             }
         }
         failed

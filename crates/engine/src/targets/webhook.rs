@@ -125,7 +125,7 @@ impl WebhookSender {
         let retry = (failures > 0).then_some(failures);
         AttemptRecord {
             subscription_id: subscription_id.to_owned(),
-            pipeline_id: rendered.delivery_id.clone(),
+            pipeline_id: rendered.delivery_id.to_string(),
             event_type: rendered.event_type.to_owned(),
             request_datetime: sent_at,
             request_duration: iso_duration(Duration::ZERO),
@@ -163,7 +163,7 @@ pub(crate) fn own_headers(
     failures: usize,
     sent_at: OffsetDateTime,
 ) -> Result<HeaderMap, Error> {
-    let id = &rendered.delivery_id;
+    let id = rendered.delivery_id.as_str();
     let signature = webhook.secrets.sign(id, sent_at, &rendered.body)?;
     let mut headers = rendered.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
