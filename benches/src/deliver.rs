@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 use aws_sdk_dynamodb::Client;
 use bellwire_queues::{Delivery, DeliveryKind};
-use bellwire_rules::ids::random_id;
+use bellwire_rules::ids::{new_event_id, random_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::{Payload, compress};
 use bellwire_store::Subscriptions;
@@ -164,7 +164,7 @@ fn deliveries(subscriptions: &[Subscription], text: &str, count: usize) -> Vec<B
                 subscription.client_id.clone(),
                 OffsetDateTime::now_utc(),
                 DeliveryKind::Event {
-                    event_id: random_id(),
+                    event_id: new_event_id(),
                     payload: payload.clone(),
                 },
             );

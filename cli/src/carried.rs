@@ -3,6 +3,7 @@
 use bellwire_queues::{Delivery, DeliveryKind, FanOut, Publication};
 use bellwire_results::Rendering;
 use bellwire_rules::entity;
+use bellwire_rules::ids::EventId;
 use bellwire_rules::timestamp::iso_serde;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -38,7 +39,7 @@ impl EntityEvent {
     fn read(body: &str) -> Option<FanOut> {
         let event: Self = serde_json::from_str(body).ok()?;
         (event.source == "bellwire.entities").then_some(FanOut::Entity {
-            event_id: event.id,
+            event_id: EventId::new(event.id),
             accepted_at: event.time,
             event: event.detail,
         })

@@ -66,6 +66,7 @@ impl ReceivedDelivery {
 mod tests {
     use aws_lambda_events::sqs::SqsMessage;
     use bellwire_queues::DeliveryKind;
+    use bellwire_rules::ids::EventId;
     use bellwire_rules::payload::Payload;
     use time::OffsetDateTime;
 
@@ -90,7 +91,7 @@ mod tests {
 
     fn event(id: &str) -> DeliveryKind {
         DeliveryKind::Event {
-            event_id: id.to_owned(),
+            event_id: EventId::new(id),
             payload: Payload::Inline("1".to_owned()),
         }
     }

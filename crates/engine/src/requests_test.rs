@@ -3,6 +3,7 @@
 use bellwire_queues::EventType;
 use bellwire_rules::Secret;
 use bellwire_rules::entity::{CallbackEvent, EntityKey, EntityType};
+use bellwire_rules::ids::EventId;
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -66,9 +67,9 @@ fn written(subscription: &Subscription, rendered: &Rendered, failures: usize) ->
 fn events_of_topics() {
     let subscription = to_topic();
     let body = Bytes::from_static(b"{\"n\":1}");
-    let event = streams::event(&subscription, "e1", body).unwrap();
+    let event = streams::event(&subscription, &EventId::new("e1"), body).unwrap();
     insta::assert_snapshot!("event", written(&subscription, &event, 0));
-    let deleted = streams::topic_deleted(&subscription, "e2", NOW).unwrap();
+    let deleted = streams::topic_deleted(&subscription, &EventId::new("e2"), NOW).unwrap();
     insta::assert_snapshot!("topic_deleted", written(&subscription, &deleted, 2));
 }
 
@@ -98,9 +99,23 @@ fn callbacks_of_entities() {
         entity_key: EntityKey::try_from("order-1".to_owned()).unwrap(),
     });
     let event = CallbackEvent::EntityUpdated;
-    let callback = entities::callback(&subscription, "e1", EntityType::Document, event).unwrap();
+    let callback = entities::callback(
+        &subscription,
+        &EventId::new("e1"),
+        EntityType::Document,
+        event,
+    )
+    .unwrap();
     assert!(callback.records_body);
     insta::assert_snapshot!("callback", written(&subscription, &callback, 0));
     // A topic's subscription is sent no callback, and the other way round.
-    assert!(entities::callback(&to_topic(), "e1", EntityType::Document, event).is_err());
+    assert!(
+        entities::callback(
+            &to_topic(),
+            &EventId::new("e1"),
+            EntityType::Document,
+            event
+        )
+        .is_err()
+    );
 }

@@ -1,6 +1,7 @@
 //! The messages of the queues, as JSON.
 
 use bellwire_rules::entity::{CallbackEvent, EntityEvent, EntityType};
+use bellwire_rules::ids::EventId;
 use bellwire_rules::payload::Payload;
 use bellwire_rules::timestamp::iso_serde;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Publication {
     /// The id of the publication, and of the event if it is one.
-    pub event_id: String,
+    pub event_id: EventId,
     /// The topic's id.
     pub topic_id: String,
     /// When the API accepted it.
@@ -64,7 +65,7 @@ pub enum FanOut {
     /// this message too, by the template's rules.
     Entity {
         /// The id of the event.
-        event_id: String,
+        event_id: EventId,
         /// When the API, or EventBridge, accepted it.
         #[serde(with = "iso_serde")]
         accepted_at: OffsetDateTime,
@@ -186,26 +187,26 @@ pub enum DeliveryKind {
     /// An event, as it was published.
     Event {
         /// The id of the event.
-        event_id: String,
+        event_id: EventId,
         /// The event.
         payload: Payload,
     },
     /// A test that the subscription's owner has requested; it is sent once.
     Test {
         /// The id of the test.
-        event_id: String,
+        event_id: EventId,
         /// The body of the request.
         payload: Payload,
     },
     /// The notice that the topic was deleted, and the subscription with it.
     TopicDeleted {
         /// The id of the deletion.
-        event_id: String,
+        event_id: EventId,
     },
     /// An event of the entity.
     Entity {
         /// The id of the event.
-        event_id: String,
+        event_id: EventId,
         /// The type of the entity.
         entity_type: EntityType,
         /// What has happened to the entity.
@@ -245,7 +246,7 @@ impl DeliveryKind {
     }
 
     /// The id of the event; `None` for a document, whose versions get theirs when they are sent.
-    pub fn event_id(&self) -> Option<&str> {
+    pub fn event_id(&self) -> Option<&EventId> {
         match self {
             Self::Document { .. } => None,
             Self::Event { event_id, .. }
@@ -296,7 +297,7 @@ mod tests {
             hops: Hops::default(),
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             kind: DeliveryKind::Event {
-                event_id: "e1".to_owned(),
+                event_id: EventId::new("e1"),
                 payload: Payload::Stored("events/e1".to_owned()),
             },
         };

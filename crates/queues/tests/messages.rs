@@ -7,6 +7,7 @@ use bellwire_queues::{
     AudienceEvent, Delivery, DeliveryKind, FanOut, Hops, Publication, Replay, Work,
 };
 use bellwire_rules::entity::EntityEvent;
+use bellwire_rules::ids::EventId;
 use bellwire_rules::payload::Payload;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,7 +44,7 @@ fn entity_event() -> EntityEvent {
 }
 
 fn every_kind() -> Vec<DeliveryKind> {
-    let event_id = "e1".to_owned();
+    let event_id = EventId::new("e1");
     let event = entity_event();
     vec![
         DeliveryKind::Document { version: 7 },
@@ -69,7 +70,7 @@ fn every_kind() -> Vec<DeliveryKind> {
 #[test]
 fn publications() {
     let publication = |work, redriven| Publication {
-        event_id: "e1".to_owned(),
+        event_id: EventId::new("e1"),
         topic_id: "t1".to_owned(),
         accepted_at: NOW,
         redriven,
@@ -110,7 +111,7 @@ fn fan_outs() {
     };
     messages.push(FanOut::Replay(replay));
     messages.push(FanOut::Entity {
-        event_id: "e1".to_owned(),
+        event_id: EventId::new("e1"),
         accepted_at: NOW,
         event: entity_event(),
     });

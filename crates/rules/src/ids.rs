@@ -36,6 +36,9 @@ macro_rules! ids {
 }
 
 ids! {
+    /// The id of an event, of the deletion of a topic, or of a version of a document: a UUID, random or
+    /// derived, or `deleted-` and the topic's id.
+    EventId,
     /// The id of a delivery: a UUID that follows from the event, or the document's version, and the
     /// subscription. It is the same for all attempts, and their `webhook-id`.
     DeliveryId,
@@ -44,8 +47,8 @@ ids! {
 }
 
 /// The id of the delivery of an event, or of a version of a document, to a subscription.
-pub fn delivery_id(event_id: &str, subscription_id: &str) -> DeliveryId {
-    DeliveryId(derived(&[event_id, subscription_id]))
+pub fn delivery_id(event_id: &EventId, subscription_id: &str) -> DeliveryId {
+    DeliveryId(derived(&[event_id.as_str(), subscription_id]))
 }
 
 /// What the retry that a message arranges for a subscription is known by: the same when the message is
@@ -57,13 +60,13 @@ pub fn retry_id(message_id: &MessageId, subscription_id: &str) -> String {
 /// The id that a client's `Idempotency-Key` stands for: of an event of a topic or an entity, or of
 /// a test or a replay of a subscription. `source` is the topic's id, the entity's key, or the
 /// subscription's id.
-pub fn idempotent_event_id(client_id: &str, source: &str, key: &str) -> String {
-    derived(&[client_id, source, key])
+pub fn idempotent_event_id(client_id: &str, source: &str, key: &str) -> EventId {
+    EventId(derived(&[client_id, source, key]))
 }
 
 /// The id of the event that is a version of a topic's document.
-pub fn version_id(topic_id: &str, version: u64) -> String {
-    derived(&[topic_id, &version.to_string()])
+pub fn version_id(topic_id: &str, version: u64) -> EventId {
+    EventId(derived(&[topic_id, &version.to_string()]))
 }
 
 /// The id of a client's subscription to an entity: the same for the same callback URL, so that
@@ -93,6 +96,11 @@ fn derived(parts: &[&str]) -> String {
         .to_string()
 }
 
+/// The id of a new event.
+pub fn new_event_id() -> EventId {
+    EventId(random_id())
+}
+
 /// A new random id: a UUID of version 4.
 pub fn random_id() -> String {
     Uuid::new_v4().to_string()
@@ -110,11 +118,11 @@ mod tests {
 
     #[test]
     fn it_follows_from_event_and_subscription() {
-        let id = delivery_id("e1", "s1");
-        assert_eq!(id, delivery_id("e1", "s1"));
+        let id = delivery_id(&EventId::new("e1"), "s1");
+        assert_eq!(id, delivery_id(&EventId::new("e1"), "s1"));
         assert_eq!(Uuid::parse_str(id.as_str()).unwrap().get_version_num(), 8);
         for (event, subscription) in [("e1", "s2"), ("e2", "s1"), ("e1s", "1"), ("s1", "e1")] {
-            assert_ne!(id, delivery_id(event, subscription));
+            assert_ne!(id, delivery_id(&EventId::new(event), subscription));
         }
         assert_ne!(
             idempotent_event_id("c", "t", "k"),

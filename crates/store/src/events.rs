@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
+use bellwire_rules::ids::EventId;
 use bellwire_rules::payload::Payload;
 use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_rules::timestamp::{self, iso_serde};
@@ -23,7 +24,7 @@ use crate::StoreError;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// The event's id.
-    pub event_id: String,
+    pub event_id: EventId,
     /// When the API accepted it.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
@@ -77,7 +78,7 @@ impl Events {
         event: &Event,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let key = event_key(event.accepted_at, &event.event_id);
+        let key = event_key(event.accepted_at, event.event_id.as_str());
         self.db
             .put_item()
             .table_name(&self.table)
@@ -109,7 +110,7 @@ impl Events {
         };
         let mark = self.item(
             topic_id,
-            publication_key(&event.event_id),
+            publication_key(event.event_id.as_str()),
             &first,
             Some(self.recognised_until(now)),
         )?;

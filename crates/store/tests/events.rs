@@ -4,6 +4,7 @@
 mod support;
 
 use aws_sdk_dynamodb::Client;
+use bellwire_rules::ids::EventId;
 use bellwire_rules::payload::Payload;
 use bellwire_store::Events;
 use bellwire_store::events::Event;
@@ -126,7 +127,7 @@ async fn events_are_had_by_time_in_pages() {
     let at = |n: i64| NOW + Duration::seconds(n);
     for n in 0..10 {
         let event = Event {
-            event_id: format!("e{n}"),
+            event_id: EventId::new(format!("e{n}")),
             accepted_at: at(n),
             payload: Payload::Stored(String::new()),
         };
@@ -147,7 +148,10 @@ async fn events_are_had_by_time_in_pages() {
             break;
         }
     }
-    assert_eq!(found.concat(), ["e2", "e3", "e4", "e5", "e6", "e7", "e8"]);
+    assert_eq!(
+        found.concat(),
+        ["e2", "e3", "e4", "e5", "e6", "e7", "e8"].map(EventId::new)
+    );
     assert!(found.iter().all(|page| page.len() <= 3));
 }
 
@@ -155,7 +159,7 @@ async fn events_are_had_by_time_in_pages() {
 async fn an_event_that_may_be_repeated_is_recorded_once() {
     let (_, events) = events().await;
     let event = |second| Event {
-        event_id: "e1".to_owned(),
+        event_id: EventId::new("e1"),
         accepted_at: NOW + Duration::seconds(second),
         payload: Payload::Stored(String::new()),
     };

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bellwire_rules::endpoint::{Disabled, DisabledReason};
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::MessageId;
+use bellwire_rules::ids::{EventId, MessageId};
 use bellwire_rules::lease::{Acquire, Ending, Progress, Session};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -294,13 +294,13 @@ async fn events() {
     let db = support::table(&["source", "key"], None).await;
     let events = Events::new(db.clone(), TABLE.to_owned(), WEEK);
     let event = Event {
-        event_id: "e1".to_owned(),
+        event_id: EventId::new("e1"),
         accepted_at: NOW,
         payload: Payload::Inline(r#"{"n":1}"#.to_owned()),
     };
     events.record("topic", &event, NOW).await.unwrap();
     let once = Event {
-        event_id: "e2".to_owned(),
+        event_id: EventId::new("e2"),
         payload: Payload::Stored("events-45/e2".to_owned()),
         ..event
     };

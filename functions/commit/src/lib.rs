@@ -69,7 +69,7 @@ impl CommitFunction {
             let span = tracing::info_span!(
                 "publication",
                 topic = publication.topic_id,
-                event = publication.event_id
+                event = %publication.event_id
             );
             let done = match self.commit(publication).instrument(span).await {
                 Err(cause) if is_missing(&cause) => {

@@ -28,7 +28,7 @@ impl CommitFunction {
         match work {
             Work::Document { payload } => {
                 let committed = self
-                    .commit_document(&topic_id, &event_id, accepted_at, payload, redriven)
+                    .commit_document(&topic_id, event_id.as_str(), accepted_at, payload, redriven)
                     .await?;
                 let Some(committed) = committed else {
                     tracing::info!("the document has not changed");

@@ -9,7 +9,7 @@ use bellwire_app::{App, BadSetting, Setting};
 use bellwire_edge::{Authenticator, Failure, body, envelope, idempotency_key, route};
 use bellwire_queues::{FanOut, Message, Queue};
 use bellwire_rules::entity::EntityEvent;
-use bellwire_rules::ids::{idempotent_event_id, random_id};
+use bellwire_rules::ids::{idempotent_event_id, new_event_id};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
 use serde_json::json;
@@ -50,7 +50,7 @@ impl EntityEventsFunction {
             Some(key) => {
                 idempotent_event_id(publisher.client_id.as_str(), event.entity_key.as_str(), key)
             }
-            None => random_id(),
+            None => new_event_id(),
         };
         let fan_out = FanOut::Entity {
             event_id: event_id.clone(),
@@ -58,7 +58,7 @@ impl EntityEventsFunction {
             event,
         };
         self.fan_outs.send(Message::new(&fan_out)?).await?;
-        tracing::info!(event = event_id, "accepted");
+        tracing::info!(event = %event_id, "accepted");
         let data = json!({ "event": { "id": event_id } });
         envelope::with(StatusCode::ACCEPTED, &data)
     }

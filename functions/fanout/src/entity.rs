@@ -2,7 +2,7 @@
 
 use bellwire_queues::{AudienceEvent, DeliveryKind};
 use bellwire_rules::entity::EntityEvent;
-use bellwire_rules::ids::entity_audience_id;
+use bellwire_rules::ids::{EventId, entity_audience_id};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
@@ -20,7 +20,7 @@ impl FanoutFunction {
     /// created.
     pub(crate) async fn fan_out_entity(
         &self,
-        event_id: String,
+        event_id: EventId,
         accepted_at: OffsetDateTime,
         event: EntityEvent,
     ) -> Result<(), Error> {
@@ -30,7 +30,7 @@ impl FanoutFunction {
             .iter()
             .map(|client| entity_audience_id(client.as_str(), key))
             .collect();
-        tracing::info!(event_id, clients = audiences.len(), "entity event");
+        tracing::info!(%event_id, clients = audiences.len(), "entity event");
         let event = AudienceEvent {
             accepted_at,
             kind: DeliveryKind::Entity {

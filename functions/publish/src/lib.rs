@@ -12,7 +12,7 @@ use bellwire_edge::{
 };
 use bellwire_payloads::{Kept, Payloads};
 use bellwire_queues::{Message, Publication, Queue, Work};
-use bellwire_rules::ids::{idempotent_event_id, random_id};
+use bellwire_rules::ids::{EventId, idempotent_event_id, new_event_id, random_id};
 use bellwire_rules::modes::PayloadType;
 use bellwire_rules::topic::Topic;
 use bellwire_store::Topics;
@@ -36,7 +36,7 @@ pub struct PublishFunction {
 /// The body of the response: the id of the publication, and of the event if it is one.
 #[derive(Serialize)]
 struct Accepted {
-    id: String,
+    id: EventId,
 }
 
 impl PublishFunction {
@@ -71,7 +71,7 @@ impl PublishFunction {
 
         let event_id = match key {
             Some(key) => idempotent_event_id(publisher.client_id.as_str(), &topic.id, key),
-            None => random_id(),
+            None => new_event_id(),
         };
         let text = document.text().as_bytes();
         // Not the event's id, which is the same in a repeated request: that may have another body, and
@@ -98,7 +98,7 @@ impl PublishFunction {
         self.publications
             .send(Message::publication(&publication)?)
             .await?;
-        tracing::info!(event = publication.event_id, "accepted");
+        tracing::info!(event = %publication.event_id, "accepted");
         accepted(&Accepted {
             id: publication.event_id,
         })

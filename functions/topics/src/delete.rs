@@ -7,6 +7,7 @@
 
 use bellwire_edge::Failure;
 use bellwire_queues::{Message, Publication, Queue, Work};
+use bellwire_rules::ids::EventId;
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, Written};
 use time::OffsetDateTime;
@@ -38,7 +39,7 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(
     }
     let deletion = Publication {
         // The same in a repeated request, so that the deletion is delivered once.
-        event_id: format!("deleted-{id}"),
+        event_id: EventId::new(format!("deleted-{id}")),
         topic_id: id.to_owned(),
         accepted_at: now,
         redriven: false,

@@ -4,7 +4,7 @@ use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, accepted, body, idempotency_key};
 use bellwire_payloads::Kept;
 use bellwire_queues::{Delivery, DeliveryKind, Message};
-use bellwire_rules::ids::{delivery_id, idempotent_event_id, random_id};
+use bellwire_rules::ids::{delivery_id, idempotent_event_id, new_event_id};
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
@@ -38,7 +38,7 @@ impl WebhookSubscriptionsFunction {
         let id = &subscription.subscription_id;
         let event_id = match idempotency_key::of(request)? {
             Some(key) => idempotent_event_id(&subscription.client_id, id, key),
-            None => random_id(),
+            None => new_event_id(),
         };
         let text = document.text().as_bytes();
         let delivery = Delivery::new(
@@ -48,7 +48,7 @@ impl WebhookSubscriptionsFunction {
             DeliveryKind::Test {
                 payload: self
                     .payloads
-                    .keep(&event_id, text, Kept::LikeEvents)
+                    .keep(event_id.as_str(), text, Kept::LikeEvents)
                     .await?,
                 event_id: event_id.clone(),
             },

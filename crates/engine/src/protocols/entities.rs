@@ -1,7 +1,7 @@
 //! Protocol C: callbacks of entities.
 
 use bellwire_rules::entity::{CallbackBody, CallbackEvent, EntityType};
-use bellwire_rules::ids::delivery_id;
+use bellwire_rules::ids::{EventId, delivery_id};
 use bellwire_store::Subscription;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -12,7 +12,7 @@ use crate::rendered::Rendered;
 /// The callback of an event of the subscription's entity. The callback log shows its body.
 pub fn callback(
     subscription: &Subscription,
-    event_id: &str,
+    event_id: &EventId,
     entity_type: EntityType,
     callback_event: CallbackEvent,
 ) -> Result<Rendered, Error> {

@@ -2,7 +2,7 @@
 
 use bellwire_queues::EventType;
 use bellwire_rules::error_event::ErrorEvent;
-use bellwire_rules::ids::{delivery_id, version_id};
+use bellwire_rules::ids::{EventId, delivery_id, version_id};
 use bellwire_store::Subscription;
 use bellwire_store::versions::Version;
 use bytes::Bytes;
@@ -13,14 +13,18 @@ use crate::Error;
 use crate::rendered::{Rendered, add};
 
 /// An event, as it was published; or what an owner has sent as a test.
-pub fn event(subscription: &Subscription, event_id: &str, body: Bytes) -> Result<Rendered, Error> {
+pub fn event(
+    subscription: &Subscription,
+    event_id: &EventId,
+    body: Bytes,
+) -> Result<Rendered, Error> {
     rendered(subscription, event_id, EventType::Event, body)
 }
 
 /// The last event of a topic: its subscribers learn that it was deleted.
 pub fn topic_deleted(
     subscription: &Subscription,
-    event_id: &str,
+    event_id: &EventId,
     at: OffsetDateTime,
 ) -> Result<Rendered, Error> {
     let error = ErrorEvent::topic_not_found(&subscription.subscription_id, at);
@@ -54,7 +58,7 @@ pub fn version(
 
 fn rendered(
     subscription: &Subscription,
-    event_id: &str,
+    event_id: &EventId,
     event_type: EventType,
     body: Bytes,
 ) -> Result<Rendered, Error> {
@@ -65,7 +69,7 @@ fn rendered(
     if let Some((topic_id, _)) = subscription.topic() {
         add(&mut headers, "x-axway-streams-subscription-id", id)?;
         add(&mut headers, "x-axway-streams-topic-id", topic_id)?;
-        add(&mut headers, "x-axway-streams-event-id", event_id)?;
+        add(&mut headers, "x-axway-streams-event-id", event_id.as_str())?;
         add(&mut headers, "x-axway-streams-event-type", event_type)?;
     }
     Ok(Rendered {
