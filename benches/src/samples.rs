@@ -1,7 +1,7 @@
 //! Sample topics, subscriptions and documents.
 
 use anyhow::{Context, Result};
-use bellwire_rules::ids::random_id;
+use bellwire_rules::ids::{new_subscription_id, random_id};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::{PayloadType, SubscriptionMode};
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
@@ -40,7 +40,7 @@ pub fn subscription(
 ) -> Result<Subscription> {
     let now = OffsetDateTime::now_utc();
     Ok(Subscription {
-        subscription_id: random_id(),
+        subscription_id: new_subscription_id(),
         client_id: CLIENT_ID.to_owned(),
         source: Source::Topic {
             topic_id: topic_id.to_owned(),

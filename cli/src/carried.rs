@@ -63,8 +63,8 @@ impl Carried {
     /// The id of the subscription that it is for, if it is for a single one.
     pub fn subscription(&self) -> Option<&str> {
         match self {
-            Self::Delivery(delivery) => Some(&delivery.subscription_id),
-            Self::FanOut(FanOut::Replay(replay)) => Some(&replay.subscription_id),
+            Self::Delivery(delivery) => Some(delivery.subscription_id.as_str()),
+            Self::FanOut(FanOut::Replay(replay)) => Some(replay.subscription_id.as_str()),
             _ => None,
         }
     }

@@ -101,7 +101,7 @@ impl Engine {
     async fn prefetch(&self, received: &[ReceivedDelivery]) -> Result<Prefetched, Error> {
         let (mut subscriptions, mut deliveries) = (HashSet::new(), HashSet::new());
         for ReceivedDelivery { delivery, .. } in received {
-            let id = delivery.subscription_id.as_str();
+            let id = &delivery.subscription_id;
             if let Some(event_id) = delivery.kind.event_id() {
                 deliveries.insert(delivery_id(event_id, id));
                 subscriptions.insert(id);
@@ -120,7 +120,7 @@ impl Engine {
         let (delivery, message_id) = (&received.delivery, &received.message_id);
         let span = tracing::info_span!(
             "delivery",
-            subscription = delivery.subscription_id,
+            subscription = %delivery.subscription_id,
             client = delivery.client_id,
             attempt = delivery.attempt,
             delivery = tracing::field::Empty,

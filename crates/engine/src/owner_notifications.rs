@@ -8,6 +8,7 @@ use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use bellwire_rules::endpoint::DisabledReason;
 use bellwire_rules::entity::EntityKey;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::Subscriptions;
@@ -31,7 +32,7 @@ pub struct OwnerNotifications {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SubscriptionDisabled<'a> {
-    subscription_id: &'a str,
+    subscription_id: &'a SubscriptionId,
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic_id: Option<&'a str>,
@@ -61,7 +62,7 @@ impl OwnerNotifications {
 
     /// Disables an endpoint at which every attempt has failed for too long, at the end of a schedule, and
     /// notifies its owner.
-    pub async fn give_up(&self, id: &str, now: OffsetDateTime) -> Result<(), Error> {
+    pub async fn give_up(&self, id: &SubscriptionId, now: OffsetDateTime) -> Result<(), Error> {
         let disabled = self.subscriptions.give_up(id, now, self.patience).await?;
         self.notify_if_disabled(disabled).await
     }

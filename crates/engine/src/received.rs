@@ -66,7 +66,7 @@ impl ReceivedDelivery {
 mod tests {
     use aws_lambda_events::sqs::SqsMessage;
     use bellwire_queues::DeliveryKind;
-    use bellwire_rules::ids::EventId;
+    use bellwire_rules::ids::{EventId, SubscriptionId};
     use bellwire_rules::payload::Payload;
     use time::OffsetDateTime;
 
@@ -81,7 +81,7 @@ mod tests {
         let mut message = SqsMessage::default();
         message.message_id = Some(id.to_owned());
         let at = OffsetDateTime::UNIX_EPOCH;
-        let delivery = Delivery::new(subscription.to_owned(), "c".to_owned(), at, kind);
+        let delivery = Delivery::new(SubscriptionId::new(subscription), "c".to_owned(), at, kind);
         let content = Delivery {
             attempt,
             ..delivery

@@ -44,7 +44,7 @@ async fn record(deliveries: &Deliveries, mut from: UnboundedReceiver<Attempt>) {
                 let exchange = &attempt.exchange;
                 tracing::error!(
                     delivery = exchange.pipeline_id,
-                    subscription = exchange.subscription_id,
+                    subscription = %exchange.subscription_id,
                     arrived = attempt.arrived,
                     code = exchange.response_code,
                     "attempt not recorded"

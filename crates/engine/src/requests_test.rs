@@ -4,6 +4,7 @@ use bellwire_queues::EventType;
 use bellwire_rules::Secret;
 use bellwire_rules::entity::{CallbackEvent, EntityKey, EntityType};
 use bellwire_rules::ids::EventId;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -23,7 +24,7 @@ const NOW: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
 fn subscription(source: Source) -> Subscription {
     Subscription {
-        subscription_id: "s1".to_owned(),
+        subscription_id: SubscriptionId::new("s1"),
         client_id: "c1".to_owned(),
         source,
         segment: 0,

@@ -2,6 +2,7 @@
 
 use bellwire_rules::entity::{CallbackEvent, EntityEvent, EntityType};
 use bellwire_rules::ids::EventId;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::payload::Payload;
 use bellwire_rules::timestamp::iso_serde;
 use serde::{Deserialize, Serialize};
@@ -92,7 +93,7 @@ pub struct Replay {
     #[serde(default)]
     pub replay_id: String,
     /// The id of the subscription.
-    pub subscription_id: String,
+    pub subscription_id: SubscriptionId,
     /// The id of the subscription's client.
     pub client_id: String,
     /// The topic's id.
@@ -138,7 +139,7 @@ impl Hops {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Delivery {
     /// The id of the subscription.
-    pub subscription_id: String,
+    pub subscription_id: SubscriptionId,
     /// The id of the subscription's client: the group by which SQS is fair.
     pub client_id: String,
     /// How many attempts have failed.
@@ -158,7 +159,7 @@ pub struct Delivery {
 impl Delivery {
     /// A delivery before its first attempt.
     pub fn new(
-        subscription_id: String,
+        subscription_id: SubscriptionId,
         client_id: String,
         accepted_at: OffsetDateTime,
         kind: DeliveryKind,
@@ -291,7 +292,7 @@ mod tests {
     #[test]
     fn messages_are_written_as_they_always_were() {
         let delivery = Delivery {
-            subscription_id: "s1".to_owned(),
+            subscription_id: SubscriptionId::new("s1"),
             client_id: "c1".to_owned(),
             attempt: 2,
             hops: Hops::default(),

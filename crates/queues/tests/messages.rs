@@ -8,6 +8,7 @@ use bellwire_queues::{
 };
 use bellwire_rules::entity::EntityEvent;
 use bellwire_rules::ids::EventId;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::payload::Payload;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -101,7 +102,7 @@ fn fan_outs() {
     let mut messages: Vec<FanOut> = every_kind().into_iter().map(segment).collect();
     let replay = Replay {
         replay_id: "r1".to_owned(),
-        subscription_id: "s1".to_owned(),
+        subscription_id: SubscriptionId::new("s1"),
         client_id: "c1".to_owned(),
         topic_id: "t1".to_owned(),
         start: NOW,
@@ -122,7 +123,7 @@ fn fan_outs() {
 fn deliveries() {
     let deliveries: Vec<Delivery> = every_kind()
         .into_iter()
-        .map(|kind| Delivery::new("s1".to_owned(), "c1".to_owned(), NOW, kind))
+        .map(|kind| Delivery::new(SubscriptionId::new("s1"), "c1".to_owned(), NOW, kind))
         .collect();
     let mut sent_on = deliveries.clone();
     for delivery in &mut sent_on {

@@ -1,5 +1,6 @@
 //! Entities (protocol C): their keys, events about them, and the body of a callback.
 
+use crate::ids::SubscriptionId;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -114,7 +115,7 @@ impl TryFrom<Vec<ClientId>> for Clients {
 #[derive(Debug, Serialize)]
 pub struct CallbackBody<'a> {
     /// The id of the subscription that receives the callback.
-    pub subscription_key: &'a str,
+    pub subscription_key: &'a SubscriptionId,
     /// The key of the entity that the event is about.
     pub entity_key: &'a EntityKey,
     /// The type of the entity.

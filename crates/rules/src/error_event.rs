@@ -1,5 +1,6 @@
 //! Error events: deliveries that inform a subscriber of an error.
 
+use crate::ids::SubscriptionId;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -13,7 +14,7 @@ pub struct ErrorEvent<'a> {
     #[serde(with = "iso_serde")]
     pub datetime: OffsetDateTime,
     /// The subscription that receives the event.
-    pub subscription_id: &'a str,
+    pub subscription_id: &'a SubscriptionId,
     /// The kind of error, as a number.
     pub code: u32,
     /// What the error is about: `subscription`.
@@ -24,7 +25,7 @@ pub struct ErrorEvent<'a> {
 
 impl<'a> ErrorEvent<'a> {
     /// The topic was deleted, and the subscription with it.
-    pub fn topic_not_found(subscription_id: &'a str, datetime: OffsetDateTime) -> Self {
+    pub fn topic_not_found(subscription_id: &'a SubscriptionId, datetime: OffsetDateTime) -> Self {
         Self {
             datetime,
             subscription_id,
@@ -41,7 +42,8 @@ mod tests {
 
     #[test]
     fn it_is_written_as_the_protocol_has_it() {
-        let event = ErrorEvent::topic_not_found("s1", OffsetDateTime::UNIX_EPOCH);
+        let id = SubscriptionId::new("s1");
+        let event = ErrorEvent::topic_not_found(&id, OffsetDateTime::UNIX_EPOCH);
         let json = serde_json::to_value(&event).unwrap();
         assert_eq!(json["datetime"], "1970-01-01T00:00:00.000000Z");
         assert_eq!(

@@ -36,6 +36,9 @@ macro_rules! ids {
 }
 
 ids! {
+    /// The id of a subscription: a UUID, random for one to a topic, derived from client, entity and URL for
+    /// one to an entity.
+    SubscriptionId,
     /// The id of an event, of the deletion of a topic, or of a version of a document: a UUID, random or
     /// derived, or `deleted-` and the topic's id.
     EventId,
@@ -47,14 +50,14 @@ ids! {
 }
 
 /// The id of the delivery of an event, or of a version of a document, to a subscription.
-pub fn delivery_id(event_id: &EventId, subscription_id: &str) -> DeliveryId {
-    DeliveryId(derived(&[event_id.as_str(), subscription_id]))
+pub fn delivery_id(event_id: &EventId, subscription_id: &SubscriptionId) -> DeliveryId {
+    DeliveryId(derived(&[event_id.as_str(), subscription_id.as_str()]))
 }
 
 /// What the retry that a message arranges for a subscription is known by: the same when the message is
 /// received again.
-pub fn retry_id(message_id: &MessageId, subscription_id: &str) -> String {
-    derived(&[message_id.as_str(), subscription_id])
+pub fn retry_id(message_id: &MessageId, subscription_id: &SubscriptionId) -> String {
+    derived(&[message_id.as_str(), subscription_id.as_str()])
 }
 
 /// The id that a client's `Idempotency-Key` stands for: of an event of a topic or an entity, or of
@@ -71,8 +74,8 @@ pub fn version_id(topic_id: &str, version: u64) -> EventId {
 
 /// The id of a client's subscription to an entity: the same for the same callback URL, so that
 /// there is only one.
-pub fn entity_subscription_id(client_id: &str, entity_key: &str, callback: &str) -> String {
-    derived(&[client_id, entity_key, callback])
+pub fn entity_subscription_id(client_id: &str, entity_key: &str, callback: &str) -> SubscriptionId {
+    SubscriptionId(derived(&[client_id, entity_key, callback]))
 }
 
 /// The id of an entity's audience for one client: all of that client's subscriptions to it.
@@ -101,6 +104,11 @@ pub fn new_event_id() -> EventId {
     EventId(random_id())
 }
 
+/// The id of a new subscription to a topic.
+pub fn new_subscription_id() -> SubscriptionId {
+    SubscriptionId(random_id())
+}
+
 /// A new random id: a UUID of version 4.
 pub fn random_id() -> String {
     Uuid::new_v4().to_string()
@@ -118,11 +126,17 @@ mod tests {
 
     #[test]
     fn it_follows_from_event_and_subscription() {
-        let id = delivery_id(&EventId::new("e1"), "s1");
-        assert_eq!(id, delivery_id(&EventId::new("e1"), "s1"));
+        let id = delivery_id(&EventId::new("e1"), &SubscriptionId::new("s1"));
+        assert_eq!(
+            id,
+            delivery_id(&EventId::new("e1"), &SubscriptionId::new("s1"))
+        );
         assert_eq!(Uuid::parse_str(id.as_str()).unwrap().get_version_num(), 8);
         for (event, subscription) in [("e1", "s2"), ("e2", "s1"), ("e1s", "1"), ("s1", "e1")] {
-            assert_ne!(id, delivery_id(&EventId::new(event), subscription));
+            assert_ne!(
+                id,
+                delivery_id(&EventId::new(event), &SubscriptionId::new(subscription))
+            );
         }
         assert_ne!(
             idempotent_event_id("c", "t", "k"),

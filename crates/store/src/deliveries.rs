@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
 use bellwire_rules::ids::DeliveryId;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_runtime::backoff::Backoff;
 use futures_util::future::join_all;
@@ -36,7 +37,7 @@ pub struct Attempt {
 #[derive(Clone, Debug, Default)]
 pub struct Prefetched {
     /// The subscriptions that exist, by their ids.
-    pub subscriptions: HashMap<String, Subscription>,
+    pub subscriptions: HashMap<SubscriptionId, Subscription>,
     /// The ids of the deliveries that have succeeded.
     pub arrived: HashSet<DeliveryId>,
 }
@@ -74,14 +75,17 @@ impl Deliveries {
     /// consistent reads. For at most 50 deliveries: `BatchGetItem` takes 100 keys.
     pub async fn prefetch(
         &self,
-        subscription_ids: HashSet<&str>,
+        subscription_ids: HashSet<&SubscriptionId>,
         delivery_ids: HashSet<DeliveryId>,
     ) -> Result<Prefetched, StoreError> {
         let mut known = Prefetched::default();
         let mut wanted = HashMap::from([
             (
                 self.subscriptions.table().to_owned(),
-                keys("subscription_id", subscription_ids.iter().copied())?,
+                keys(
+                    "subscription_id",
+                    subscription_ids.iter().map(|id| id.as_str()),
+                )?,
             ),
             (
                 self.table.clone(),

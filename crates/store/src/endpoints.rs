@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_rules::endpoint::{self, Disabled};
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
 use time::{Duration, OffsetDateTime};
@@ -17,7 +18,7 @@ impl Subscriptions {
     /// is, or the subscription is deleted.
     pub async fn disable(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
         self.change_state(id, now, |state| endpoint::disable(state, now))
@@ -42,7 +43,7 @@ impl Subscriptions {
     /// not so, if it is disabled already, or the subscription is deleted.
     pub async fn give_up(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         now: OffsetDateTime,
         patience: Duration,
     ) -> Result<Option<Subscription>, StoreError> {
@@ -52,7 +53,11 @@ impl Subscriptions {
 
     /// Records that the owner was notified that the endpoint was disabled. Changes nothing unless the
     /// endpoint is disabled for the same reason, since the same time.
-    pub async fn note_owner_notified(&self, id: &str, told: &Disabled) -> Result<(), StoreError> {
+    pub async fn note_owner_notified(
+        &self,
+        id: &SubscriptionId,
+        told: &Disabled,
+    ) -> Result<(), StoreError> {
         let update = self
             .update(id)
             .update_expression("REMOVE unannounced")
@@ -64,7 +69,7 @@ impl Subscriptions {
     /// Stops sending to a subscription of a client that is disabled. `None` if nothing changes.
     pub async fn disable_client(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
         self.change_state(id, now, endpoint::disable_client).await
@@ -73,7 +78,7 @@ impl Subscriptions {
     /// Sends to a subscription again whose client was disabled and is enabled. `None` if nothing changes.
     pub async fn enable_client(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
         self.change_state(id, now, endpoint::enable_client).await
@@ -82,7 +87,7 @@ impl Subscriptions {
     /// Enables an endpoint, and forgets its failures; `None` if the subscription is deleted.
     pub async fn enable(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
         self.change_state(id, now, |state| Some(endpoint::enable(state)))
@@ -93,7 +98,7 @@ impl Subscriptions {
     /// has; `None` if it is deleted.
     pub async fn note_failure(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         now: OffsetDateTime,
     ) -> Result<Option<Subscription>, StoreError> {
         let update = self
@@ -105,7 +110,7 @@ impl Subscriptions {
     }
 
     /// Records that an attempt succeeded after one that failed.
-    pub async fn note_success(&self, id: &str) -> Result<(), StoreError> {
+    pub async fn note_success(&self, id: &SubscriptionId) -> Result<(), StoreError> {
         let update = self
             .update(id)
             .update_expression("REMOVE failing_since")

@@ -6,6 +6,7 @@
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::timestamp::{self, iso_serde};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_items, to_item};
@@ -20,7 +21,7 @@ use crate::removal::remove_all;
 #[serde(rename_all = "camelCase")]
 pub struct Exchange {
     /// The id of the subscription.
-    pub subscription_id: String,
+    pub subscription_id: SubscriptionId,
     /// The id of the delivery, the same for all of its attempts.
     pub pipeline_id: String,
     /// What was sent: `snapshot`, `patch`, `event` or `error`; to an entity's subscription, the callback
@@ -90,7 +91,7 @@ const MAX_ID_LENGTH: usize = 200;
 
 #[derive(Serialize, Deserialize)]
 struct Item {
-    subscription_id: String,
+    subscription_id: SubscriptionId,
     exchange_id: String,
     /// The exchange as JSON: no field of it is ever read by itself.
     exchange: String,
@@ -150,7 +151,7 @@ impl Exchanges {
     /// `exchange_id` is `after`.
     pub async fn newest(
         &self,
-        subscription_id: &str,
+        subscription_id: &SubscriptionId,
         after: Option<String>,
         limit: i32,
         now: OffsetDateTime,
@@ -164,7 +165,7 @@ impl Exchanges {
             .key_condition_expression("subscription_id = :subscription AND exchange_id < :before")
             .expression_attribute_values(
                 ":subscription",
-                AttributeValue::S(subscription_id.to_owned()),
+                AttributeValue::S(subscription_id.to_string()),
             )
             .expression_attribute_values(":before", AttributeValue::S(before))
             .scan_index_forward(false)
@@ -182,7 +183,7 @@ impl Exchanges {
     }
 
     /// Deletes all of a subscription's exchanges. Idempotent.
-    pub async fn remove_all(&self, subscription_id: &str) -> Result<(), StoreError> {
+    pub async fn remove_all(&self, subscription_id: &SubscriptionId) -> Result<(), StoreError> {
         let keys = self
             .db
             .query()
@@ -190,7 +191,7 @@ impl Exchanges {
             .key_condition_expression("subscription_id = :subscription")
             .expression_attribute_values(
                 ":subscription",
-                AttributeValue::S(subscription_id.to_owned()),
+                AttributeValue::S(subscription_id.to_string()),
             )
             .projection_expression("subscription_id, exchange_id");
         remove_all(&self.db, &self.table, keys).await
@@ -200,7 +201,7 @@ impl Exchanges {
     /// after the one whose `exchange_id` is `after`. Reads at most 1 MB, the most that one query reads.
     pub async fn between(
         &self,
-        subscription_id: &str,
+        subscription_id: &SubscriptionId,
         start: OffsetDateTime,
         end: OffsetDateTime,
         after: Option<String>,
@@ -224,7 +225,7 @@ impl Exchanges {
             )
             .expression_attribute_values(
                 ":subscription",
-                AttributeValue::S(subscription_id.to_owned()),
+                AttributeValue::S(subscription_id.to_string()),
             )
             .expression_attribute_values(":from", AttributeValue::S(from))
             .expression_attribute_values(":to", AttributeValue::S(to));

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnRefusal};
 use bellwire_rules::endpoint::EndpointState;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::lease::{self, Acquire, Acquired, Ending, Release, Retry, Session, Then};
 use bellwire_rules::timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
@@ -67,7 +68,7 @@ impl Subscriptions {
     /// version is recorded for the holder, or for the retry.
     pub async fn acquire_lease(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         request: Acquire<'_>,
     ) -> Result<Acquisition, StoreError> {
         let held = |subscription| {
@@ -146,7 +147,7 @@ impl Subscriptions {
     /// `None` if the subscription is deleted, or `decide` returns `None`.
     pub(crate) async fn change_state(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         now: OffsetDateTime,
         decide: impl Fn(&EndpointState) -> Option<EndpointState>,
     ) -> Result<Option<Subscription>, StoreError> {
@@ -170,7 +171,7 @@ impl Subscriptions {
     /// The update that acquires the lease if nobody holds it, the version is newer than all that were
     /// requested, no retry is scheduled for later, and the endpoint and its client are enabled:
     /// [`lease::acquire`] grants it in every such state.
-    fn acquire_unseen(&self, id: &str, request: Acquire<'_>) -> UpdateItemFluentBuilder {
+    fn acquire_unseen(&self, id: &SubscriptionId, request: Acquire<'_>) -> UpdateItemFluentBuilder {
         self.update(id)
             .update_expression(
                 "SET wanted = :version, turn = :me, turn_nonce = :nonce, turn_until = :until \
@@ -192,7 +193,7 @@ impl Subscriptions {
     /// there instead, `None` if it is deleted. Idempotent.
     async fn replace(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         seen: &EndpointState,
         next: &EndpointState,
         changed_at: Option<OffsetDateTime>,

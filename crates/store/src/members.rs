@@ -10,6 +10,7 @@
 //! segments are permanently empty; an item `closed#` and a number is a segment that takes no members any
 //! more. A client's counts of subscriptions are in the same table (`usage`).
 
+use bellwire_rules::ids::SubscriptionId;
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
@@ -27,7 +28,7 @@ pub const SEGMENT: u64 = 1000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The id of the subscription.
-    pub subscription_id: String,
+    pub subscription_id: SubscriptionId,
     /// The id of the subscription's client.
     pub client_id: String,
 }

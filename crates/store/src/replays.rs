@@ -4,6 +4,7 @@
 //! over, so that one that was dead-lettered doesn't keep others from beginning.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use bellwire_rules::ids::SubscriptionId;
 use time::{Duration, OffsetDateTime};
 
 use crate::endpoints::changed;
@@ -18,7 +19,7 @@ impl Subscriptions {
     /// same replay.
     pub async fn begin_replay(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         replay_id: &str,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
@@ -38,7 +39,7 @@ impl Subscriptions {
     /// Records that a replay continues. Returns whether its subscription, and the topic, still exist.
     pub async fn continue_replay(
         &self,
-        id: &str,
+        id: &SubscriptionId,
         replay_id: &str,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
@@ -55,7 +56,7 @@ impl Subscriptions {
 
     /// Records that a replay is over, so that another one may begin. Changes nothing if another one is
     /// running.
-    pub async fn end_replay(&self, id: &str, replay_id: &str) -> Result<(), StoreError> {
+    pub async fn end_replay(&self, id: &SubscriptionId, replay_id: &str) -> Result<(), StoreError> {
         let update = self
             .update(id)
             .update_expression("REMOVE replay_id, replay_until")

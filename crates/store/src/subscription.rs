@@ -3,6 +3,7 @@
 use bellwire_rules::authorization::Authorization;
 use bellwire_rules::endpoint::{Disabled, EndpointState};
 use bellwire_rules::entity::EntityKey;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::ids::entity_audience_id;
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
@@ -19,7 +20,7 @@ pub(crate) const ENTITIES: &str = "entity#";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Subscription {
     /// The subscription's id, a UUID.
-    pub subscription_id: String,
+    pub subscription_id: SubscriptionId,
     /// The id of the client that owns it.
     pub client_id: String,
     /// The topic or the entity whose events it receives.

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp;
@@ -175,8 +176,8 @@ impl Subscriptions {
     }
 
     /// The subscription with this id, with a consistent read; `None` as well if it has expired.
-    pub async fn get(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
-        if id.len() > MAX_ID_LENGTH {
+    pub async fn get(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        if id.as_str().len() > MAX_ID_LENGTH {
             return Ok(None);
         }
         let answer = self
@@ -331,7 +332,7 @@ impl Subscriptions {
         all(query).await
     }
 
-    pub(crate) fn update(&self, id: &str) -> UpdateItemFluentBuilder {
+    pub(crate) fn update(&self, id: &SubscriptionId) -> UpdateItemFluentBuilder {
         self.db
             .update_item()
             .table_name(&self.table)
@@ -406,10 +407,10 @@ fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
     codes.all(|code| code == "TransactionConflict")
 }
 
-fn key(id: &str) -> HashMap<String, AttributeValue> {
+fn key(id: &SubscriptionId) -> HashMap<String, AttributeValue> {
     HashMap::from([(
         "subscription_id".to_owned(),
-        AttributeValue::S(id.to_owned()),
+        AttributeValue::S(id.to_string()),
     )])
 }
 
@@ -424,7 +425,7 @@ fn member_key(subscription: &Subscription) -> HashMap<String, AttributeValue> {
         ),
         (
             "subscription_id".to_owned(),
-            AttributeValue::S(subscription.subscription_id.clone()),
+            AttributeValue::S(subscription.subscription_id.to_string()),
         ),
     ])
 }

@@ -5,11 +5,11 @@ mod support;
 
 use std::collections::{BTreeMap, HashSet};
 
-use bellwire_rules::ids::DeliveryId;
+use bellwire_rules::ids::{DeliveryId, SubscriptionId};
 use bellwire_store::deliveries::Attempt;
 use bellwire_store::exchanges::{Exchange, ExchangePage};
 use bellwire_store::{Deliveries, Exchanges, Subscriptions};
-use support::TABLE;
+use support::{TABLE, sid};
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -28,7 +28,7 @@ async fn tables() -> (Deliveries, Exchanges) {
 fn attempt(number: i64, arrived: bool) -> Attempt {
     Attempt {
         exchange: Exchange {
-            subscription_id: "s1".to_owned(),
+            subscription_id: SubscriptionId::new("s1"),
             pipeline_id: format!("d{number}"),
             event_type: "event".to_owned(),
             request_datetime: NOW + Duration::seconds(number),
@@ -57,7 +57,7 @@ async fn what_has_arrived_is_known() {
     let id = |n| DeliveryId::new(format!("d{n}"));
     let ids: HashSet<DeliveryId> = (0..40).map(id).collect();
     let known = deliveries
-        .prefetch(HashSet::from(["s1"]), ids)
+        .prefetch(HashSet::from([sid("s1")]), ids)
         .await
         .unwrap();
     let arrived: HashSet<DeliveryId> = (0..40).step_by(2).map(id).collect();
@@ -66,7 +66,7 @@ async fn what_has_arrived_is_known() {
     let nothing = deliveries.prefetch(HashSet::new(), HashSet::new());
     assert!(nothing.await.unwrap().arrived.is_empty());
 
-    let page = exchanges.between("s1", NOW, NOW + Duration::hours(1), None, NOW);
+    let page = exchanges.between(sid("s1"), NOW, NOW + Duration::hours(1), None, NOW);
     assert_eq!(page.await.unwrap().exchanges.len(), 40);
 }
 
@@ -77,10 +77,13 @@ async fn exchanges_are_shown_for_as_long_as_they_are_kept() {
     deliveries.record(&attempts, NOW).await.unwrap();
     // A week later; DynamoDB hasn't removed any.
     let now = NOW + Duration::days(7) + Duration::seconds(6);
-    let page = exchanges.between("s1", NOW, now, None, now).await.unwrap();
+    let page = exchanges
+        .between(sid("s1"), NOW, now, None, now)
+        .await
+        .unwrap();
     let left = |page: ExchangePage| page.exchanges.into_iter().map(|it| it.pipeline_id);
     assert!(left(page).eq(["d6", "d7", "d8", "d9"]));
-    let page = exchanges.newest("s1", None, 6, now).await.unwrap();
+    let page = exchanges.newest(sid("s1"), None, 6, now).await.unwrap();
     assert_eq!(page.next_cursor, None);
     assert!(left(page).eq(["d9", "d8", "d7", "d6"]));
 }
@@ -93,7 +96,7 @@ async fn exchanges_beyond_a_megabyte_come_in_slices() {
     let end = NOW + Duration::seconds(98);
     let (mut after, mut found, mut slices) = (None, Vec::new(), 0);
     loop {
-        let page = exchanges.between("s1", NOW + Duration::seconds(1), end, after, NOW);
+        let page = exchanges.between(sid("s1"), NOW + Duration::seconds(1), end, after, NOW);
         let page = page.await.unwrap();
         found.extend(page.exchanges.into_iter().map(|it| it.pipeline_id));
         after = page.next_cursor;

@@ -5,7 +5,7 @@
 mod support;
 
 use bellwire_rules::endpoint::{Disabled, DisabledReason, EndpointState};
-use bellwire_rules::ids::MessageId;
+use bellwire_rules::ids::{MessageId, SubscriptionId};
 use bellwire_rules::lease::{
     self, Acquire, Acquired, Ending, Lease, Progress, Retry, Session, Then,
 };
@@ -15,7 +15,7 @@ use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use bellwire_store::{Limits, Subscriptions};
-use support::TABLE;
+use support::{TABLE, sid};
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -40,7 +40,7 @@ async fn subscribed() -> Subscriptions {
 
 fn subscription() -> Subscription {
     Subscription {
-        subscription_id: "s1".to_owned(),
+        subscription_id: SubscriptionId::new("s1"),
         client_id: "c1".to_owned(),
         source: Source::Topic {
             topic_id: "t1".to_owned(),
@@ -82,7 +82,11 @@ fn request(id: &str, version: u64, second: u64) -> Acquire<'_> {
 }
 
 async fn acquire(subscriptions: &Subscriptions, request: Acquire<'_>) -> Box<Held> {
-    match subscriptions.acquire_lease("s1", request).await.unwrap() {
+    match subscriptions
+        .acquire_lease(sid("s1"), request)
+        .await
+        .unwrap()
+    {
         Acquisition::Held(held) => held,
         other => panic!("{request:?} came to {other:?}"),
     }
@@ -130,7 +134,10 @@ async fn succeed(subscriptions: &Subscriptions, mut held: Box<Held>, version: u6
 
 macro_rules! assert_acquisition {
     ($subscriptions:expr, $request:expr, $expected:pat) => {
-        let found = $subscriptions.acquire_lease("s1", $request).await.unwrap();
+        let found = $subscriptions
+            .acquire_lease(sid("s1"), $request)
+            .await
+            .unwrap();
         assert!(matches!(found, $expected), "{found:?}");
     };
 }
@@ -175,7 +182,10 @@ async fn of_many_at_once_one_has_the_lease() {
         tokio::spawn(async move {
             let id = format!("m{n}");
             let request = request(&id, n % 5 + 1, 0);
-            let found = subscriptions.acquire_lease("s1", request).await.unwrap();
+            let found = subscriptions
+                .acquire_lease(sid("s1"), request)
+                .await
+                .unwrap();
             matches!(found, Acquisition::Held(_))
         })
     });
@@ -184,7 +194,7 @@ async fn of_many_at_once_one_has_the_lease() {
         held += usize::from(acquired.await.unwrap());
     }
     assert_eq!(held, 1);
-    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    let found = subscriptions.get(sid("s1")).await.unwrap().unwrap();
     assert_eq!(found.progress.wanted, 5);
 }
 
@@ -292,7 +302,13 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
             .unwrap()
             .is_none()
     );
-    assert!(subscriptions.disable("s1", NOW).await.unwrap().is_none());
+    assert!(
+        subscriptions
+            .disable(sid("s1"), NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert_acquisition!(subscriptions, request("m2", 2, 1), Acquisition::Disabled(_));
     let told = found.disabled.unwrap();
     let another = Disabled {
@@ -300,19 +316,19 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
         ..told.clone()
     };
     subscriptions
-        .note_owner_notified("s1", &another)
+        .note_owner_notified(sid("s1"), &another)
         .await
         .unwrap();
-    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    let found = subscriptions.get(sid("s1")).await.unwrap().unwrap();
     assert!(found.owner_unnotified);
     subscriptions
-        .note_owner_notified("s1", &told)
+        .note_owner_notified(sid("s1"), &told)
         .await
         .unwrap();
-    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    let found = subscriptions.get(sid("s1")).await.unwrap().unwrap();
     assert!(!found.owner_unnotified);
 
-    let enabled = subscriptions.enable("s1", NOW).await.unwrap().unwrap();
+    let enabled = subscriptions.enable(sid("s1"), NOW).await.unwrap().unwrap();
     assert_eq!((enabled.disabled, enabled.owner_unnotified), (None, false));
     // A 410 to a request that was sent before doesn't disable it again.
     assert!(
@@ -332,23 +348,29 @@ async fn who_is_disabled_or_gone_has_no_lease_and_comes_back_in_doubt() {
     let released = release(&subscriptions, &mut held, sent, Ending::UpToDate).await;
     assert!(matches!(released, Released::Lost), "{released:?}");
     assert_acquisition!(subscriptions, request("m4", 2, 3), Acquisition::Gone);
-    assert!(subscriptions.enable("s1", NOW).await.unwrap().is_none());
-    assert!(subscriptions.get("s1").await.unwrap().is_none());
+    assert!(
+        subscriptions
+            .enable(sid("s1"), NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(subscriptions.get(sid("s1")).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn an_endpoint_that_has_failed_for_days_is_given_up_unless_it_has_succeeded_since() {
     let subscriptions = subscribed().await;
     let days = Duration::days;
-    subscriptions.note_failure("s1", NOW).await.unwrap();
+    subscriptions.note_failure(sid("s1"), NOW).await.unwrap();
     let give_up = async |after| {
-        let given_up = subscriptions.give_up("s1", NOW + after, days(5)).await;
+        let given_up = subscriptions.give_up(sid("s1"), NOW + after, days(5)).await;
         given_up.unwrap().is_some()
     };
     assert!(!give_up(days(4)).await);
-    subscriptions.note_success("s1").await.unwrap();
+    subscriptions.note_success(sid("s1")).await.unwrap();
     assert!(!give_up(days(5)).await);
-    subscriptions.note_failure("s1", NOW).await.unwrap();
+    subscriptions.note_failure(sid("s1"), NOW).await.unwrap();
     assert!(give_up(days(5)).await);
     assert!(!give_up(days(6)).await);
 }
@@ -357,7 +379,7 @@ async fn an_endpoint_that_has_failed_for_days_is_given_up_unless_it_has_succeede
 async fn a_snapshot_that_is_asked_for_during_a_lease_is_not_forgotten() {
     let subscriptions = subscribed().await;
     let mut held = acquire(&subscriptions, request("m1", 1, 0)).await;
-    subscriptions.enable("s1", NOW).await.unwrap();
+    subscriptions.enable(sid("s1"), NOW).await.unwrap();
     assert_acquisition!(subscriptions, request("m2", 1, 1), Acquisition::Nothing);
     let sent = session(&held).acknowledged(1);
     let Released::GoOn(more) = release(&subscriptions, &mut held, sent, Ending::UpToDate).await
@@ -400,10 +422,10 @@ async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
     // Expiring it again later changes nothing.
     let later = now + Duration::days(30);
     subscriptions.expire(&known, later).await.unwrap();
-    assert!(subscriptions.get("s1").await.unwrap().is_some());
+    assert!(subscriptions.get(sid("s1")).await.unwrap().is_some());
     subscriptions.delete(&known).await.unwrap();
     subscriptions.expire(&known, now).await.unwrap();
-    assert!(subscriptions.get("s1").await.unwrap().is_none());
+    assert!(subscriptions.get(sid("s1")).await.unwrap().is_none());
     // Once it has expired it isn't found, whether or not DynamoDB has removed it.
     subscriptions
         .create(&known, &LIMITS, Vec::new())
@@ -411,13 +433,13 @@ async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
         .unwrap();
     let before = now - Duration::days(31);
     subscriptions.expire(&known, before).await.unwrap();
-    assert!(subscriptions.get("s1").await.unwrap().is_none());
+    assert!(subscriptions.get(sid("s1")).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn rotating_with_a_lost_answer_is_no_conflict() {
     let subscriptions = subscribed().await;
-    let known = subscriptions.get("s1").await.unwrap().unwrap();
+    let known = subscriptions.get(sid("s1")).await.unwrap().unwrap();
     let secrets = known
         .webhook()
         .secrets
@@ -434,7 +456,7 @@ async fn rotating_with_a_lost_answer_is_no_conflict() {
         .rotated(generate_secret().unwrap(), NOW);
     let rotated = subscriptions.rotate(&known, &others, NOW, None).await;
     assert!(!rotated.unwrap());
-    let found = subscriptions.get("s1").await.unwrap().unwrap();
+    let found = subscriptions.get(sid("s1")).await.unwrap().unwrap();
     assert_eq!(found.webhook().secrets, secrets);
 }
 
@@ -497,7 +519,7 @@ fn states() -> Vec<EndpointState> {
 async fn what_is_written_is_what_was_decided() {
     let subscriptions = subscribed().await;
     for (n, state) in states().into_iter().enumerate() {
-        let id = format!("s{n}-of-all");
+        let id = SubscriptionId::new(format!("s{n}-of-all"));
         let subscription = Subscription {
             subscription_id: id.clone(),
             progress: state.progress.clone(),

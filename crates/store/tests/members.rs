@@ -6,6 +6,7 @@ mod support;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_rules::entity::EntityKey;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
@@ -14,7 +15,7 @@ use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use bellwire_store::{Exceeded, Limits, Members, Subscriptions};
 use futures_util::future::join_all;
-use support::{TABLE, s};
+use support::{TABLE, s, sid};
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -34,7 +35,7 @@ async fn tables() -> (DynamoDb, Subscriptions, Members) {
 
 fn subscription(id: &str, client_id: &str, url: &str) -> Subscription {
     Subscription {
-        subscription_id: id.to_owned(),
+        subscription_id: SubscriptionId::new(id),
         client_id: client_id.to_owned(),
         source: Source::Topic {
             topic_id: "t1".to_owned(),
@@ -169,7 +170,7 @@ async fn a_client_has_as_many_subscriptions_as_it_may_have() {
         subscriptions.expire(&here("f"), now).await.unwrap();
     }
     subscriptions.delete(&here("f")).await.unwrap();
-    assert!(subscriptions.get("f").await.unwrap().is_none());
+    assert!(subscriptions.get(sid("f")).await.unwrap().is_none());
     assert_eq!(add(&subscriptions, &here("h")).await, Created::Done);
     assert_eq!(add(&subscriptions, &here("i")).await, of_client);
     subscriptions.forget_counts("c1").await.unwrap();
@@ -197,24 +198,29 @@ async fn there_is_one_replay_of_a_subscription_at_a_time() {
     let (_, subscriptions, _) = tables().await;
     let known = subscription("s1", "c1", "https://example.com/");
     assert_eq!(add(&subscriptions, &known).await, Created::Done);
-    let begin = async |replay, now| subscriptions.begin_replay("s1", replay, now).await.unwrap();
+    let begin = async |replay, now| {
+        subscriptions
+            .begin_replay(sid("s1"), replay, now)
+            .await
+            .unwrap()
+    };
     assert!(begin("r1", NOW).await);
     assert!(begin("r1", NOW).await);
     assert!(!begin("r2", NOW).await);
     // Each step gives it more time.
     let later = NOW + Duration::minutes(10);
-    let goes_on = subscriptions.continue_replay("s1", "r1", later);
+    let goes_on = subscriptions.continue_replay(sid("s1"), "r1", later);
     assert!(goes_on.await.unwrap());
     assert!(!begin("r2", NOW + Duration::minutes(20)).await);
     // The end of another replay doesn't end it.
-    subscriptions.end_replay("s1", "r2").await.unwrap();
+    subscriptions.end_replay(sid("s1"), "r2").await.unwrap();
     assert!(!begin("r2", later).await);
-    subscriptions.end_replay("s1", "r1").await.unwrap();
+    subscriptions.end_replay(sid("s1"), "r1").await.unwrap();
     assert!(begin("r2", later).await);
     // A replay that makes no progress counts as over.
     assert!(begin("r3", later + Duration::hours(1)).await);
     subscriptions.delete(&known).await.unwrap();
-    let goes_on = subscriptions.continue_replay("s1", "r3", later);
+    let goes_on = subscriptions.continue_replay(sid("s1"), "r3", later);
     assert!(!goes_on.await.unwrap());
     assert!(!begin("r4", later + Duration::hours(9)).await);
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bellwire_rules::endpoint::{Disabled, DisabledReason};
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::{EventId, MessageId};
+use bellwire_rules::ids::{EventId, MessageId, SubscriptionId};
 use bellwire_rules::lease::{Acquire, Ending, Progress, Session};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -34,7 +34,7 @@ use bellwire_store::{
     Subscriptions, Topics,
 };
 use serde_json::Value;
-use support::TABLE;
+use support::{TABLE, sid};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -145,7 +145,7 @@ async fn topics() {
 
 fn subscription(id: &str) -> Subscription {
     Subscription {
-        subscription_id: id.to_owned(),
+        subscription_id: SubscriptionId::new(id),
         client_id: client_id().to_string(),
         source: Source::Topic {
             topic_id: "t1".to_owned(),
@@ -249,15 +249,15 @@ async fn subscriptions_and_members() {
     }
     // A lease that is held while another message requests a later version.
     subscriptions
-        .acquire_lease("held", acquire("m1", 3, 0))
+        .acquire_lease(sid("held"), acquire("m1", 3, 0))
         .await
         .unwrap();
     subscriptions
-        .acquire_lease("held", acquire("m2", 4, 1))
+        .acquire_lease(sid("held"), acquire("m2", 4, 1))
         .await
         .unwrap();
     // A subscription that waits for a retry.
-    let held = subscriptions.acquire_lease("retrying", acquire("m1", 3, 0));
+    let held = subscriptions.acquire_lease(sid("retrying"), acquire("m1", 3, 0));
     let Acquisition::Held(mut held) = held.await.unwrap() else {
         panic!("a lease");
     };
@@ -272,11 +272,11 @@ async fn subscriptions_and_members() {
         .await
         .unwrap();
     subscriptions
-        .acquire_lease("retrying", acquire("m2", 4, 1))
+        .acquire_lease(sid("retrying"), acquire("m2", 4, 1))
         .await
         .unwrap();
     subscriptions
-        .begin_replay("entity", "r1", NOW)
+        .begin_replay(sid("entity"), "r1", NOW)
         .await
         .unwrap();
     let ended = subscription("ended");
@@ -388,7 +388,7 @@ async fn exchanges_and_marks() {
     let exchanges = Exchanges::new(db.clone(), "exchanges".to_owned(), WEEK);
     let deliveries = Deliveries::new(db.clone(), TABLE.to_owned(), WEEK, subscriptions, exchanges);
     let first = Exchange {
-        subscription_id: "s1".to_owned(),
+        subscription_id: SubscriptionId::new("s1"),
         pipeline_id: "d1".to_owned(),
         event_type: "event".to_owned(),
         request_datetime: NOW,

@@ -29,6 +29,7 @@ use bellwire_edge::idempotency::Idempotency;
 use bellwire_edge::{Failure, body, domain, envelope, path_parameter, route};
 use bellwire_outbound::Consent;
 use bellwire_rules::UrlPolicy;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_store::{Client, Clients, Exchanges, Limits, Members, Subscription, Subscriptions};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Error, Request};
@@ -142,7 +143,7 @@ impl EntitySubscriptionsFunction {
     /// The client's own subscription to an entity with this key; 404 if there is none.
     async fn own(&self, client: &Client, key: &str) -> Result<Subscription, Failure> {
         self.subscriptions
-            .get(key)
+            .get(&SubscriptionId::new(key))
             .await?
             .filter(|subscription| subscription.client_id == client.client_id.as_str())
             .filter(|subscription| subscription.entity().is_some())

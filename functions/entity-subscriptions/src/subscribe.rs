@@ -49,7 +49,7 @@ impl EntitySubscriptionsFunction {
             .map_err(|refused| Failure::field("subscription.callback", refused))?;
         let client_id = client.client_id.as_str();
         let id = entity_subscription_id(client_id, entity_key.as_str(), callback.as_str());
-        tracing::Span::current().record("subscription", &id);
+        tracing::Span::current().record("subscription", id.as_str());
         if let Some(existing) = self.subscriptions.get(&id).await? {
             let answer = self.enable_again(existing).await?;
             repeatable.keep(&answer).await?;

@@ -3,6 +3,7 @@
 use bellwire_rules::Secret;
 use bellwire_rules::endpoint::DisabledReason;
 use bellwire_rules::entity::EntityKey;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::timestamp::millis;
 use bellwire_store::subscription::Subscription;
 use serde::Serialize;
@@ -16,7 +17,7 @@ pub struct EntitySubscriptionView<'a> {
     /// The protocol has this field, and defines no more than that it is null.
     subscriber_key: Option<&'a str>,
     callback: &'a str,
-    key: &'a str,
+    key: &'a SubscriptionId,
     #[serde(skip_serializing_if = "Option::is_none")]
     date_failing_since: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]

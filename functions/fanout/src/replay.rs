@@ -29,7 +29,7 @@ impl FanoutFunction {
         let id = &replay.replay_id;
         let goes_on = self.subscriptions.continue_replay(subscription_id, id, now);
         if !goes_on.await? {
-            tracing::info!(subscription = subscription_id, "nobody to replay to");
+            tracing::info!(subscription = %subscription_id, "nobody to replay to");
             return Ok(());
         }
         let after = replay.after.clone();
@@ -55,7 +55,7 @@ impl FanoutFunction {
             })
             .collect::<Result<_, _>>()?;
         self.deliveries.send_all(messages).await?;
-        tracing::info!(subscription = subscription_id, events = count, "replayed");
+        tracing::info!(subscription = %subscription_id, events = count, "replayed");
         if page.next_cursor.is_none() {
             self.subscriptions.end_replay(subscription_id, id).await?;
         } else {

@@ -4,7 +4,7 @@ use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
 use bellwire_outbound::NoConsent;
 use bellwire_queues::{Delivery, DeliveryKind, Message};
-use bellwire_rules::ids::random_id;
+use bellwire_rules::ids::{SubscriptionId, new_subscription_id};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
 use bellwire_rules::topic::Topic;
@@ -49,7 +49,7 @@ impl WebhookSubscriptionsFunction {
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
         let subscription = Subscription {
-            subscription_id: random_id(),
+            subscription_id: new_subscription_id(),
             client_id: client.client_id.to_string(),
             source: Source::Topic {
                 topic_id: topic.id.clone(),
@@ -71,7 +71,7 @@ impl WebhookSubscriptionsFunction {
             failing_since: None,
             progress: Progress::default(),
         };
-        tracing::Span::current().record("subscription", &subscription.subscription_id);
+        tracing::Span::current().record("subscription", subscription.subscription_id.as_str());
         let answer = created(&WebhookSubscriptionView::made(&subscription, &secret))?;
         let record = repeatable.record(&answer)?;
         let has_key = record.is_some();
@@ -122,11 +122,11 @@ impl WebhookSubscriptionsFunction {
     async fn created_before(&self, answer: Response<Body>) -> Result<Response<Body>, Failure> {
         #[derive(Deserialize)]
         struct Made {
-            id: String,
+            id: SubscriptionId,
         }
         let made: Made =
             serde_json::from_slice(answer.body().as_ref()).map_err(Failure::internal)?;
-        tracing::Span::current().record("subscription", &made.id);
+        tracing::Span::current().record("subscription", made.id.as_str());
         if let Some(subscription) = self.subscriptions.get(&made.id).await? {
             self.send_document(&subscription).await?;
         }

@@ -34,6 +34,7 @@ use bellwire_outbound::Consent;
 use bellwire_payloads::Payloads;
 use bellwire_queues::Queue;
 use bellwire_rules::UrlPolicy;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::topic::Topic;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
@@ -180,7 +181,7 @@ impl WebhookSubscriptionsFunction {
         let unknown = || Failure::not_found("there is no such subscription");
         let subscription = self
             .subscriptions
-            .get(id)
+            .get(&SubscriptionId::new(id))
             .await?
             .filter(|subscription| subscription.client_id == client.client_id.as_str())
             .ok_or_else(unknown)?;

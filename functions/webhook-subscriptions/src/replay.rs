@@ -66,7 +66,7 @@ impl WebhookSubscriptionsFunction {
         let id = &subscription.subscription_id;
         // The same in a repetition that comes before the response is on record.
         let replay_id = match idempotency_key::of(request)? {
-            Some(key) => idempotent_event_id(&subscription.client_id, id, key).to_string(),
+            Some(key) => idempotent_event_id(&subscription.client_id, id.as_str(), key).to_string(),
             None => random_id(),
         };
         if !self.subscriptions.begin_replay(id, &replay_id, now).await? {

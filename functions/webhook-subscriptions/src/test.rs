@@ -37,7 +37,7 @@ impl WebhookSubscriptionsFunction {
         // The same in a repetition that comes before the response is on record.
         let id = &subscription.subscription_id;
         let event_id = match idempotency_key::of(request)? {
-            Some(key) => idempotent_event_id(&subscription.client_id, id, key),
+            Some(key) => idempotent_event_id(&subscription.client_id, id.as_str(), key),
             None => new_event_id(),
         };
         let text = document.text().as_bytes();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bellwire_rules::Secret;
 use bellwire_rules::authorization::AuthorizationView;
 use bellwire_rules::endpoint::DisabledReason;
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_store::subscription::Subscription;
@@ -15,7 +16,7 @@ use time::OffsetDateTime;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookSubscriptionView<'a> {
-    id: &'a str,
+    id: &'a SubscriptionId,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic_id: Option<&'a str>,
     webhook_url: &'a str,

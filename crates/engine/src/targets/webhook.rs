@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bellwire_outbound::{Answer, Exchange, Sender};
+use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::outcome::{AttemptOutcome, outcome, status_message};
 use bellwire_rules::timestamp::iso_duration;
 use bellwire_store::exchanges::{CallbackRecord, Exchange as AttemptRecord};
@@ -59,7 +60,7 @@ impl WebhookSender {
     /// an outcome.
     pub async fn attempt(
         &self,
-        subscription_id: &str,
+        subscription_id: &SubscriptionId,
         webhook: &Webhook,
         rendered: Rendered,
         failures: usize,
@@ -105,7 +106,7 @@ impl WebhookSender {
     /// The record of a request that is about to be sent.
     fn record(
         &self,
-        subscription_id: &str,
+        subscription_id: &SubscriptionId,
         webhook: &Webhook,
         rendered: &Rendered,
         failures: usize,
@@ -124,7 +125,7 @@ impl WebhookSender {
         }
         let retry = (failures > 0).then_some(failures);
         AttemptRecord {
-            subscription_id: subscription_id.to_owned(),
+            subscription_id: subscription_id.clone(),
             pipeline_id: rendered.delivery_id.to_string(),
             event_type: rendered.event_type.to_owned(),
             request_datetime: sent_at,

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
     KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
+use bellwire_rules::ids::SubscriptionId;
 
 /// The name of the first table.
 pub const TABLE: &str = "table";
@@ -82,4 +83,10 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
         .key_type(kind)
         .build()
         .unwrap()
+}
+
+/// The id of a subscription, for as long as the test runs.
+#[allow(dead_code)] // not every test has subscriptions
+pub fn sid(text: &str) -> &'static SubscriptionId {
+    Box::leak(Box::new(SubscriptionId::new(text)))
 }
