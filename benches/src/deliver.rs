@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 use aws_sdk_dynamodb::Client;
 use bellwire_queues::{Delivery, DeliveryKind};
-use bellwire_rules::ids::{new_event_id, random_id};
+use bellwire_rules::ids::{TopicId, new_event_id, random_id};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::{Payload, compress};
 use bellwire_store::Subscriptions;
@@ -141,7 +141,7 @@ async fn run(lambda: &mut Lambda, sink: &Sink, batches: Vec<Bytes>) -> Result<(f
 /// A subscription to events for each endpoint.
 async fn subscribe(db: &Client, sink: &Sink) -> Result<Vec<Subscription>> {
     let table = Subscriptions::new(db.clone(), "subscriptions".to_owned(), "members".to_owned());
-    let topic_id = random_id();
+    let topic_id = TopicId::new(random_id());
     let mut made = Vec::new();
     for address in &sink.addresses {
         let url = format!("http://{address}/hook");

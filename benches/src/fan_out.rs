@@ -165,7 +165,7 @@ async fn subscribe(db: &Client, sink: &Sink, size: Size) -> Result<String> {
         PayloadType::Event => SubscriptionMode::Event,
         PayloadType::Snapshot => SubscriptionMode::SnapshotOnly,
     };
-    let id = topic.id.as_str();
+    let id = &topic.id;
     let addresses = sink.addresses.iter().cycle();
     stream::iter((0..size.subscriptions).zip(addresses).map(Ok))
         .try_for_each_concurrent(AT_ONCE, |(number, address)| async move {
@@ -181,5 +181,5 @@ async fn subscribe(db: &Client, sink: &Sink, size: Size) -> Result<String> {
             anyhow::Ok(())
         })
         .await?;
-    Ok(topic.id)
+    Ok(topic.id.to_string())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::Client;
+use bellwire_rules::ids::TopicId;
 use bellwire_rules::modes::{PayloadType, SubscriptionMode};
 use bellwire_store::{Members, Subscriptions, Topics};
 use futures_util::future::try_join_all;
@@ -138,7 +139,7 @@ pub async fn alone(
     let topics = subscribe(db, &sink, scenario).await?;
     let publish = async |topic: usize, body: &str| {
         let topic_id = topics.get(topic).context("a topic")?;
-        pipeline.publish(topic_id, body).await
+        pipeline.publish(topic_id.as_str(), body).await
     };
     let latency = measure(scenario, seconds, &sink, publish).await?;
     pipeline.idle().await?;
@@ -150,7 +151,7 @@ pub async fn alone(
 
 /// Creates the topics of a scenario on the stand-ins, with their subscriptions. Returns the topics'
 /// ids.
-async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<String>> {
+async fn subscribe(db: &Client, sink: &Sink, scenario: Scenario) -> Result<Vec<TopicId>> {
     let mut ids = Vec::new();
     for _ in 0..scenario.topics {
         let topic = samples::topic(PayloadType::Snapshot)?;

@@ -1,7 +1,7 @@
 //! Sample topics, subscriptions and documents.
 
 use anyhow::{Context, Result};
-use bellwire_rules::ids::{new_subscription_id, random_id};
+use bellwire_rules::ids::{TopicId, new_subscription_id, random_id};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::{PayloadType, SubscriptionMode};
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
@@ -15,7 +15,7 @@ use crate::stack::CLIENT_ID;
 
 /// A topic of documents or events, with a random name.
 pub fn topic(kind: PayloadType) -> Result<Topic> {
-    let id = random_id();
+    let id = TopicId::new(random_id());
     let definition = json!({
         "name": id,
         "publisher": {"type": "http-post", "payload": {"type": kind}},
@@ -33,7 +33,7 @@ pub const LIMITS: Limits = Limits {
 
 /// A subscription of a webhook to a topic.
 pub fn subscription(
-    topic_id: &str,
+    topic_id: &TopicId,
     mode: SubscriptionMode,
     segment: u64,
     webhook_url: String,
@@ -43,7 +43,7 @@ pub fn subscription(
         subscription_id: new_subscription_id(),
         client_id: CLIENT_ID.to_owned(),
         source: Source::Topic {
-            topic_id: topic_id.to_owned(),
+            topic_id: topic_id.clone(),
             mode,
         },
         segment,

@@ -72,9 +72,9 @@ impl Carried {
     /// The id of the topic, or of the audience, that it is about; `None` if it carries neither.
     pub fn topic(&self) -> Option<&str> {
         match self {
-            Self::Publication(publication) => Some(&publication.topic_id),
-            Self::FanOut(FanOut::Segment { audience_id, .. }) => Some(audience_id),
-            Self::FanOut(FanOut::Replay(replay)) => Some(&replay.topic_id),
+            Self::Publication(publication) => Some(publication.topic_id.as_str()),
+            Self::FanOut(FanOut::Segment { audience_id, .. }) => Some(audience_id.as_str()),
+            Self::FanOut(FanOut::Replay(replay)) => Some(replay.topic_id.as_str()),
             _ => None,
         }
     }

@@ -293,7 +293,7 @@ impl<'a> Found<'a> {
                 ..publication.clone()
             })?
             .once(
-                publication.topic_id.clone(),
+                publication.topic_id.to_string(),
                 format!("redriven-{}", self.letter.id),
             ),
             Carried::FanOut(FanOut::Replay(replay)) => Message::new(&FanOut::Replay(Replay {

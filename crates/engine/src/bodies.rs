@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwire_payloads::{PayloadError, Payloads};
+use bellwire_rules::ids::TopicId;
 use bellwire_rules::payload::Payload;
 use bellwire_store::versions::Version;
 use bellwire_store::{Events, StoreError};
@@ -23,7 +24,7 @@ pub struct Bodies {
 /// What was read of late. Neither versions nor payloads ever change.
 #[derive(Debug, Default)]
 struct Memory {
-    versions: HashMap<(String, u64), Arc<Version>>,
+    versions: HashMap<(TopicId, u64), Arc<Version>>,
     payloads: HashMap<Payload, Bytes>,
     size: usize,
 }
@@ -41,10 +42,10 @@ impl Bodies {
     /// A version of a topic's document; `None` when it has expired.
     pub async fn version(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         version: u64,
     ) -> Result<Option<Arc<Version>>, StoreError> {
-        let key = (topic_id.to_owned(), version);
+        let key = (topic_id.clone(), version);
         let remembered = self.memory(|memory| memory.versions.get(&key).cloned());
         if remembered.is_some() {
             return Ok(remembered);
@@ -62,7 +63,7 @@ impl Bodies {
     }
 
     /// The newest version of a topic's document.
-    pub async fn latest(&self, topic_id: &str) -> Result<Option<Arc<Version>>, StoreError> {
+    pub async fn latest(&self, topic_id: &TopicId) -> Result<Option<Arc<Version>>, StoreError> {
         Ok(self.events.latest(topic_id).await?.map(Arc::new))
     }
 

@@ -7,7 +7,7 @@
 
 use bellwire_queues::{Delivery, DeliveryKind, EventType, Hops, Message, Protocol};
 use bellwire_rules::decision::Decision;
-use bellwire_rules::ids::{MessageId, nonce};
+use bellwire_rules::ids::{MessageId, TopicId, nonce};
 use bellwire_rules::lease::{Acquire, Ending, NextVersion, Session, Then};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::unix_millis;
@@ -292,7 +292,7 @@ impl Engine {
     }
 }
 
-fn topic(subscription: &Subscription) -> Result<(&str, SubscriptionMode), Error> {
+fn topic(subscription: &Subscription) -> Result<(&TopicId, SubscriptionMode), Error> {
     let topic = subscription.topic();
     topic.ok_or(Error::Impossible("an entity has no documents"))
 }

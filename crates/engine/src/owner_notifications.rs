@@ -8,7 +8,7 @@ use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use bellwire_rules::endpoint::DisabledReason;
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{SubscriptionId, TopicId};
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::Subscriptions;
@@ -35,7 +35,7 @@ struct SubscriptionDisabled<'a> {
     subscription_id: &'a SubscriptionId,
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    topic_id: Option<&'a str>,
+    topic_id: Option<&'a TopicId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     entity_key: Option<&'a EntityKey>,
     reason: DisabledReason,

@@ -3,8 +3,8 @@
 use bellwire_queues::EventType;
 use bellwire_rules::Secret;
 use bellwire_rules::entity::{CallbackEvent, EntityKey, EntityType};
-use bellwire_rules::ids::EventId;
 use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{EventId, TopicId};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -47,7 +47,7 @@ fn subscription(source: Source) -> Subscription {
 
 fn to_topic() -> Subscription {
     subscription(Source::Topic {
-        topic_id: "t1".to_owned(),
+        topic_id: TopicId::new("t1"),
         mode: SubscriptionMode::SnapshotPatch,
     })
 }

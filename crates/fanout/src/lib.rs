@@ -6,6 +6,7 @@
 //! again, and `deliver` leaves out what has been delivered.
 
 use bellwire_queues::{AudienceEvent, Delivery, FanOut, Message, Queue, QueueError};
+use bellwire_rules::ids::{AudienceId, TopicId};
 use bellwire_store::members::Member;
 use bellwire_store::{Members, StoreError};
 
@@ -44,17 +45,22 @@ impl Audience {
     }
 
     /// Creates the deliveries of an event for a topic's audience, directly or by segments.
-    pub async fn fan_out(&self, topic_id: &str, event: AudienceEvent) -> Result<(), FanOutError> {
+    pub async fn fan_out(
+        &self,
+        topic_id: &TopicId,
+        event: AudienceEvent,
+    ) -> Result<(), FanOutError> {
+        let audience_id = AudienceId::of_topic(topic_id);
         let segments = self.members.segments(topic_id).await?;
         if segments.given <= SMALL {
-            self.fan_out_segment(topic_id, 0, &event).await?;
+            self.fan_out_segment(&audience_id, 0, &event).await?;
             return Ok(());
         }
         let messages = segments
             .numbers()
             .map(|segment| {
                 Message::new(&FanOut::Segment {
-                    audience_id: topic_id.to_owned(),
+                    audience_id: audience_id.clone(),
                     segment,
                     event: event.clone(),
                 })
@@ -67,7 +73,7 @@ impl Audience {
     /// there are.
     pub async fn fan_out_segment(
         &self,
-        audience_id: &str,
+        audience_id: &AudienceId,
         segment: u64,
         event: &AudienceEvent,
     ) -> Result<usize, FanOutError> {
@@ -84,8 +90,12 @@ impl Audience {
 
     /// Excludes a segment of a topic that was found empty from now on, if it can't get members any more.
     /// Returns whether it is excluded.
-    pub async fn skip_if_empty(&self, topic_id: &str, segment: u64) -> Result<bool, FanOutError> {
-        Ok(self.members.skip_if_empty(topic_id, segment).await?)
+    pub async fn skip_if_empty(
+        &self,
+        audience_id: &AudienceId,
+        segment: u64,
+    ) -> Result<bool, FanOutError> {
+        Ok(self.members.skip_if_empty(audience_id, segment).await?)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The messages of the queues, as JSON.
 
 use bellwire_rules::entity::{CallbackEvent, EntityEvent, EntityType};
-use bellwire_rules::ids::EventId;
 use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{AudienceId, EventId, TopicId};
 use bellwire_rules::payload::Payload;
 use bellwire_rules::timestamp::iso_serde;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub struct Publication {
     /// The id of the publication, and of the event if it is one.
     pub event_id: EventId,
     /// The topic's id.
-    pub topic_id: String,
+    pub topic_id: TopicId,
     /// When the API accepted it.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
@@ -53,7 +53,7 @@ pub enum FanOut {
     /// Create the deliveries of an event for the members of one segment of an audience.
     Segment {
         /// The audience's id.
-        audience_id: String,
+        audience_id: AudienceId,
         /// The segment's number.
         segment: u64,
         /// What the members receive.
@@ -97,7 +97,7 @@ pub struct Replay {
     /// The id of the subscription's client.
     pub client_id: String,
     /// The topic's id.
-    pub topic_id: String,
+    pub topic_id: TopicId,
     /// The earliest time of acceptance, inclusive.
     #[serde(with = "iso_serde")]
     pub start: OffsetDateTime,

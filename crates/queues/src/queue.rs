@@ -76,7 +76,7 @@ impl Message {
     /// A publication, for a FIFO queue: in order within its topic, and deduplicated by its id.
     pub fn publication(publication: &Publication) -> Result<Self, QueueError> {
         let (group, id) = (&publication.topic_id, &publication.event_id);
-        Ok(Self::new(publication)?.once(group.clone(), id.to_string()))
+        Ok(Self::new(publication)?.once(group.to_string(), id.to_string()))
     }
 
     /// A message with this text as its body, unchanged.

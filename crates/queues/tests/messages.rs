@@ -7,8 +7,8 @@ use bellwire_queues::{
     AudienceEvent, Delivery, DeliveryKind, FanOut, Hops, Publication, Replay, Work,
 };
 use bellwire_rules::entity::EntityEvent;
-use bellwire_rules::ids::EventId;
 use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{AudienceId, EventId, TopicId};
 use bellwire_rules::payload::Payload;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,7 +72,7 @@ fn every_kind() -> Vec<DeliveryKind> {
 fn publications() {
     let publication = |work, redriven| Publication {
         event_id: EventId::new("e1"),
-        topic_id: "t1".to_owned(),
+        topic_id: TopicId::new("t1"),
         accepted_at: NOW,
         redriven,
         work,
@@ -92,7 +92,7 @@ fn publications() {
 #[test]
 fn fan_outs() {
     let segment = |kind| FanOut::Segment {
-        audience_id: "t1".to_owned(),
+        audience_id: AudienceId::new("t1"),
         segment: 3,
         event: AudienceEvent {
             accepted_at: NOW,
@@ -104,7 +104,7 @@ fn fan_outs() {
         replay_id: "r1".to_owned(),
         subscription_id: SubscriptionId::new("s1"),
         client_id: "c1".to_owned(),
-        topic_id: "t1".to_owned(),
+        topic_id: TopicId::new("t1"),
         start: NOW,
         end: NOW,
         after: Some("event#2026".to_owned()),

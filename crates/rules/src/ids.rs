@@ -36,6 +36,10 @@ macro_rules! ids {
 }
 
 ids! {
+    /// The id of a topic: a random UUID.
+    TopicId,
+    /// The id of an audience: a topic's, or what follows from a client and an entity's key.
+    AudienceId,
     /// The id of a subscription: a UUID, random for one to a topic, derived from client, entity and URL for
     /// one to an entity.
     SubscriptionId,
@@ -47,6 +51,13 @@ ids! {
     DeliveryId,
     /// The id that SQS gave to a message. A message that is received again has the same.
     MessageId,
+}
+
+impl AudienceId {
+    /// That of the members of a topic.
+    pub fn of_topic(topic_id: &TopicId) -> Self {
+        Self(topic_id.0.clone())
+    }
 }
 
 /// The id of the delivery of an event, or of a version of a document, to a subscription.
@@ -68,8 +79,8 @@ pub fn idempotent_event_id(client_id: &str, source: &str, key: &str) -> EventId 
 }
 
 /// The id of the event that is a version of a topic's document.
-pub fn version_id(topic_id: &str, version: u64) -> EventId {
-    EventId(derived(&[topic_id, &version.to_string()]))
+pub fn version_id(topic_id: &TopicId, version: u64) -> EventId {
+    EventId(derived(&[topic_id.as_str(), &version.to_string()]))
 }
 
 /// The id of a client's subscription to an entity: the same for the same callback URL, so that
@@ -79,8 +90,8 @@ pub fn entity_subscription_id(client_id: &str, entity_key: &str, callback: &str)
 }
 
 /// The id of an entity's audience for one client: all of that client's subscriptions to it.
-pub fn entity_audience_id(client_id: &str, entity_key: &str) -> String {
-    derived(&[client_id, entity_key])
+pub fn entity_audience_id(client_id: &str, entity_key: &str) -> AudienceId {
+    AudienceId(derived(&[client_id, entity_key]))
 }
 
 fn derived(parts: &[&str]) -> String {
@@ -142,6 +153,9 @@ mod tests {
             idempotent_event_id("c", "t", "k"),
             idempotent_event_id("c", "t", "l")
         );
-        assert_ne!(version_id("t", 1), version_id("t", 11));
+        assert_ne!(
+            version_id(&TopicId::new("t"), 1),
+            version_id(&TopicId::new("t"), 11)
+        );
     }
 }

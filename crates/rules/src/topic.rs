@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use crate::ids::TopicId;
 use crate::modes::{BadModes, Modes, PayloadType, SubscriptionMode};
 use crate::timestamp::iso_serde;
 
@@ -135,7 +136,7 @@ fn modes(publisher: &Publisher, subscribers: &[Subscriber]) -> Result<Modes, Bad
 #[serde(rename_all = "camelCase")]
 pub struct Topic {
     /// The id of the topic, a UUID.
-    pub id: String,
+    pub id: TopicId,
     /// The name of the topic; no two topics have the same one.
     pub name: String,
     /// How publications arrive, and what they are.
@@ -152,7 +153,7 @@ pub struct Topic {
 
 impl Topic {
     /// A new topic, created at `now`.
-    pub fn new(id: String, definition: TopicDefinition, now: OffsetDateTime) -> Self {
+    pub fn new(id: TopicId, definition: TopicDefinition, now: OffsetDateTime) -> Self {
         Self {
             id,
             name: definition.name,
@@ -245,7 +246,7 @@ mod tests {
         let then = OffsetDateTime::UNIX_EPOCH;
         let now = then + time::Duration::hours(1);
         let topic =
-            Topic::new("id".to_owned(), definition("a"), then).changed(definition("b"), now);
+            Topic::new(TopicId::new("id"), definition("a"), then).changed(definition("b"), now);
         assert_eq!((topic.id.as_str(), topic.name.as_str()), ("id", "b"));
         assert_eq!(
             (topic.create_timestamp, topic.modify_timestamp),

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_rules::ids::EventId;
+use bellwire_rules::ids::{EventId, TopicId};
 use bellwire_rules::payload::Payload;
 use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_rules::timestamp::{self, iso_serde};
@@ -74,7 +74,7 @@ impl Events {
     /// Records an event. Idempotent.
     pub async fn record(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         event: &Event,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
@@ -97,7 +97,7 @@ impl Events {
     /// one is on record, and not an earlier one.
     pub async fn record_once(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         event: &Event,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
@@ -141,7 +141,7 @@ impl Events {
     /// at most `limit`, after the one whose key is `after`.
     pub async fn between(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         start: OffsetDateTime,
         end: OffsetDateTime,
         after: Option<String>,
@@ -157,7 +157,7 @@ impl Events {
             .key_condition_expression("#source = :source AND #key BETWEEN :from AND :to")
             .expression_attribute_names("#source", "source")
             .expression_attribute_names("#key", "key")
-            .expression_attribute_values(":source", AttributeValue::S(topic_id.to_owned()))
+            .expression_attribute_values(":source", AttributeValue::S(topic_id.to_string()))
             .expression_attribute_values(":from", AttributeValue::S(from))
             .expression_attribute_values(":to", AttributeValue::S(to))
             .set_exclusive_start_key(after.map(|after| key(topic_id, after)))
@@ -177,13 +177,13 @@ impl Events {
 
     pub(crate) fn item(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         key: String,
         content: &impl Serialize,
         expires_at: Option<OffsetDateTime>,
     ) -> Result<HashMap<String, AttributeValue>, StoreError> {
         Ok(to_item(Item {
-            source: topic_id,
+            source: topic_id.as_str(),
             key,
             content,
             expires_at: expires_at.map(OffsetDateTime::unix_timestamp),
@@ -204,9 +204,9 @@ pub(crate) fn publication_key(id: &str) -> String {
     format!("publication#{id}")
 }
 
-pub(crate) fn key(topic_id: &str, key: String) -> HashMap<String, AttributeValue> {
+pub(crate) fn key(topic_id: &TopicId, key: String) -> HashMap<String, AttributeValue> {
     HashMap::from([
-        ("source".to_owned(), AttributeValue::S(topic_id.to_owned())),
+        ("source".to_owned(), AttributeValue::S(topic_id.to_string())),
         ("key".to_owned(), AttributeValue::S(key)),
     ])
 }

@@ -10,7 +10,7 @@
 //! segments are permanently empty; an item `closed#` and a number is a segment that takes no members any
 //! more. A client's counts of subscriptions are in the same table (`usage`).
 
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{AudienceId, SubscriptionId, TopicId};
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
@@ -63,12 +63,12 @@ impl Members {
     }
 
     /// Gives a topic's next subscription its number. Returns the segment that follows from it.
-    pub async fn next_segment(&self, topic_id: &str) -> Result<u64, StoreError> {
+    pub async fn next_segment(&self, topic_id: &TopicId) -> Result<u64, StoreError> {
         let answer = self
             .db
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key(topic_id, COUNT)))
+            .set_key(Some(key(topic_id.as_str(), COUNT)))
             .update_expression("ADD given :one")
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
             .return_values(ReturnValue::UpdatedNew)
@@ -80,7 +80,11 @@ impl Members {
 
     /// The segments of a topic's audience, with a consistent read. Every subscription that was created
     /// before this call is in one of them.
-    pub async fn segments(&self, topic_id: &str) -> Result<Segments, StoreError> {
+    pub async fn segments(&self, topic_id: &TopicId) -> Result<Segments, StoreError> {
+        self.read_segments(topic_id.as_str()).await
+    }
+
+    async fn read_segments(&self, topic_id: &str) -> Result<Segments, StoreError> {
         let answer = self
             .db
             .get_item()
@@ -99,10 +103,10 @@ impl Members {
     }
 
     /// The condition that a segment still takes members, for the transaction that adds one.
-    pub fn must_be_open(&self, topic_id: &str, segment: u64) -> Result<Together, StoreError> {
+    pub fn must_be_open(&self, topic_id: &TopicId, segment: u64) -> Result<Together, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
-            .set_key(Some(key(topic_id, &closed(segment))))
+            .set_key(Some(key(topic_id.as_str(), &closed(segment))))
             .condition_expression("attribute_not_exists(subscription_id)")
             .build()?;
         let check = TransactWriteItem::builder().condition_check(check).build();
@@ -112,23 +116,27 @@ impl Members {
     /// Excludes a segment from fan-out from now on, if all of its numbers were given and it has no
     /// members. It is closed before it is read, so that it can't get a member unnoticed. Returns whether
     /// it is excluded. Idempotent.
-    pub async fn skip_if_empty(&self, topic_id: &str, segment: u64) -> Result<bool, StoreError> {
-        if self.segments(topic_id).await?.given < (segment + 1) * SEGMENT {
+    pub async fn skip_if_empty(
+        &self,
+        audience_id: &AudienceId,
+        segment: u64,
+    ) -> Result<bool, StoreError> {
+        if self.read_segments(audience_id.as_str()).await?.given < (segment + 1) * SEGMENT {
             return Ok(false);
         }
         self.db
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(key(topic_id, &closed(segment))))
+            .set_item(Some(key(audience_id.as_str(), &closed(segment))))
             .send()
             .await?;
-        if !self.of(topic_id, segment).await?.is_empty() {
+        if !self.of(audience_id, segment).await?.is_empty() {
             return Ok(false);
         }
         self.db
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key(topic_id, COUNT)))
+            .set_key(Some(key(audience_id.as_str(), COUNT)))
             .update_expression("ADD #empty :segment")
             .expression_attribute_names("#empty", "empty")
             .expression_attribute_values(":segment", AttributeValue::Ns(vec![segment.to_string()]))
@@ -138,7 +146,11 @@ impl Members {
     }
 
     /// The members of a segment, with consistent reads.
-    pub async fn of(&self, audience_id: &str, segment: u64) -> Result<Vec<Member>, StoreError> {
+    pub async fn of(
+        &self,
+        audience_id: &AudienceId,
+        segment: u64,
+    ) -> Result<Vec<Member>, StoreError> {
         let mut items = self
             .db
             .query()
@@ -175,7 +187,7 @@ fn key(topic_id: &str, what: &str) -> HashMap<String, AttributeValue> {
     ])
 }
 
-pub(crate) fn segment_key(audience_id: &str, segment: u64) -> String {
+pub(crate) fn segment_key(audience_id: &AudienceId, segment: u64) -> String {
     format!("{audience_id}#{segment}")
 }
 

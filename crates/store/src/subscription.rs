@@ -3,8 +3,8 @@
 use bellwire_rules::authorization::Authorization;
 use bellwire_rules::endpoint::{Disabled, EndpointState};
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::SubscriptionId;
 use bellwire_rules::ids::entity_audience_id;
+use bellwire_rules::ids::{AudienceId, SubscriptionId, TopicId};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::SigningSecrets;
@@ -70,7 +70,7 @@ pub enum Source {
     /// A topic (protocol B).
     Topic {
         /// The topic's id.
-        topic_id: String,
+        topic_id: TopicId,
         /// The form in which its events, or its document, are delivered.
         mode: SubscriptionMode,
     },
@@ -128,7 +128,7 @@ impl Subscription {
     }
 
     /// The topic's id, and the form of its deliveries; `None` for a subscription to an entity.
-    pub fn topic(&self) -> Option<(&str, SubscriptionMode)> {
+    pub fn topic(&self) -> Option<(&TopicId, SubscriptionMode)> {
         match &self.source {
             Source::Topic { topic_id, mode } => Some((topic_id, *mode)),
             Source::Entity { .. } => None,
@@ -145,9 +145,9 @@ impl Subscription {
 
     /// The id of the audience that it belongs to: all subscriptions to a topic, or all of one client to
     /// an entity.
-    pub fn audience_id(&self) -> String {
+    pub fn audience_id(&self) -> AudienceId {
         match &self.source {
-            Source::Topic { topic_id, .. } => topic_id.clone(),
+            Source::Topic { topic_id, .. } => AudienceId::of_topic(topic_id),
             Source::Entity { entity_key } => {
                 entity_audience_id(&self.client_id, entity_key.as_str())
             }

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{SubscriptionId, TopicId};
 use bellwire_rules::retry::ON_ITS_WAY_DAYS;
 use bellwire_rules::signature::SigningSecrets;
 use bellwire_rules::timestamp;
@@ -204,7 +204,7 @@ impl Subscriptions {
     pub async fn list(
         &self,
         client_id: &str,
-        topic_id: &str,
+        topic_id: &TopicId,
     ) -> Result<Vec<Subscription>, StoreError> {
         let query = self
             .db

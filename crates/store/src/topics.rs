@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
 use bellwire_rules::digest::sha256_hex;
+use bellwire_rules::ids::TopicId;
 use bellwire_rules::topic::Topic;
 use bellwire_runtime::backoff::Backoff;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ const MARK_KEPT: Duration = Duration::days(30);
 /// none overwrites the other.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Item {
-    topic_id: String,
+    topic_id: TopicId,
     revision: u64,
     /// The key of the index `listed`; missing once the topic is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,15 +102,15 @@ impl Topics {
     }
 
     /// The topic with this id, with a consistent read.
-    pub async fn get(&self, id: &str) -> Result<Found, StoreError> {
-        if id.len() > MAX_ID_LENGTH {
+    pub async fn get(&self, id: &TopicId) -> Result<Found, StoreError> {
+        if id.as_str().len() > MAX_ID_LENGTH {
             return Ok(Found::Unknown);
         }
         let answer = self
             .db
             .get_item()
             .table_name(&self.table)
-            .key("topic_id", AttributeValue::S(id.to_owned()))
+            .key("topic_id", AttributeValue::S(id.to_string()))
             .consistent_read(true)
             .send()
             .await?;
@@ -146,10 +147,10 @@ impl Topics {
     }
 
     /// The condition that a topic exists and is not deleted, for a transaction.
-    pub fn must_be_live(&self, id: &str) -> Result<Together, StoreError> {
+    pub fn must_be_live(&self, id: &TopicId) -> Result<Together, StoreError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
-            .key("topic_id", AttributeValue::S(id.to_owned()))
+            .key("topic_id", AttributeValue::S(id.to_string()))
             .condition_expression("attribute_exists(listed)")
             .build()?;
         let write = TransactWriteItem::builder().condition_check(check).build();
@@ -216,12 +217,12 @@ impl Topics {
     }
 
     /// Records that a topic's deletion was queued.
-    pub async fn note_deletion_queued(&self, id: &str) -> Result<(), StoreError> {
+    pub async fn note_deletion_queued(&self, id: &TopicId) -> Result<(), StoreError> {
         let update = self
             .db
             .update_item()
             .table_name(&self.table)
-            .key("topic_id", AttributeValue::S(id.to_owned()))
+            .key("topic_id", AttributeValue::S(id.to_string()))
             .update_expression("REMOVE unannounced")
             .condition_expression("attribute_exists(topic_id)");
         patiently(update).await?;
@@ -241,7 +242,7 @@ impl Topics {
         let put = Put::builder()
             .table_name(&self.table)
             .item("topic_id", name_key(&topic.name))
-            .item("named", AttributeValue::S(topic.id.clone()))
+            .item("named", AttributeValue::S(topic.id.to_string()))
             .condition_expression("attribute_not_exists(topic_id)")
             .build()?;
         Ok(TransactWriteItem::builder().put(put).build())
@@ -252,7 +253,7 @@ impl Topics {
             .table_name(&self.table)
             .key("topic_id", name_key(&topic.name))
             .condition_expression("named = :id")
-            .expression_attribute_values(":id", AttributeValue::S(topic.id.clone()))
+            .expression_attribute_values(":id", AttributeValue::S(topic.id.to_string()))
             .build()?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnRefusal, TransactWriteItem,
     Update,
 };
+use bellwire_rules::ids::TopicId;
 use bellwire_rules::payload::Payload;
 use bellwire_rules::timestamp::{self, iso_serde};
 use serde::{Deserialize, Serialize};
@@ -81,7 +82,7 @@ struct Mark {
 
 impl Events {
     /// The current version of a topic's document; `None` if there is none yet, or the topic was deleted.
-    pub async fn latest(&self, topic_id: &str) -> Result<Option<Version>, StoreError> {
+    pub async fn latest(&self, topic_id: &TopicId) -> Result<Option<Version>, StoreError> {
         Ok(match self.current(topic_id).await? {
             Current::Version(version) => Some(*version),
             Current::Nothing | Current::Deleted => None,
@@ -89,7 +90,7 @@ impl Events {
     }
 
     /// The state of a topic's document, with a consistent read.
-    pub async fn current(&self, topic_id: &str) -> Result<Current, StoreError> {
+    pub async fn current(&self, topic_id: &TopicId) -> Result<Current, StoreError> {
         let answer = self
             .db
             .query()
@@ -97,7 +98,7 @@ impl Events {
             .key_condition_expression("#source = :source AND begins_with(#key, :prefix)")
             .expression_attribute_names("#source", "source")
             .expression_attribute_names("#key", "key")
-            .expression_attribute_values(":source", AttributeValue::S(topic_id.to_owned()))
+            .expression_attribute_values(":source", AttributeValue::S(topic_id.to_string()))
             .expression_attribute_values(":prefix", AttributeValue::S(VERSION.to_owned()))
             .scan_index_forward(false)
             .limit(1)
@@ -116,7 +117,7 @@ impl Events {
     /// A version of a topic's document; `None` if it has expired and was removed, or never existed.
     pub async fn version(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         version: u64,
     ) -> Result<Option<Version>, StoreError> {
         let answer = self
@@ -134,7 +135,7 @@ impl Events {
     /// expires from now on, and marks the publication, in one transaction.
     pub async fn commit(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         publication_id: &str,
         next: &Version,
         previous: Option<u64>,
@@ -191,7 +192,7 @@ impl Events {
     /// Commits a publication that changes nothing: marks it, and creates no version.
     pub async fn note_unchanged(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         publication_id: &str,
         now: OffsetDateTime,
     ) -> Result<Committed, StoreError> {
@@ -232,7 +233,7 @@ impl Events {
     /// later, must not replace the document: its publisher has confirmed the current one since.
     pub async fn confirm(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         version: u64,
         accepted_at: OffsetDateTime,
     ) -> Result<(), StoreError> {
@@ -263,7 +264,7 @@ impl Events {
     /// deliveries may be under way, and no other follows. Idempotent.
     pub async fn end_document(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         last: Option<&Version>,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
@@ -294,7 +295,7 @@ impl Events {
 
     fn put_new(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         key: String,
         content: &impl Serialize,
         expires_at: Option<OffsetDateTime>,
@@ -311,7 +312,7 @@ impl Events {
 
     fn expire(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         version: u64,
         now: OffsetDateTime,
     ) -> Result<TransactWriteItem, StoreError> {

@@ -9,7 +9,7 @@ use bellwire_rules::payload::Payload;
 use bellwire_store::Events;
 use bellwire_store::events::Event;
 use bellwire_store::versions::{Committed, Current, Version};
-use support::TABLE;
+use support::{TABLE, tid};
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -36,7 +36,7 @@ fn version(number: u64) -> Version {
 async fn commit(events: &Events, id: &str, number: u64) -> Committed {
     let previous = number.checked_sub(1).filter(|it| *it > 0);
     events
-        .commit("t1", id, &version(number), previous, NOW)
+        .commit(tid("t1"), id, &version(number), previous, NOW)
         .await
         .unwrap()
 }
@@ -44,20 +44,20 @@ async fn commit(events: &Events, id: &str, number: u64) -> Committed {
 #[tokio::test]
 async fn versions_are_given_once_and_publications_recognised() {
     let (_, events) = events().await;
-    assert!(events.latest("t1").await.unwrap().is_none());
+    assert!(events.latest(tid("t1")).await.unwrap().is_none());
     assert_eq!(commit(&events, "p1", 1).await, Committed::Done);
     assert_eq!(commit(&events, "p2", 1).await, Committed::Overtaken);
     assert_eq!(commit(&events, "p2", 2).await, Committed::Done);
     // A repeated publication, even if others were committed since.
     assert_eq!(commit(&events, "p1", 3).await, Committed::Before(Some(1)));
-    let noted = events.note_unchanged("t1", "p2", NOW).await.unwrap();
+    let noted = events.note_unchanged(tid("t1"), "p2", NOW).await.unwrap();
     assert_eq!(noted, Committed::Before(Some(2)));
-    let noted = events.note_unchanged("t1", "p3", NOW).await.unwrap();
+    let noted = events.note_unchanged(tid("t1"), "p3", NOW).await.unwrap();
     assert_eq!(noted, Committed::Done);
     assert_eq!(commit(&events, "p3", 3).await, Committed::Before(None));
-    assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 2);
+    assert_eq!(events.latest(tid("t1")).await.unwrap().unwrap().version, 2);
     // Another topic has its own versions.
-    assert!(events.latest("t2").await.unwrap().is_none());
+    assert!(events.latest(tid("t2")).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -67,10 +67,10 @@ async fn the_tenth_version_comes_after_the_ninth() {
         let id = format!("p{number}");
         assert_eq!(commit(&events, &id, number).await, Committed::Done);
     }
-    assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 11);
-    let ninth = events.version("t1", 9).await.unwrap().unwrap();
+    assert_eq!(events.latest(tid("t1")).await.unwrap().unwrap().version, 11);
+    let ninth = events.version(tid("t1"), 9).await.unwrap().unwrap();
     assert_eq!(ninth.snapshot, Payload::Stored("documents/9".to_owned()));
-    assert!(events.version("t1", 12).await.unwrap().is_none());
+    assert!(events.version(tid("t1"), 12).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -109,16 +109,16 @@ async fn all_but_the_current_version_expires() {
     assert_eq!(expiry().await, marks(None));
     for _ in 0..2 {
         events
-            .end_document("t1", Some(&version(2)), NOW)
+            .end_document(tid("t1"), Some(&version(2)), NOW)
             .await
             .unwrap();
     }
     let mut ended = marks(month.clone()).to_vec();
     ended.push(("version~".to_owned(), month.clone()));
     assert_eq!(expiry().await, ended);
-    let current = events.current("t1").await.unwrap();
+    let current = events.current(tid("t1")).await.unwrap();
     assert!(matches!(current, Current::Deleted), "{current:?}");
-    assert!(events.latest("t1").await.unwrap().is_none());
+    assert!(events.latest(tid("t1")).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -131,12 +131,15 @@ async fn events_are_had_by_time_in_pages() {
             accepted_at: at(n),
             payload: Payload::Stored(String::new()),
         };
-        events.record("t1", &event, NOW).await.unwrap();
-        events.record("t1", &event, NOW).await.unwrap();
+        events.record(tid("t1"), &event, NOW).await.unwrap();
+        events.record(tid("t1"), &event, NOW).await.unwrap();
     }
     let (mut after, mut found) = (None, Vec::new());
     loop {
-        let page = events.between("t1", at(2), at(8), after, 3).await.unwrap();
+        let page = events
+            .between(tid("t1"), at(2), at(8), after, 3)
+            .await
+            .unwrap();
         found.push(
             page.events
                 .into_iter()
@@ -163,14 +166,19 @@ async fn an_event_that_may_be_repeated_is_recorded_once() {
         accepted_at: NOW + Duration::seconds(second),
         payload: Payload::Stored(String::new()),
     };
-    let record = async |second| events.record_once("t1", &event(second), NOW).await.unwrap();
+    let record = async |second| {
+        events
+            .record_once(tid("t1"), &event(second), NOW)
+            .await
+            .unwrap()
+    };
     assert!(record(1).await);
     // The same publication, committed twice.
     assert!(record(1).await);
     // The same key, published later.
     assert!(!record(2).await);
     let end = NOW + Duration::hours(1);
-    let page = events.between("t1", NOW, end, None, 10).await.unwrap();
+    let page = events.between(tid("t1"), NOW, end, None, 10).await.unwrap();
     assert_eq!(page.events.len(), 1);
 }
 
@@ -180,7 +188,7 @@ async fn a_document_is_confirmed_by_the_latest_publication_of_it() {
     commit(&events, "p1", 1).await;
     let at = async || {
         events
-            .latest("t1")
+            .latest(tid("t1"))
             .await
             .unwrap()
             .unwrap()
@@ -189,14 +197,14 @@ async fn a_document_is_confirmed_by_the_latest_publication_of_it() {
     assert_eq!(at().await, NOW);
     // A publication that was accepted before the version and is redriven later doesn't change the time.
     let before = NOW - Duration::hours(1);
-    events.confirm("t1", 1, before).await.unwrap();
+    events.confirm(tid("t1"), 1, before).await.unwrap();
     assert_eq!(at().await, NOW);
     let (later, latest) = (NOW + Duration::microseconds(1), NOW + Duration::hours(1));
     for accepted_at in [later, latest, later, NOW] {
-        events.confirm("t1", 1, accepted_at).await.unwrap();
+        events.confirm(tid("t1"), 1, accepted_at).await.unwrap();
     }
     assert_eq!(at().await, latest);
     // Nothing is recorded of a version that doesn't exist.
-    events.confirm("t1", 2, latest).await.unwrap();
-    assert_eq!(events.latest("t1").await.unwrap().unwrap().version, 1);
+    events.confirm(tid("t1"), 2, latest).await.unwrap();
+    assert_eq!(events.latest(tid("t1")).await.unwrap().unwrap().version, 1);
 }

@@ -5,7 +5,7 @@
 mod support;
 
 use bellwire_rules::endpoint::{Disabled, DisabledReason, EndpointState};
-use bellwire_rules::ids::{MessageId, SubscriptionId};
+use bellwire_rules::ids::{MessageId, SubscriptionId, TopicId};
 use bellwire_rules::lease::{
     self, Acquire, Acquired, Ending, Lease, Progress, Retry, Session, Then,
 };
@@ -43,7 +43,7 @@ fn subscription() -> Subscription {
         subscription_id: SubscriptionId::new("s1"),
         client_id: "c1".to_owned(),
         source: Source::Topic {
-            topic_id: "t1".to_owned(),
+            topic_id: TopicId::new("t1"),
             mode: SubscriptionMode::SnapshotPatch,
         },
         segment: 0,

@@ -6,7 +6,7 @@ mod support;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{AudienceId, SubscriptionId, TopicId};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
@@ -15,7 +15,7 @@ use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use bellwire_store::{Exceeded, Limits, Members, Subscriptions};
 use futures_util::future::join_all;
-use support::{TABLE, s, sid};
+use support::{TABLE, s, sid, tid};
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -38,7 +38,7 @@ fn subscription(id: &str, client_id: &str, url: &str) -> Subscription {
         subscription_id: SubscriptionId::new(id),
         client_id: client_id.to_owned(),
         source: Source::Topic {
-            topic_id: "t1".to_owned(),
+            topic_id: TopicId::new("t1"),
             mode: SubscriptionMode::Event,
         },
         segment: 0,
@@ -67,15 +67,24 @@ async fn add(subscriptions: &Subscriptions, subscription: &Subscription) -> Crea
 #[tokio::test]
 async fn segments_fill_up_one_after_the_other() {
     let (db, _, members) = tables().await;
-    assert_eq!(members.segments("t1").await.unwrap(), Segments::default());
-    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
-    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
-    assert_eq!(members.segments("t1").await.unwrap().given, 2);
-    assert_eq!(members.segments("t2").await.unwrap().given, 0);
+    assert_eq!(
+        members.segments(tid("t1")).await.unwrap(),
+        Segments::default()
+    );
+    assert_eq!(members.next_segment(tid("t1")).await.unwrap(), 0);
+    assert_eq!(members.next_segment(tid("t1")).await.unwrap(), 0);
+    assert_eq!(members.segments(tid("t1")).await.unwrap().given, 2);
+    assert_eq!(members.segments(tid("t2")).await.unwrap().given, 0);
     give(&db, SEGMENT - 1).await;
-    assert_eq!(members.next_segment("t1").await.unwrap(), 0);
-    assert_eq!(members.next_segment("t1").await.unwrap(), 1);
-    assert!(members.of("t1", 1).await.unwrap().is_empty());
+    assert_eq!(members.next_segment(tid("t1")).await.unwrap(), 0);
+    assert_eq!(members.next_segment(tid("t1")).await.unwrap(), 1);
+    assert!(
+        members
+            .of(&AudienceId::new("t1"), 1)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// Sets how many numbers the topic has given to subscriptions.
@@ -92,7 +101,12 @@ async fn give(db: &DynamoDb, number: u64) {
 }
 
 async fn live(members: &Members) -> Vec<u64> {
-    members.segments("t1").await.unwrap().numbers().collect()
+    members
+        .segments(tid("t1"))
+        .await
+        .unwrap()
+        .numbers()
+        .collect()
 }
 
 #[tokio::test]
@@ -106,28 +120,43 @@ async fn a_segment_that_is_full_and_empty_is_left_out_and_takes_nobody_any_more(
     give(&db, SEGMENT * 2 + 1).await;
     assert_eq!(live(&members).await, [0, 1, 2]);
     for _ in 0..2 {
-        assert!(members.skip_if_empty("t1", 0).await.unwrap());
+        assert!(
+            members
+                .skip_if_empty(&AudienceId::new("t1"), 0)
+                .await
+                .unwrap()
+        );
         assert_eq!(live(&members).await, [1, 2]);
     }
     // The one has a member, the other may get one.
     for segment in [1, 2] {
-        assert!(!members.skip_if_empty("t1", segment).await.unwrap());
+        assert!(
+            !members
+                .skip_if_empty(&AudienceId::new("t1"), segment)
+                .await
+                .unwrap()
+        );
     }
     assert_eq!(live(&members).await, [1, 2]);
     // A subscription that was given its number before the segment was closed, and is created now.
     for segment in [0, 1] {
         let late = subscription("late", "c1", "https://example.com/");
-        let open = members.must_be_open("t1", segment).unwrap();
+        let open = members.must_be_open(tid("t1"), segment).unwrap();
         let created = subscriptions.create(&late, &FEW, vec![open]).await;
         assert_eq!(created.unwrap(), Created::Refused(0));
     }
-    let open = members.must_be_open("t1", 2).unwrap();
+    let open = members.must_be_open(tid("t1"), 2).unwrap();
     let late = subscription("late", "c1", "https://example.com/");
     let created = subscriptions.create(&late, &FEW, vec![open]).await;
     assert_eq!(created.unwrap(), Created::Done);
     // The last member of the segment that was closed is deleted.
     subscriptions.delete(&last).await.unwrap();
-    assert!(members.skip_if_empty("t1", 1).await.unwrap());
+    assert!(
+        members
+            .skip_if_empty(&AudienceId::new("t1"), 1)
+            .await
+            .unwrap()
+    );
     assert_eq!(live(&members).await, [2]);
 }
 

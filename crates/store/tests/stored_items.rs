@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bellwire_rules::endpoint::{Disabled, DisabledReason};
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::{EventId, MessageId, SubscriptionId};
+use bellwire_rules::ids::{EventId, MessageId, SubscriptionId, TopicId};
 use bellwire_rules::lease::{Acquire, Ending, Progress, Session};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -34,7 +34,7 @@ use bellwire_store::{
     Subscriptions, Topics,
 };
 use serde_json::Value;
-use support::{TABLE, sid};
+use support::{TABLE, sid, tid};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -126,17 +126,17 @@ async fn topics() {
             r#"{{"name": "{name}", "publisher": {{"type": "http-post", "payload": {{"type": "event"}}, "config": {{"note": [1]}}}},
                 "subscribers": [{{"type": "webhook", "allowedSubscriptionModes": ["event"]}}]}}"#
         );
-        Topic::new(id.to_owned(), serde_json::from_str(&text).unwrap(), NOW)
+        Topic::new(TopicId::new(id), serde_json::from_str(&text).unwrap(), NOW)
     };
     for (id, name) in [("t1", "orders"), ("t2", "invoices")] {
         topics.create(&topic(id, name), None).await.unwrap();
     }
-    let Found::Live(known) = topics.get("t1").await.unwrap() else {
+    let Found::Live(known) = topics.get(tid("t1")).await.unwrap() else {
         panic!("a topic");
     };
     let changed = topic("t1", "renamed");
     topics.update(&known, &changed).await.unwrap();
-    let Found::Live(known) = topics.get("t2").await.unwrap() else {
+    let Found::Live(known) = topics.get(tid("t2")).await.unwrap() else {
         panic!("a topic");
     };
     topics.delete(&known, NOW).await.unwrap();
@@ -148,7 +148,7 @@ fn subscription(id: &str) -> Subscription {
         subscription_id: SubscriptionId::new(id),
         client_id: client_id().to_string(),
         source: Source::Topic {
-            topic_id: "t1".to_owned(),
+            topic_id: TopicId::new("t1"),
             mode: SubscriptionMode::SnapshotPatch,
         },
         segment: 0,
@@ -212,7 +212,7 @@ async fn subscriptions_and_members() {
     support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
     let subscriptions = Subscriptions::new(db.clone(), TABLE.to_owned(), "members".to_owned());
     let members = Members::new(db.clone(), "members".to_owned());
-    members.next_segment("t1").await.unwrap();
+    members.next_segment(tid("t1")).await.unwrap();
     let disabled = Subscription {
         disabled: Some(Disabled {
             reason: DisabledReason::Gone,
@@ -298,13 +298,13 @@ async fn events() {
         accepted_at: NOW,
         payload: Payload::Inline(r#"{"n":1}"#.to_owned()),
     };
-    events.record("topic", &event, NOW).await.unwrap();
+    events.record(tid("topic"), &event, NOW).await.unwrap();
     let once = Event {
         event_id: EventId::new("e2"),
         payload: Payload::Stored("events-45/e2".to_owned()),
         ..event
     };
-    events.record_once("topic", &once, NOW).await.unwrap();
+    events.record_once(tid("topic"), &once, NOW).await.unwrap();
     let version = |number| Version {
         version: number,
         accepted_at: NOW,
@@ -316,18 +316,30 @@ async fn events() {
         let previous = (number > 1).then_some(number - 1);
         let publication = format!("p{number}");
         events
-            .commit("document", &publication, &version(number), previous, NOW)
+            .commit(
+                tid("document"),
+                &publication,
+                &version(number),
+                previous,
+                NOW,
+            )
             .await
             .unwrap();
     }
-    events.note_unchanged("document", "p3", NOW).await.unwrap();
-    events.confirm("document", 2, NOW + WEEK).await.unwrap();
     events
-        .commit("deleted", "p1", &version(1), None, NOW)
+        .note_unchanged(tid("document"), "p3", NOW)
         .await
         .unwrap();
     events
-        .end_document("deleted", Some(&version(1)), NOW)
+        .confirm(tid("document"), 2, NOW + WEEK)
+        .await
+        .unwrap();
+    events
+        .commit(tid("deleted"), "p1", &version(1), None, NOW)
+        .await
+        .unwrap();
+    events
+        .end_document(tid("deleted"), Some(&version(1)), NOW)
         .await
         .unwrap();
     insta::assert_snapshot!(items(&db, TABLE).await);

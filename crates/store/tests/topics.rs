@@ -4,6 +4,9 @@
 
 mod support;
 
+use support::tid;
+
+use bellwire_rules::ids::TopicId;
 use bellwire_rules::topic::{Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, StoredTopic, Written};
@@ -27,11 +30,11 @@ fn definition(name: &str) -> TopicDefinition {
 }
 
 fn topic(id: &str, name: &str) -> Topic {
-    Topic::new(id.to_owned(), definition(name), NOW)
+    Topic::new(TopicId::new(id), definition(name), NOW)
 }
 
 async fn live(topics: &Topics, id: &str) -> StoredTopic {
-    match topics.get(id).await.unwrap() {
+    match topics.get(tid(id)).await.unwrap() {
         Found::Live(topic) => topic,
         other => panic!("{other:?}"),
     }
@@ -40,7 +43,10 @@ async fn live(topics: &Topics, id: &str) -> StoredTopic {
 #[tokio::test]
 async fn a_topic_is_read_as_it_was_written() {
     let topics = topics().await;
-    assert!(matches!(topics.get("a").await.unwrap(), Found::Unknown));
+    assert!(matches!(
+        topics.get(tid("a")).await.unwrap(),
+        Found::Unknown
+    ));
     assert_eq!(
         topics.create(&topic("a", "orders"), None).await.unwrap(),
         Written::Done
@@ -56,7 +62,10 @@ async fn a_name_is_given_once_and_is_free_again_after_it_was_given_up() {
         topics.create(&topic("b", "orders"), None).await.unwrap(),
         Written::NameTaken
     );
-    assert!(matches!(topics.get("b").await.unwrap(), Found::Unknown));
+    assert!(matches!(
+        topics.get(tid("b")).await.unwrap(),
+        Found::Unknown
+    ));
 
     let known = live(&topics, "a").await;
     let renamed = known.topic.changed(definition("customers"), NOW);
@@ -101,7 +110,7 @@ async fn a_deleted_topic_leaves_a_mark_and_its_name() {
     let known = live(&topics, "a").await;
     assert_eq!(topics.delete(&known, NOW).await.unwrap(), Written::Done);
     assert!(matches!(
-        topics.get("a").await.unwrap(),
+        topics.get(tid("a")).await.unwrap(),
         Found::Deleted { .. }
     ));
     assert!(topics.list().await.unwrap().is_empty());
@@ -126,7 +135,7 @@ async fn the_list_is_complete_and_in_order_of_creation() {
         .await
         .unwrap()
         .into_iter()
-        .map(|it| it.id)
+        .map(|it| it.id.to_string())
         .collect();
     let expected: Vec<_> = (1..=15).map(|hour| format!("id-{hour}")).collect();
     assert_eq!(ids, expected);
@@ -137,6 +146,9 @@ async fn the_item_that_holds_a_name_is_no_topic() {
     let topics = topics().await;
     topics.create(&topic("a", "orders"), None).await.unwrap();
     let key = format!("name#{}", bellwire_rules::digest::sha256_hex("orders"));
-    assert!(matches!(topics.get(&key).await.unwrap(), Found::Unknown));
+    assert!(matches!(
+        topics.get(tid(&key)).await.unwrap(),
+        Found::Unknown
+    ));
     assert_eq!(topics.list().await.unwrap().len(), 1);
 }

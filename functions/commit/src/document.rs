@@ -2,6 +2,7 @@
 
 use bellwire_payloads::{Kept, PayloadError, Payloads};
 use bellwire_rules::document::Document;
+use bellwire_rules::ids::TopicId;
 use bellwire_rules::patch::{self, Change};
 use bellwire_rules::payload::Payload;
 use bellwire_runtime::backoff::Backoff;
@@ -31,7 +32,7 @@ impl CommitFunction {
     /// keep interfering.
     pub(crate) async fn commit_document(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         publication_id: &str,
         accepted_at: OffsetDateTime,
         payload: Payload,
@@ -128,7 +129,7 @@ impl CommitFunction {
     /// changed nothing. Retires its payload if that is not what was committed.
     async fn committed_before(
         &self,
-        topic_id: &str,
+        topic_id: &TopicId,
         version: Option<u64>,
         payload: &Payload,
     ) -> Result<Option<Versioned>, Error> {
@@ -152,7 +153,7 @@ impl CommitFunction {
 
     /// Ends the document of a deleted topic: no version follows. Its last version is kept as long as
     /// deliveries of it may be under way. Idempotent.
-    pub(crate) async fn forget_document(&self, topic_id: &str) -> Result<(), Error> {
+    pub(crate) async fn forget_document(&self, topic_id: &TopicId) -> Result<(), Error> {
         let last = match self.events.current(topic_id).await? {
             Current::Nothing => None,
             Current::Version(last) => Some(*last),

@@ -68,7 +68,7 @@ impl CommitFunction {
             let publication = message.content.clone();
             let span = tracing::info_span!(
                 "publication",
-                topic = publication.topic_id,
+                topic = %publication.topic_id,
                 event = %publication.event_id
             );
             let done = match self.commit(publication).instrument(span).await {

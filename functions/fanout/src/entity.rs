@@ -2,7 +2,7 @@
 
 use bellwire_queues::{AudienceEvent, DeliveryKind};
 use bellwire_rules::entity::EntityEvent;
-use bellwire_rules::ids::{EventId, entity_audience_id};
+use bellwire_rules::ids::{AudienceId, EventId, entity_audience_id};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 use time::OffsetDateTime;
@@ -25,7 +25,7 @@ impl FanoutFunction {
         event: EntityEvent,
     ) -> Result<(), Error> {
         let key = event.entity_key.as_str();
-        let audiences: Vec<String> = event
+        let audiences: Vec<AudienceId> = event
             .client_ids
             .iter()
             .map(|client| entity_audience_id(client.as_str(), key))

@@ -10,7 +10,7 @@ mod replay;
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_fanout::Audience;
 use bellwire_queues::{AudienceEvent, FanOut, Queue, Received, Source};
-use bellwire_rules::ids::MessageId;
+use bellwire_rules::ids::{AudienceId, MessageId};
 use bellwire_store::{Events, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
@@ -77,19 +77,23 @@ impl FanoutFunction {
     /// next message for the segment records it.
     async fn fan_out_segment(
         &self,
-        topic_id: &str,
+        audience_id: &AudienceId,
         segment: u64,
         event: &AudienceEvent,
     ) -> Result<(), Error> {
         let members = self
             .audience
-            .fan_out_segment(topic_id, segment, event)
+            .fan_out_segment(audience_id, segment, event)
             .await?;
-        tracing::info!(topic = topic_id, segment, members, "segment fanned out");
+        tracing::info!(audience = %audience_id, segment, members, "segment fanned out");
         if members == 0 {
-            match self.audience.skip_if_empty(topic_id, segment).await {
-                Ok(skipped) => tracing::info!(topic = topic_id, segment, skipped, "empty segment"),
-                Err(error) => tracing::warn!(%error, topic = topic_id, segment, "empty segment"),
+            match self.audience.skip_if_empty(audience_id, segment).await {
+                Ok(skipped) => {
+                    tracing::info!(audience = %audience_id, segment, skipped, "empty segment")
+                }
+                Err(error) => {
+                    tracing::warn!(%error, audience = %audience_id, segment, "empty segment")
+                }
             }
         }
         Ok(())

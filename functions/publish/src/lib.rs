@@ -12,7 +12,7 @@ use bellwire_edge::{
 };
 use bellwire_payloads::{Kept, Payloads};
 use bellwire_queues::{Message, Publication, Queue, Work};
-use bellwire_rules::ids::{EventId, idempotent_event_id, new_event_id, random_id};
+use bellwire_rules::ids::{EventId, TopicId, idempotent_event_id, new_event_id, random_id};
 use bellwire_rules::modes::PayloadType;
 use bellwire_rules::topic::Topic;
 use bellwire_store::Topics;
@@ -62,15 +62,15 @@ impl PublishFunction {
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let Route::Publish = route(&request, Route::of)?;
         let publisher = self.authenticator.publisher(&request).await?;
-        let topic_id = path_parameter(&request, "topicId")?;
-        tracing::Span::current().record("topic", &topic_id);
+        let topic_id = TopicId::new(path_parameter(&request, "topicId")?);
+        tracing::Span::current().record("topic", topic_id.as_str());
         body::must_be_json(&request)?;
         let key = idempotency_key::of(&request)?;
         let document = body::document(&request)?;
         let topic = self.live(&topic_id).await?;
 
         let event_id = match key {
-            Some(key) => idempotent_event_id(publisher.client_id.as_str(), &topic.id, key),
+            Some(key) => idempotent_event_id(publisher.client_id.as_str(), topic.id.as_str(), key),
             None => new_event_id(),
         };
         let text = document.text().as_bytes();
@@ -105,7 +105,7 @@ impl PublishFunction {
     }
 
     /// The topic, if it is not deleted: 410 if it is, 404 if there is none.
-    async fn live(&self, topic_id: &str) -> Result<Topic, Failure> {
+    async fn live(&self, topic_id: &TopicId) -> Result<Topic, Failure> {
         match self.topics.get(topic_id).await? {
             Found::Live(stored) => Ok(stored.topic),
             Found::Deleted { .. } => Err(Failure::gone("the topic was deleted")),

@@ -2,13 +2,13 @@
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
+use bellwire_rules::ids::{TopicId, random_id};
 use bellwire_rules::topic::{BadDefinition, Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::Written;
 use lambda_http::Body;
 use lambda_http::http::Response;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::change::changed_meanwhile;
 
@@ -26,7 +26,7 @@ pub async fn create(
         return Ok(answer);
     }
     definition.check().map_err(refused)?;
-    let id = Uuid::new_v4().to_string();
+    let id = TopicId::new(random_id());
     let topic = Topic::new(id, definition, OffsetDateTime::now_utc());
     let answer = created(&topic)?;
     let failure = match topics.create(&topic, repeatable.record(&answer)?).await? {

@@ -7,7 +7,7 @@
 
 use bellwire_edge::Failure;
 use bellwire_queues::{Message, Publication, Queue, Work};
-use bellwire_rules::ids::EventId;
+use bellwire_rules::ids::{EventId, TopicId};
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, Written};
 use time::OffsetDateTime;
@@ -20,7 +20,7 @@ use crate::no_such_topic;
 /// # Errors
 /// 404 when there is no such topic, or its deletion is queued already; 409 when another request changes
 /// it at the same time; 500 when the table or the queue fails.
-pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(), Failure> {
+pub async fn delete(topics: &Topics, publications: &Queue, id: &TopicId) -> Result<(), Failure> {
     let now = OffsetDateTime::now_utc();
     match topics.get(id).await? {
         Found::Live(known) => match topics.delete(&known, now).await? {
@@ -40,7 +40,7 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &str) -> Result<(
     let deletion = Publication {
         // The same in a repeated request, so that the deletion is delivered once.
         event_id: EventId::new(format!("deleted-{id}")),
-        topic_id: id.to_owned(),
+        topic_id: id.clone(),
         accepted_at: now,
         redriven: false,
         work: Work::TopicDeleted,

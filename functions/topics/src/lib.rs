@@ -16,6 +16,7 @@ use bellwire_app::{App, BadSetting, Setting};
 use bellwire_edge::idempotency::Idempotency;
 use bellwire_edge::{Authenticator, Failure, body, list, no_content, ok, path_parameter, route};
 use bellwire_queues::Queue;
+use bellwire_rules::ids::TopicId;
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, StoredTopic};
 use lambda_http::http::Response;
@@ -87,7 +88,7 @@ impl TopicsFunction {
     }
 
     /// The topic with this id; 404 if there is none, or it was deleted.
-    async fn existing(&self, id: &str) -> Result<StoredTopic, Failure> {
+    async fn existing(&self, id: &TopicId) -> Result<StoredTopic, Failure> {
         match self.topics.get(id).await? {
             Found::Live(topic) => Ok(topic),
             Found::Deleted { .. } | Found::Unknown => Err(no_such_topic()),
@@ -96,9 +97,9 @@ impl TopicsFunction {
 }
 
 /// The id of the topic, from the path. Log lines have it from then on.
-fn topic_id(request: &Request) -> Result<String, Failure> {
-    let id = path_parameter(request, "topicId")?;
-    tracing::Span::current().record("topic", &id);
+fn topic_id(request: &Request) -> Result<TopicId, Failure> {
+    let id = TopicId::new(path_parameter(request, "topicId")?);
+    tracing::Span::current().record("topic", id.as_str());
     Ok(id)
 }
 

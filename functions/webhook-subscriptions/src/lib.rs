@@ -34,7 +34,7 @@ use bellwire_outbound::Consent;
 use bellwire_payloads::Payloads;
 use bellwire_queues::Queue;
 use bellwire_rules::UrlPolicy;
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{SubscriptionId, TopicId};
 use bellwire_rules::topic::Topic;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
@@ -101,8 +101,8 @@ impl WebhookSubscriptionsFunction {
         let route = route(&request, Route::of)?;
         let client = self.authenticator.client(&request).await?;
         if let Route::Create | Route::List = route {
-            let topic_id = path_parameter(&request, "topicId")?;
-            tracing::Span::current().record("topic", &topic_id);
+            let topic_id = TopicId::new(path_parameter(&request, "topicId")?);
+            tracing::Span::current().record("topic", topic_id.as_str());
             let topic = self.topic(&topic_id).await?;
             if route == Route::List {
                 return self.list(&client, &topic, &request).await;
@@ -167,7 +167,7 @@ impl WebhookSubscriptionsFunction {
     }
 
     /// The topic with this id; 404 if there is none, or it was deleted.
-    async fn topic(&self, id: &str) -> Result<Topic, Failure> {
+    async fn topic(&self, id: &TopicId) -> Result<Topic, Failure> {
         match self.topics.get(id).await? {
             Found::Live(stored) => Ok(stored.topic),
             Found::Deleted { .. } | Found::Unknown => {

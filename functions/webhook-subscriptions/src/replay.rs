@@ -78,7 +78,7 @@ impl WebhookSubscriptionsFunction {
             replay_id: replay_id.clone(),
             subscription_id: subscription.subscription_id.clone(),
             client_id: subscription.client_id.clone(),
-            topic_id: topic_id.to_owned(),
+            topic_id: topic_id.clone(),
             start,
             end: end.max(start),
             after: None,

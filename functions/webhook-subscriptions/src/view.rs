@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bellwire_rules::Secret;
 use bellwire_rules::authorization::AuthorizationView;
 use bellwire_rules::endpoint::DisabledReason;
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{SubscriptionId, TopicId};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::timestamp::iso_serde;
 use bellwire_store::subscription::Subscription;
@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 pub struct WebhookSubscriptionView<'a> {
     id: &'a SubscriptionId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    topic_id: Option<&'a str>,
+    topic_id: Option<&'a TopicId>,
     webhook_url: &'a str,
     webhook_headers: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

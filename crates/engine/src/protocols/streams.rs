@@ -68,7 +68,7 @@ fn rendered(
     // Tests of subscriptions to entities don't exist: there is always a topic.
     if let Some((topic_id, _)) = subscription.topic() {
         add(&mut headers, "x-axway-streams-subscription-id", id.as_str())?;
-        add(&mut headers, "x-axway-streams-topic-id", topic_id)?;
+        add(&mut headers, "x-axway-streams-topic-id", topic_id.as_str())?;
         add(&mut headers, "x-axway-streams-event-id", event_id.as_str())?;
         add(&mut headers, "x-axway-streams-event-type", event_type)?;
     }

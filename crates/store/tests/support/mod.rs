@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
     KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_rules::ids::{SubscriptionId, TopicId};
 
 /// The name of the first table.
 pub const TABLE: &str = "table";
@@ -89,4 +89,10 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
 #[allow(dead_code)] // not every test has subscriptions
 pub fn sid(text: &str) -> &'static SubscriptionId {
     Box::leak(Box::new(SubscriptionId::new(text)))
+}
+
+/// The id of a topic, for as long as the test runs.
+#[allow(dead_code)] // not every test has topics
+pub fn tid(text: &str) -> &'static TopicId {
+    Box::leak(Box::new(TopicId::new(text)))
 }
