@@ -7,7 +7,7 @@ use bellwire_store::Topics;
 use bellwire_store::topics::{StoredTopic, Written};
 use time::OffsetDateTime;
 
-use crate::create::{name_taken, refused};
+use crate::failures::{changed_meanwhile, name_taken, refused};
 
 /// Replaces the definition of the topic that was read as `known`.
 ///
@@ -31,11 +31,4 @@ pub async fn change(
         Written::NameTaken => Err(name_taken()),
         Written::Changed | Written::InTheWay => Err(changed_meanwhile()),
     }
-}
-
-/// 409: another request has changed the same topic or name meanwhile.
-pub fn changed_meanwhile() -> Failure {
-    Failure::conflict(
-        "another request changes the same topic or name; please look at it and try again",
-    )
 }

@@ -3,14 +3,14 @@
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
 use bellwire_rules::ids::{TopicId, random_id};
-use bellwire_rules::topic::{BadDefinition, Topic, TopicDefinition};
+use bellwire_rules::topic::{Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::Written;
 use lambda_http::Body;
 use lambda_http::http::Response;
 use time::OffsetDateTime;
 
-use crate::change::changed_meanwhile;
+use crate::failures::{changed_meanwhile, name_taken, refused};
 
 /// Creates a topic with this definition. A repeated request gets the same response.
 ///
@@ -36,14 +36,4 @@ pub async fn create(
     };
     // The other request may have been this one, repeated at the same time.
     repeatable.earlier().await?.ok_or(failure)
-}
-
-/// 400: a field of the definition is refused.
-pub fn refused(bad: BadDefinition) -> Failure {
-    Failure::field(bad.field, bad.problem)
-}
-
-/// 409: another topic has the name.
-pub fn name_taken() -> Failure {
-    Failure::conflict("name: another topic has this name already")
 }

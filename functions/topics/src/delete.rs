@@ -12,8 +12,7 @@ use bellwire_store::Topics;
 use bellwire_store::topics::{Found, Written};
 use time::OffsetDateTime;
 
-use crate::change::changed_meanwhile;
-use crate::no_such_topic;
+use crate::failures::{changed_meanwhile, no_such_topic};
 
 /// Deletes the topic with this id; its name is free again.
 ///

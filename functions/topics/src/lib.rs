@@ -10,6 +10,7 @@
 mod change;
 mod create;
 mod delete;
+mod failures;
 mod routes;
 
 use bellwire_app::{App, BadSetting, Setting};
@@ -22,6 +23,7 @@ use bellwire_store::topics::{Found, StoredTopic};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
+use crate::failures::no_such_topic;
 use crate::routes::Route;
 
 /// The fields that the list can be sorted by.
@@ -101,9 +103,4 @@ fn topic_id(request: &Request) -> Result<TopicId, Failure> {
     let id = TopicId::new(path_parameter(request, "topicId")?);
     tracing::Span::current().record("topic", id.as_str());
     Ok(id)
-}
-
-/// 404: there is no such topic, or it was deleted.
-fn no_such_topic() -> Failure {
-    Failure::not_found("there is no such topic")
 }
