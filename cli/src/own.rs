@@ -5,13 +5,12 @@
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_sns::Client as Sns;
+use bellwire_fanout::deliver_current_document;
 use bellwire_notifications::TopicPrefix;
-use bellwire_queues::{Delivery, DeliveryKind, Message, Queue};
+use bellwire_queues::Queue;
 use bellwire_rules::ClientId;
 use bellwire_runtime::aws::Lazy;
-use bellwire_store::{
-    Callbacks, Client, Clients, Events, Exchanges, Queries, Subscription, Subscriptions,
-};
+use bellwire_store::{Callbacks, Client, Clients, Events, Exchanges, Queries, Subscriptions};
 use time::{Duration, OffsetDateTime};
 
 use crate::stack;
@@ -80,7 +79,9 @@ impl Own {
         for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
             let id = &subscription.subscription_id;
             if let Some(enabled) = self.subscriptions.enable_client(id, now).await? {
-                self.send_document(&enabled, now).await?;
+                deliver_current_document(&self.events, &self.deliveries, &enabled, now)
+                    .await
+                    .context("the current document could not be sent")?;
             }
         }
         Ok(Some(client))
@@ -111,29 +112,5 @@ impl Own {
         self.subscriptions.forget_counts(client_id.as_str()).await?;
         self.clients.delete(client_id).await?;
         Ok(true)
-    }
-
-    async fn send_document(
-        &self,
-        subscription: &Subscription,
-        now: OffsetDateTime,
-    ) -> anyhow::Result<()> {
-        let Some((topic_id, _)) = subscription.topic() else {
-            return Ok(());
-        };
-        let Some(current) = self.events.latest(topic_id).await? else {
-            return Ok(());
-        };
-        let delivery = Delivery::new(
-            subscription.subscription_id.clone(),
-            subscription.client_id.clone(),
-            now,
-            DeliveryKind::Document {
-                version: current.version,
-            },
-        );
-        let message = Message::delivery(&delivery)?;
-        let sent = self.deliveries.send(message).await;
-        sent.context("the current document could not be sent")
     }
 }

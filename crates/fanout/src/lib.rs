@@ -5,10 +5,14 @@
 //! deliveries to the segment's members. Either way, a step that is repeated sends the same messages
 //! again, and `deliver` leaves out what has been delivered.
 
+mod current_document;
+
 use bellwire_queues::{AudienceEvent, Delivery, FanOut, Message, Queue, QueueError};
 use bellwire_rules::ids::{AudienceId, TopicId};
 use bellwire_store::members::Member;
 use bellwire_store::{Members, StoreError};
+
+pub use current_document::deliver_current_document;
 
 /// Up to how many subscriptions a topic's deliveries are created without a message for each segment.
 const SMALL: u64 = 100;

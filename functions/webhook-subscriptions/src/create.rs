@@ -2,8 +2,8 @@
 
 use bellwire_edge::idempotency::Repeatable;
 use bellwire_edge::{Failure, created};
+use bellwire_fanout::deliver_current_document;
 use bellwire_outbound::NoConsent;
-use bellwire_queues::{Delivery, DeliveryKind, Message};
 use bellwire_rules::ids::{SubscriptionId, new_subscription_id};
 use bellwire_rules::lease::Progress;
 use bellwire_rules::signature::{SigningSecrets, generate_secret};
@@ -137,20 +137,9 @@ impl WebhookSubscriptionsFunction {
     /// versions from the moment that it is a member of the topic's audience; this delivery is for the
     /// version that is current then.
     pub(crate) async fn send_document(&self, subscription: &Subscription) -> Result<(), Failure> {
-        let Some((topic_id, _)) = subscription.topic() else {
-            return Ok(());
-        };
-        let Some(current) = self.events.latest(topic_id).await? else {
-            return Ok(());
-        };
-        let delivery = Delivery::new(
-            subscription.subscription_id.clone(),
-            subscription.client_id.clone(),
-            OffsetDateTime::now_utc(),
-            DeliveryKind::Document {
-                version: current.version,
-            },
-        );
-        Ok(self.deliveries.send(Message::delivery(&delivery)?).await?)
+        let now = OffsetDateTime::now_utc();
+        deliver_current_document(&self.events, &self.deliveries, subscription, now)
+            .await
+            .map_err(Failure::internal)
     }
 }
