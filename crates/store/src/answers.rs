@@ -14,6 +14,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::seconds::seconds;
 
 /// How long a repeated request is recognised.
 const KEPT: Duration = Duration::hours(24);
@@ -170,8 +171,4 @@ fn item(
         answer,
         expires_at: (now + KEPT).unix_timestamp(),
     })?)
-}
-
-fn seconds(at: OffsetDateTime) -> AttributeValue {
-    AttributeValue::N(at.unix_timestamp().to_string())
 }

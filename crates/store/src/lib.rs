@@ -17,6 +17,7 @@ pub mod queries;
 mod removal;
 mod replays;
 pub mod running_queries;
+mod seconds;
 pub mod subscription;
 pub mod subscriptions;
 pub mod topics;

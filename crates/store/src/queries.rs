@@ -23,6 +23,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 use crate::removal::remove_all;
+use crate::seconds::seconds;
 
 /// How long the lease to publish lasts: longer than a function that publishes may run.
 const PUBLISH_LEASE: Duration = Duration::seconds(30);
@@ -435,10 +436,6 @@ impl Queries {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(OnRefusal::AllOld)
     }
-}
-
-fn seconds(at: OffsetDateTime) -> AttributeValue {
-    AttributeValue::N(at.unix_timestamp().to_string())
 }
 
 /// Sends a conditional update; a condition that doesn't hold is a result, not an error.

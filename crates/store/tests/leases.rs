@@ -15,7 +15,7 @@ use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
 use bellwire_store::subscriptions::Created;
 use bellwire_store::{Limits, Subscriptions};
-use support::{TABLE, sid};
+use support::{TABLE, message_id, sid};
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -62,11 +62,6 @@ fn subscription() -> Subscription {
         failing_since: None,
         progress: Progress::default(),
     }
-}
-
-/// A message's id, for as long as the test runs.
-fn message_id(text: &str) -> &'static MessageId {
-    Box::leak(Box::new(MessageId::new(text)))
 }
 
 /// Message `id` requests a version, at a second; a lease lasts ten seconds.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bellwire_rules::endpoint::{Disabled, DisabledReason};
 use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::{EventId, MessageId, SubscriptionId, TopicId};
+use bellwire_rules::ids::{EventId, SubscriptionId, TopicId};
 use bellwire_rules::lease::{Acquire, Ending, Progress, Session};
 use bellwire_rules::modes::SubscriptionMode;
 use bellwire_rules::payload::Payload;
@@ -34,7 +34,7 @@ use bellwire_store::{
     Subscriptions, Topics,
 };
 use serde_json::Value;
-use support::{TABLE, sid, tid};
+use support::{TABLE, message_id, sid, tid};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -187,11 +187,6 @@ fn without(remove: impl FnOnce(&mut Webhook), id: &str) -> Subscription {
     let Target::Webhook(webhook) = &mut subscription.target;
     remove(webhook);
     subscription
-}
-
-/// A message's id, for as long as the test runs.
-fn message_id(text: &str) -> &'static MessageId {
-    Box::leak(Box::new(MessageId::new(text)))
 }
 
 /// Requests a version, as a message at a second; a lease lasts ten seconds.

@@ -20,7 +20,7 @@ pub struct ClientConcurrency {
 /// The slots of a request: one for its query, and one for its waiting if it waits for the result.
 #[derive(Debug)]
 pub struct Permit<'a> {
-    places: &'a ClientConcurrency,
+    concurrency: &'a ClientConcurrency,
     client: &'a ClientId,
     request: Request,
     known: OnRecord,
@@ -62,7 +62,7 @@ impl ClientConcurrency {
             let replaced = self.queries.replace_running(client, &known, next, now);
             if let Some(known) = replaced.await? {
                 return Ok(Permit {
-                    places: self,
+                    concurrency: self,
                     client,
                     request,
                     known,
@@ -148,7 +148,7 @@ impl Permit<'_> {
         &mut self,
         change: impl Fn(&RunningQueries, &Request) -> RunningQueries,
     ) -> Result<(), StoreError> {
-        let queries = &self.places.queries;
+        let queries = &self.concurrency.queries;
         let mut backoff = Backoff::new();
         loop {
             let next = change(&self.known.running, &self.request);

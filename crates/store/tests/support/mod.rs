@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
     KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
-use bellwire_rules::ids::{SubscriptionId, TopicId};
+use bellwire_rules::ids::{MessageId, SubscriptionId, TopicId};
 
 /// The name of the first table.
 pub const TABLE: &str = "table";
@@ -95,4 +95,10 @@ pub fn sid(text: &str) -> &'static SubscriptionId {
 #[allow(dead_code)] // not every test has topics
 pub fn tid(text: &str) -> &'static TopicId {
     Box::leak(Box::new(TopicId::new(text)))
+}
+
+/// The id of a message, for as long as the test runs.
+#[allow(dead_code)] // not every test acquires leases
+pub fn message_id(text: &str) -> &'static MessageId {
+    Box::leak(Box::new(MessageId::new(text)))
 }
