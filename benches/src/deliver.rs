@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use aws_sdk_dynamodb::Client;
+use bellwire_domain::ids::{TopicId, new_event_id, random_id};
+use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::topic::payload::{Payload, compress};
 use bellwire_queues::{Delivery, DeliveryKind};
-use bellwire_rules::ids::{TopicId, new_event_id, random_id};
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::payload::{Payload, compress};
 use bellwire_store::Subscriptions;
 use bellwire_store::subscription::Subscription;
 use bytes::Bytes;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::Client;
-use bellwire_rules::modes::{PayloadType, SubscriptionMode};
+use bellwire_domain::topic::modes::{PayloadType, SubscriptionMode};
 use bellwire_store::{Members, Subscriptions, Topics};
 use futures_util::stream::{self, TryStreamExt};
 use serde::Serialize;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use bellwire_rules::ids::random_id;
+use bellwire_domain::ids::random_id;
 use bytes::Bytes;
 use serde::Serialize;
 

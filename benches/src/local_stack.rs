@@ -9,7 +9,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-use bellwire_rules::ids::random_id;
+use bellwire_domain::ids::random_id;
 
 use crate::published::{self, Latency, Scenario};
 use crate::sink::Sink;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use bellwire_rules::document::Document;
-use bellwire_rules::patch::{Change, change};
+use bellwire_domain::topic::document::Document;
+use bellwire_domain::topic::patch::{Change, change};
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::Client;
-use bellwire_rules::ids::TopicId;
-use bellwire_rules::modes::{PayloadType, SubscriptionMode};
+use bellwire_domain::ids::TopicId;
+use bellwire_domain::topic::modes::{PayloadType, SubscriptionMode};
 use bellwire_store::{Members, Subscriptions, Topics};
 use futures_util::future::try_join_all;
 use serde::Serialize;

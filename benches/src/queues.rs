@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bellwire_rules::ids::random_id;
+use bellwire_domain::ids::random_id;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};

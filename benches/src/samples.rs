@@ -1,13 +1,12 @@
 //! Sample topics, subscriptions and documents.
 
 use anyhow::{Context, Result};
-use bellwire_rules::ids::{TopicId, new_subscription_id, random_id};
-use bellwire_rules::lease::Progress;
-use bellwire_rules::modes::{PayloadType, SubscriptionMode};
-use bellwire_rules::signature::{SigningSecrets, generate_secret};
-use bellwire_rules::topic::Topic;
+use bellwire_domain::endpoint::signature::generate_secret;
+use bellwire_domain::ids::{TopicId, new_subscription_id, random_id};
+use bellwire_domain::topic::Topic;
+use bellwire_domain::topic::modes::{PayloadType, SubscriptionMode};
 use bellwire_store::Limits;
-use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
+use bellwire_store::subscription::{Source, Subscription, Webhook};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -39,28 +38,14 @@ pub fn subscription(
     webhook_url: String,
 ) -> Result<Subscription> {
     let now = OffsetDateTime::now_utc();
+    let source = Source::Topic {
+        topic_id: topic_id.clone(),
+        mode,
+    };
+    let webhook = Webhook::new(&webhook_url, generate_secret()?);
     Ok(Subscription {
-        subscription_id: new_subscription_id(),
-        client_id: CLIENT_ID.to_owned(),
-        source: Source::Topic {
-            topic_id: topic_id.clone(),
-            mode,
-        },
         segment,
-        target: Target::Webhook(Webhook {
-            url: webhook_url,
-            headers: Default::default(),
-            authorization: None,
-            origin: None,
-            secrets: SigningSecrets::new(generate_secret()?),
-        }),
-        created_at: now,
-        updated_at: now,
-        disabled: None,
-        owner_unnotified: false,
-        client_disabled: false,
-        failing_since: None,
-        progress: Progress::default(),
+        ..Subscription::new(new_subscription_id(), CLIENT_ID, source, webhook, now)
     })
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 
-use bellwire_rules::{ClientId, Secret};
+use bellwire_domain::{ClientId, Secret};
 use bellwire_store::Clients;
 use time::OffsetDateTime;
 

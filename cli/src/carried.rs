@@ -1,10 +1,10 @@
 //! What dead letters carry.
 
+use bellwire_domain::entity;
+use bellwire_domain::ids::EventId;
+use bellwire_domain::timestamp::iso_serde;
+use bellwire_objects::results::Rendering;
 use bellwire_queues::{Delivery, DeliveryKind, FanOut, Publication};
-use bellwire_results::Rendering;
-use bellwire_rules::entity;
-use bellwire_rules::ids::EventId;
-use bellwire_rules::timestamp::iso_serde;
 use serde::Deserialize;
 use time::OffsetDateTime;
 

@@ -1,9 +1,9 @@
 //! `bellwire clients`: who may call the API.
 
 use anyhow::{Context, anyhow, bail, ensure};
-use bellwire_rules::signature::ROTATION;
-use bellwire_rules::timestamp::{self, iso_serde};
-use bellwire_rules::{ClientId, Secret};
+use bellwire_domain::endpoint::signature::ROTATION;
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::{ClientId, Secret};
 use bellwire_store::{Client, Clients};
 use clap::Subcommand;
 use serde::Serialize;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
+use bellwire_domain::timestamp::iso;
 use bellwire_queues::dead_letters::{DeadLetter, DeadLetters};
 use bellwire_queues::{Delivery, FanOut, Hops, Message, Publication, Queue, Replay};
-use bellwire_rules::timestamp::iso;
 use bellwire_runtime::aws::Lazy;
 use clap::{Args, Subcommand};
 use serde::Serialize;

@@ -5,10 +5,10 @@
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_sns::Client as Sns;
+use bellwire_domain::ClientId;
 use bellwire_fanout::deliver_current_document;
-use bellwire_notifications::TopicPrefix;
+use bellwire_query_notifications::TopicPrefix;
 use bellwire_queues::Queue;
-use bellwire_rules::ClientId;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::{Callbacks, Client, Clients, Events, Exchanges, Queries, Subscriptions};
 use time::{Duration, OffsetDateTime};

@@ -11,16 +11,16 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use aws_config::SdkConfig;
+use bellwire_api::Authenticator;
+use bellwire_api::idempotency::Idempotency;
 use bellwire_athena::{Athena, Executions};
-use bellwire_edge::Authenticator;
-use bellwire_edge::idempotency::Idempotency;
+use bellwire_domain::UrlPolicy;
 use bellwire_fanout::Audience;
-use bellwire_notifications::{ClientTopics, Completions, Publisher, Registrations};
+use bellwire_objects::Payloads;
+use bellwire_objects::Results;
 use bellwire_outbound::Consent;
-use bellwire_payloads::Payloads;
+use bellwire_query_notifications::{ClientTopics, Completions, Publisher, Registrations};
 use bellwire_queues::{Queue, Source};
-use bellwire_results::Results;
-use bellwire_rules::UrlPolicy;
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::{env, logs};
 use bellwire_store::{

@@ -1,7 +1,7 @@
 //! What the API returns of queries.
 
-use bellwire_rules::timestamp::iso_serde;
-use bellwire_rules::{ExecutionId, QueryState};
+use bellwire_domain::timestamp::iso_serde;
+use bellwire_domain::{ExecutionId, QueryState};
 use bellwire_store::Query;
 use serde::Serialize;
 use time::OffsetDateTime;

@@ -7,7 +7,7 @@ use aws_sdk_athena::Client;
 use aws_sdk_athena::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, ResultSet};
 use aws_types::SdkConfig;
-use bellwire_rules::{ExecutionId, QueryState};
+use bellwire_domain::{ExecutionId, QueryState};
 use bellwire_runtime::aws::Lazy;
 use time::OffsetDateTime;
 

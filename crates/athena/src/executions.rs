@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use bellwire_notifications::{Completions, NotifyError};
-use bellwire_rules::QueryState;
+use bellwire_domain::QueryState;
+use bellwire_query_notifications::{Completions, NotifyError};
 use bellwire_store::Query;
 use bellwire_store::queries::End;
 use time::OffsetDateTime;

@@ -1,8 +1,8 @@
 //! The rows of a result, page by page.
 
 use aws_sdk_athena::types::{ResultSet, Row};
-use bellwire_rules::columns;
-use bellwire_rules::{ExecutionId, cursor};
+use bellwire_domain::query::columns;
+use bellwire_domain::{ExecutionId, cursor};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 

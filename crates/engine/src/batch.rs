@@ -1,7 +1,7 @@
 //! What the deliveries of a batch share.
 
+use bellwire_domain::delivery::outcome::AttemptOutcome;
 use bellwire_queues::Protocol;
-use bellwire_rules::outcome::AttemptOutcome;
 use bellwire_store::deliveries::Attempt;
 use time::OffsetDateTime;
 

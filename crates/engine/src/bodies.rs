@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bellwire_payloads::{PayloadError, Payloads};
-use bellwire_rules::ids::TopicId;
-use bellwire_rules::payload::Payload;
+use bellwire_domain::ids::TopicId;
+use bellwire_domain::topic::payload::Payload;
+use bellwire_objects::{ObjectError, Payloads};
 use bellwire_store::versions::Version;
 use bellwire_store::{Events, StoreError};
 use bytes::Bytes;
@@ -68,7 +68,7 @@ impl Bodies {
     }
 
     /// The bytes of a payload.
-    pub async fn read(&self, payload: &Payload) -> Result<Bytes, PayloadError> {
+    pub async fn read(&self, payload: &Payload) -> Result<Bytes, ObjectError> {
         if let Some(bytes) = self.memory(|memory| memory.payloads.get(payload).cloned()) {
             return Ok(bytes);
         }

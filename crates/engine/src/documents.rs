@@ -1,16 +1,17 @@
 //! Documents: every endpoint ends at the publisher's document, whatever fails.
 //!
 //! A message says that a subscription wants a version. Whoever gets the lease
-//! ([`bellwire_rules::lease`]) sends the missing versions one by one, in order. As soon as
+//! ([`bellwire_domain::delivery::lease`]) sends the missing versions one by one, in order. As soon as
 //! the endpoint may have something else than it acknowledged last, or is far behind, it
 //! gets the newest document whole.
 
+use bellwire_domain::delivery::decision::Decision;
+use bellwire_domain::delivery::lease::{Acquire, Ending, Then};
+use bellwire_domain::delivery::session::{NextVersion, Session};
+use bellwire_domain::ids::{MessageId, TopicId, nonce};
+use bellwire_domain::timestamp::unix_millis;
+use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_queues::{Delivery, DeliveryKind, EventType, Hops, Message, Protocol};
-use bellwire_rules::decision::Decision;
-use bellwire_rules::ids::{MessageId, TopicId, nonce};
-use bellwire_rules::lease::{Acquire, Ending, NextVersion, Session, Then};
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::timestamp::unix_millis;
 use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::Subscription;
 use bellwire_store::versions::Version;
@@ -120,7 +121,13 @@ impl Engine {
             let (ending, now) = (ended.ending, OffsetDateTime::now_utc());
             let released = self
                 .subscriptions
-                .release_lease(&mut held, ended.session, ending, now, self.owners.patience)
+                .release_lease(
+                    &mut held,
+                    ended.session,
+                    ending,
+                    now,
+                    self.owners.disable_after,
+                )
                 .await?;
             let (subscription, then) = match released {
                 Released::Done(subscription, then) => (subscription, then),

@@ -1,8 +1,8 @@
 //! Why a delivery could not be processed: its message is received again.
 
-use bellwire_payloads::PayloadError;
+use bellwire_domain::endpoint::signature::BadSigningSecret;
+use bellwire_objects::ObjectError;
 use bellwire_queues::QueueError;
-use bellwire_rules::signature::BadSigningSecret;
 use bellwire_store::StoreError;
 
 /// A failure of ours, or of AWS. What an endpoint does is an outcome, and no failure.
@@ -19,7 +19,7 @@ pub enum Error {
     Queue(#[from] QueueError),
     /// A payload can't be read.
     #[error(transparent)]
-    Payload(#[from] PayloadError),
+    Payload(#[from] ObjectError),
     /// A body or message can't be written.
     #[error(transparent)]
     Json(#[from] serde_json::Error),

@@ -1,9 +1,9 @@
 //! Events of topics and entities, tests, and the end of a topic: each delivery is attempted in parallel with
 //! the others and retried by itself, in no order.
 
+use bellwire_domain::delivery::decision::Decision;
+use bellwire_domain::ids::MessageId;
 use bellwire_queues::{Delivery, DeliveryKind};
-use bellwire_rules::decision::Decision;
-use bellwire_rules::ids::MessageId;
 use bellwire_store::deliveries::Prefetched;
 use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;

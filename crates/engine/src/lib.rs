@@ -2,7 +2,7 @@
 //!
 //! The steps: prefetch the subscriptions of a batch and which of its deliveries have arrived; for a document
 //! acquire the lease; render what is sent (`protocols`); send it (`targets`); decide what follows
-//! ([`bellwire_rules::decision`]); record the attempt; carry the decision out. The deliveries of a batch are
+//! ([`bellwire_domain::delivery::decision`]); record the attempt; carry the decision out. The deliveries of a batch are
 //! processed at once. A message is deleted from its queue once its delivery has arrived, its retry is
 //! arranged, or it is in the dead-letter queue; one that fails for a reason of ours is received again.
 //!
@@ -29,8 +29,8 @@ pub mod time_left;
 
 use std::collections::HashSet;
 
+use bellwire_domain::ids::{MessageId, delivery_id};
 use bellwire_queues::{Delivery, DeliveryKind, Queue, Received};
-use bellwire_rules::ids::{MessageId, delivery_id};
 use bellwire_store::deliveries::Prefetched;
 use bellwire_store::{Deliveries, Subscriptions};
 use futures_util::future::join_all;

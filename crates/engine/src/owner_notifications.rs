@@ -6,10 +6,10 @@
 
 use aws_sdk_eventbridge::Client as EventBridge;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use bellwire_rules::endpoint::DisabledReason;
-use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::{SubscriptionId, TopicId};
-use bellwire_rules::timestamp::iso_serde;
+use bellwire_domain::endpoint::DisabledReason;
+use bellwire_domain::entity::EntityKey;
+use bellwire_domain::ids::{SubscriptionId, TopicId};
+use bellwire_domain::timestamp::iso_serde;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::Subscriptions;
 use bellwire_store::subscription::Subscription;
@@ -25,7 +25,7 @@ pub struct OwnerNotifications {
     bus: Lazy<EventBridge>,
     bus_name: String,
     /// How long every attempt has to fail before an endpoint is disabled.
-    pub patience: Duration,
+    pub disable_after: Duration,
 }
 
 /// The detail of the event `Subscription Disabled`.
@@ -44,26 +44,29 @@ struct SubscriptionDisabled<'a> {
 }
 
 impl OwnerNotifications {
-    /// `bus_name` is the name of the bus; `patience` how long every attempt has to fail before an endpoint is
+    /// `bus_name` is the name of the bus; `disable_after` how long every attempt has to fail before an endpoint is
     /// disabled.
     pub fn new(
         subscriptions: Subscriptions,
         bus: Lazy<EventBridge>,
         bus_name: String,
-        patience: Duration,
+        disable_after: Duration,
     ) -> Self {
         Self {
             subscriptions,
             bus,
             bus_name,
-            patience,
+            disable_after,
         }
     }
 
     /// Disables an endpoint at which every attempt has failed for too long, at the end of a schedule, and
     /// notifies its owner.
     pub async fn give_up(&self, id: &SubscriptionId, now: OffsetDateTime) -> Result<(), Error> {
-        let disabled = self.subscriptions.give_up(id, now, self.patience).await?;
+        let disabled = self
+            .subscriptions
+            .give_up(id, now, self.disable_after)
+            .await?;
         self.notify_if_disabled(disabled).await
     }
 

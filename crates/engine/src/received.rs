@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use bellwire_domain::ids::{DeliveryId, MessageId, delivery_id};
 use bellwire_queues::{Delivery, Received};
-use bellwire_rules::ids::{DeliveryId, MessageId, delivery_id};
 
 /// A delivery, and the messages of a batch that ask for it: it is attempted once, and its outcome is
 /// that of all of them.
@@ -65,9 +65,9 @@ impl ReceivedDelivery {
 #[cfg(test)]
 mod tests {
     use aws_lambda_events::sqs::SqsMessage;
+    use bellwire_domain::ids::{EventId, SubscriptionId};
+    use bellwire_domain::topic::payload::Payload;
     use bellwire_queues::DeliveryKind;
-    use bellwire_rules::ids::{EventId, SubscriptionId};
-    use bellwire_rules::payload::Payload;
     use time::OffsetDateTime;
 
     use super::*;

@@ -1,6 +1,6 @@
 //! A delivery as it is sent, whatever the target.
 
-use bellwire_rules::ids::DeliveryId;
+use bellwire_domain::ids::DeliveryId;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 

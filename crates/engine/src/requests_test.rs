@@ -1,16 +1,14 @@
 //! What endpoints are sent, as a whole: headers and body of each kind of delivery.
 
+use bellwire_domain::Secret;
+use bellwire_domain::entity::{CallbackEvent, EntityKey, EntityType};
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::ids::{EventId, TopicId};
+use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::topic::payload::Payload;
 use bellwire_queues::EventType;
-use bellwire_rules::Secret;
-use bellwire_rules::entity::{CallbackEvent, EntityKey, EntityType};
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::ids::{EventId, TopicId};
-use bellwire_rules::lease::Progress;
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::payload::Payload;
-use bellwire_rules::signature::SigningSecrets;
 use bellwire_store::Subscription;
-use bellwire_store::subscription::{Source, Target, Webhook};
+use bellwire_store::subscription::{Source, Webhook};
 use bellwire_store::versions::Version;
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -23,26 +21,12 @@ use crate::targets::webhook::own_headers;
 const NOW: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
 fn subscription(source: Source) -> Subscription {
-    Subscription {
-        subscription_id: SubscriptionId::new("s1"),
-        client_id: "c1".to_owned(),
-        source,
-        segment: 0,
-        target: Target::Webhook(Webhook {
-            url: "https://example.com/".to_owned(),
-            headers: Default::default(),
-            authorization: None,
-            secrets: SigningSecrets::new(Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
-            origin: Some("api.example.com".to_owned()),
-        }),
-        created_at: NOW,
-        updated_at: NOW,
-        disabled: None,
-        owner_unnotified: false,
-        client_disabled: false,
-        failing_since: None,
-        progress: Progress::default(),
-    }
+    let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let webhook = Webhook {
+        origin: Some("api.example.com".to_owned()),
+        ..Webhook::new("https://example.com/", secret)
+    };
+    Subscription::new(SubscriptionId::new("s1"), "c1", source, webhook, NOW)
 }
 
 fn to_topic() -> Subscription {

@@ -6,12 +6,12 @@ use aws_sdk_scheduler::Client as Scheduler;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
+use bellwire_domain::delivery::decision::{Decision, after_attempt};
+use bellwire_domain::delivery::outcome::AttemptOutcome;
+use bellwire_domain::delivery::retry::{RetrySchedule, random};
+use bellwire_domain::ids::{MessageId, retry_id};
+use bellwire_domain::timestamp::schedule_time;
 use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
-use bellwire_rules::decision::{Decision, after_attempt};
-use bellwire_rules::ids::{MessageId, retry_id};
-use bellwire_rules::outcome::AttemptOutcome;
-use bellwire_rules::retry::{RetrySchedule, random};
-use bellwire_rules::timestamp::schedule_time;
 use bellwire_runtime::aws::Lazy;
 use time::OffsetDateTime;
 

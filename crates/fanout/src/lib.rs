@@ -7,8 +7,8 @@
 
 mod current_document;
 
+use bellwire_domain::ids::{AudienceId, TopicId};
 use bellwire_queues::{AudienceEvent, Delivery, FanOut, Message, Queue, QueueError};
-use bellwire_rules::ids::{AudienceId, TopicId};
 use bellwire_store::members::Member;
 use bellwire_store::{Members, StoreError};
 

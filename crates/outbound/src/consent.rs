@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use bellwire_rules::{CallbackUrl, UrlPolicy};
+use bellwire_domain::{CallbackUrl, UrlPolicy};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 

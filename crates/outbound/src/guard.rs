@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bellwire_rules::UrlPolicy;
+use bellwire_domain::UrlPolicy;
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
-use bellwire_rules::ids::MessageId;
+use bellwire_domain::ids::MessageId;
 use bellwire_runtime::aws::Lazy;
 use bellwire_runtime::deadline;
 use lambda_runtime::{Error, LambdaEvent, service_fn};

@@ -1,10 +1,10 @@
 //! The messages of the queues, as JSON.
 
-use bellwire_rules::entity::{CallbackEvent, EntityEvent, EntityType};
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::ids::{AudienceId, EventId, TopicId};
-use bellwire_rules::payload::Payload;
-use bellwire_rules::timestamp::iso_serde;
+use bellwire_domain::entity::{CallbackEvent, EntityEvent, EntityType};
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::ids::{AudienceId, EventId, TopicId};
+use bellwire_domain::timestamp::iso_serde;
+use bellwire_domain::topic::payload::Payload;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 

@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use bellwire_domain::entity::EntityEvent;
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::ids::{AudienceId, EventId, TopicId};
+use bellwire_domain::topic::payload::Payload;
 use bellwire_queues::{
     AudienceEvent, Delivery, DeliveryKind, FanOut, Hops, Publication, Replay, Work,
 };
-use bellwire_rules::entity::EntityEvent;
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::ids::{AudienceId, EventId, TopicId};
-use bellwire_rules::payload::Payload;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use bellwire_rules::digest::sha256_hex;
+use bellwire_domain::digest::sha256_hex;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::conditional::conditional;
 use crate::seconds::seconds;
 
 /// How long a repeated request is recognised.
@@ -137,22 +138,15 @@ impl Answers {
         answer: Answer,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let written = self
+        let put = self
             .db
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item(request, answer, now)?))
             .condition_expression(UNKNOWN)
-            .expression_attribute_values(":now", seconds(now))
-            .send()
-            .await;
-        match written {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_values(":now", seconds(now));
+        conditional(|| put.clone().send()).await?.ok();
+        Ok(())
     }
 }
 

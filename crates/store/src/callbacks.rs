@@ -12,14 +12,15 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnRefusal,
 };
-use bellwire_rules::digest::sha256_hex;
-use bellwire_rules::timestamp::{self, iso_serde};
-use bellwire_rules::{ClientId, Format, Secret, SecretHash, Statuses};
+use bellwire_domain::digest::sha256_hex;
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::{ClientId, Format, Secret, SecretHash, Statuses};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value};
 use time::OffsetDateTime;
 
 use crate::StoreError;
+use crate::conditional::conditional;
 
 /// The status of a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,23 +239,16 @@ impl Callbacks {
     /// Deletes a registration, unless the URL was registered anew, with another SNS subscription, since
     /// `known` was read. Idempotent.
     pub async fn remove(&self, client_id: &ClientId, known: &Callback) -> Result<(), StoreError> {
-        let answer = self
+        let delete = self
             .db
             .delete_item()
             .table_name(&self.table)
             .key("client_id", AttributeValue::S(client_id.to_string()))
             .key("callback_id", callback_id(&known.callback_url))
             .condition_expression("subscription_arn = :arn")
-            .expression_attribute_values(":arn", AttributeValue::S(known.subscription_arn.clone()))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_values(":arn", AttributeValue::S(known.subscription_arn.clone()));
+        conditional(|| delete.clone().send()).await?.ok();
+        Ok(())
     }
 
     fn update(&self, client_id: &ClientId, callback_url: &str) -> UpdateItemFluentBuilder {

@@ -7,14 +7,15 @@
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
-use bellwire_rules::timestamp::{self, iso_serde};
-use bellwire_rules::{ClientId, SecretHash};
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::{ClientId, SecretHash};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value, to_item};
 use time::OffsetDateTime;
 
 use crate::StoreError;
 use crate::answers::Together;
+use crate::conditional::conditional;
 
 const BY_API_KEY: &str = "by-api-key";
 
@@ -270,18 +271,12 @@ impl Clients {
         client_id: &ClientId,
         update: UpdateItemFluentBuilder,
     ) -> Result<Option<Client>, StoreError> {
-        let answer = update
+        let update = update
             .table_name(&self.table)
             .key("client_id", AttributeValue::S(client_id.to_string()))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(answer.attributes.map(from_item).transpose()?),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
-                _ => Err(error.into()),
-            },
-        }
+            .return_values(ReturnValue::AllNew);
+        let written = conditional(|| update.clone().send()).await?.ok();
+        let attributes = written.and_then(|written| written.attributes);
+        Ok(attributes.map(from_item).transpose()?)
     }
 }

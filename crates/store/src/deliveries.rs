@@ -9,9 +9,9 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
-use bellwire_rules::ids::DeliveryId;
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::retry::ON_ITS_WAY_DAYS;
+use bellwire_domain::delivery::retry::ON_ITS_WAY_DAYS;
+use bellwire_domain::ids::DeliveryId;
+use bellwire_domain::ids::SubscriptionId;
 use bellwire_runtime::backoff::Backoff;
 use futures_util::future::join_all;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;

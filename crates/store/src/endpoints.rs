@@ -1,15 +1,15 @@
 //! Disabling and enabling endpoints, and the failures that lead to it, in the Subscriptions table. The
-//! decisions are those of [`bellwire_rules::endpoint`].
+//! decisions are those of [`bellwire_domain::endpoint`].
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_rules::endpoint::{self, Disabled};
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::timestamp;
+use bellwire_domain::endpoint::{self, Disabled};
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
 use time::{Duration, OffsetDateTime};
 
-use crate::patience::patiently;
+use crate::conditional::conditional;
 use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
@@ -39,16 +39,18 @@ impl Subscriptions {
         .await
     }
 
-    /// Disables an endpoint at which every attempt has failed for at least `patience`. `None` if that is
+    /// Disables an endpoint at which every attempt has failed for at least `disable_after`. `None` if that is
     /// not so, if it is disabled already, or the subscription is deleted.
     pub async fn give_up(
         &self,
         id: &SubscriptionId,
         now: OffsetDateTime,
-        patience: Duration,
+        disable_after: Duration,
     ) -> Result<Option<Subscription>, StoreError> {
-        self.change_state(id, now, |state| endpoint::give_up(state, now, patience))
-            .await
+        self.change_state(id, now, |state| {
+            endpoint::give_up(state, now, disable_after)
+        })
+        .await
     }
 
     /// Records that the owner was notified that the endpoint was disabled. Changes nothing unless the
@@ -123,11 +125,7 @@ impl Subscriptions {
 pub(crate) async fn changed(
     update: UpdateItemFluentBuilder,
 ) -> Result<Option<Subscription>, StoreError> {
-    match patiently(update).await {
-        Ok(answer) => Ok(answer.attributes.map(from_item).transpose()?),
-        Err(error) => match error.as_service_error() {
-            Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
-            _ => Err(error.into()),
-        },
-    }
+    let written = conditional(|| update.clone().send()).await?.ok();
+    let attributes = written.and_then(|written| written.attributes);
+    Ok(attributes.map(from_item).transpose()?)
 }

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// DynamoDB refused, throttled or did not answer, after the SDK's retries.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
+    /// Others kept writing the same items at the same time. Nothing was written.
+    #[error("others kept writing the same items")]
+    Conflict,
     /// An item can't be converted from or to the type that this version stores.
     #[error("malformed item: {0}")]
     Malformed(#[from] serde_dynamo::Error),

@@ -10,15 +10,16 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_rules::ids::{EventId, TopicId};
-use bellwire_rules::payload::Payload;
-use bellwire_rules::retry::ON_ITS_WAY_DAYS;
-use bellwire_rules::timestamp::{self, iso_serde};
+use bellwire_domain::delivery::retry::ON_ITS_WAY_DAYS;
+use bellwire_domain::ids::{EventId, TopicId};
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::topic::payload::Payload;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_items, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::conditional::conditional;
 
 /// An event of an event topic.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ impl Events {
             &first,
             Some(self.recognised_until(now)),
         )?;
-        let answer = self
+        let put = self
             .db
             .put_item()
             .table_name(&self.table)
@@ -122,19 +123,12 @@ impl Events {
             .condition_expression("attribute_not_exists(#source) OR #first = :first")
             .expression_attribute_names("#source", "source")
             .expression_attribute_names("#first", "first")
-            .expression_attribute_values(":first", AttributeValue::S(first.first))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => {
-                self.record(topic_id, event, now).await?;
-                Ok(true)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
-                _ => Err(error.into()),
-            },
+            .expression_attribute_values(":first", AttributeValue::S(first.first));
+        if conditional(|| put.clone().send()).await?.is_err() {
+            return Ok(false);
         }
+        self.record(topic_id, event, now).await?;
+        Ok(true)
     }
 
     /// A page of the events of an event topic that were accepted from `start` to `end`, both inclusive:

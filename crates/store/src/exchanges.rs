@@ -6,8 +6,8 @@
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::timestamp::{self, iso_serde};
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::timestamp::{self, iso_serde};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_items, to_item};
 use std::collections::{BTreeMap, HashMap};

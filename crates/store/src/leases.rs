@@ -1,22 +1,23 @@
 //! The leases of subscriptions, which are the right to send to them, in the Subscriptions table.
 //!
-//! The decisions are those of [`bellwire_rules::lease`]. This module writes the state that results from
+//! The decisions are those of [`bellwire_domain::delivery::lease`]. This module writes the state that results from
 //! a decision, on the condition that the state it was made from is still there, and repeats the decision
 //! otherwise.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnRefusal};
-use bellwire_rules::endpoint::EndpointState;
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::lease::{self, Acquire, Acquired, Ending, Release, Retry, Session, Then};
-use bellwire_rules::timestamp;
+use bellwire_domain::delivery::lease::{self, Acquire, Acquired, Ending, Release, Then};
+use bellwire_domain::delivery::progress::Retry;
+use bellwire_domain::delivery::session::Session;
+use bellwire_domain::endpoint::EndpointState;
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::timestamp;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
 use time::{Duration, OffsetDateTime};
 
-use crate::patience::patiently;
+use crate::conditional::{Refused, conditional};
 use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
@@ -111,23 +112,23 @@ impl Subscriptions {
                 Err(None) => return Ok(Acquisition::Gone),
             };
         }
-        Ok(Acquisition::Busy)
+        Err(StoreError::Conflict)
     }
 
     /// Releases a lease, unless more has been requested. An endpoint at which every attempt has failed
-    /// for at least `patience` is disabled when a schedule of retries is exhausted.
+    /// for at least `disable_after` is disabled when a schedule of retries is exhausted.
     pub async fn release_lease(
         &self,
         held: &mut Held,
         session: Session,
         ending: Ending,
         now: OffsetDateTime,
-        patience: Duration,
+        disable_after: Duration,
     ) -> Result<Released, StoreError> {
         let id = held.subscription.subscription_id.clone();
         for _ in 0..ATTEMPTS {
             let seen = held.subscription.state();
-            let decision = lease::release(&seen, held.nonce, session, ending, now, patience);
+            let decision = lease::release(&seen, held.nonce, session, ending, now, disable_after);
             let (next, then) = match decision {
                 Release::Lost => return Ok(Released::Lost),
                 Release::GoOn(session) => return Ok(Released::GoOn(session)),
@@ -140,7 +141,7 @@ impl Subscriptions {
                 Err(None) => return Ok(Released::Lost),
             };
         }
-        Err(too_often())
+        Err(StoreError::Conflict)
     }
 
     /// Replaces a subscription's state by the one that `decide` returns, and sets `updated_at` to `now`.
@@ -165,7 +166,7 @@ impl Subscriptions {
                 Err(found) => found,
             };
         }
-        Err(too_often())
+        Err(StoreError::Conflict)
     }
 
     /// The update that acquires the lease if nobody holds it, the version is newer than all that were
@@ -306,20 +307,10 @@ async fn carry_out(
     update: UpdateItemFluentBuilder,
 ) -> Result<Result<Subscription, Option<Subscription>>, StoreError> {
     let update = update.return_values_on_condition_check_failure(OnRefusal::AllOld);
-    match patiently(update).await {
-        Ok(answer) => Ok(Ok(from_item(answer.attributes.unwrap_or_default())?)),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                let found = refused.item.clone().map(from_item).transpose()?;
-                Ok(Err(found))
-            }
-            _ => Err(error.into()),
-        },
-    }
-}
-
-fn too_often() -> StoreError {
-    StoreError::DynamoDb("others changed the subscription again and again".to_owned())
+    Ok(match conditional(|| update.clone().send()).await? {
+        Ok(written) => Ok(from_item(written.attributes.unwrap_or_default())?),
+        Err(Refused(found)) => Err(found.map(from_item).transpose()?),
+    })
 }
 
 fn number(value: u64) -> AttributeValue {

@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod callbacks;
 pub mod clients;
+mod conditional;
 pub mod deliveries;
 mod endpoints;
 mod error;
@@ -12,15 +13,17 @@ pub mod events;
 pub mod exchanges;
 pub mod leases;
 pub mod members;
-mod patience;
 pub mod queries;
+pub mod query_list;
 mod removal;
 mod replays;
 pub mod running_queries;
 mod seconds;
 pub mod subscription;
+pub mod subscription_list;
 pub mod subscriptions;
 pub mod topics;
+mod transaction;
 mod usage;
 pub mod versions;
 

@@ -10,7 +10,7 @@
 //! segments are permanently empty; an item `closed#` and a number is a segment that takes no members any
 //! more. A client's counts of subscriptions are in the same table (`usage`).
 
-use bellwire_rules::ids::{AudienceId, SubscriptionId, TopicId};
+use bellwire_domain::ids::{AudienceId, SubscriptionId, TopicId};
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client as DynamoDb;

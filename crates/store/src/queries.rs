@@ -7,21 +7,18 @@
 //! expires, so that a holder that died is followed by another.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnRefusal,
 };
-use bellwire_rules::timestamp::{self, iso_serde};
-use bellwire_rules::{ClientId, ExecutionId, QueryState};
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::{ClientId, ExecutionId, QueryState};
 use serde::Deserialize;
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value};
-use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
+use crate::conditional::{Refused, conditional};
 use crate::removal::remove_all;
 use crate::seconds::seconds;
 
@@ -31,13 +28,7 @@ const PUBLISH_LEASE: Duration = Duration::seconds(30);
 const KEPT: Duration = Duration::days(45);
 /// How long the lease to render lasts: the 15 minutes that the rendering function may run, and a margin.
 const RENDERING: Duration = Duration::minutes(16);
-const BY_CLIENT: &str = "by-client";
-/// No cursor is longer, in bytes.
-const MAX_CURSOR_LENGTH: usize = 200;
-/// How many items one read of a list evaluates.
-const READ: i32 = 200;
-/// How many reads make a page of a list, at most.
-const READS: usize = 20;
+pub(crate) const BY_CLIENT: &str = "by-client";
 /// How long an end without an owner is kept. Most of them belong to queries that no client of the API
 /// has to do with.
 const KEPT_WITHOUT_OWNER: Duration = Duration::days(7);
@@ -111,76 +102,6 @@ pub struct End<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// A position in a client's list: that of the query before the first one of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryCursor {
-    registered_at: String,
-    execution_id: String,
-}
-
-/// A page of a client's queries, newest first.
-#[derive(Clone, Debug)]
-pub struct QueryPage {
-    /// The queries of the page.
-    pub found: Vec<Query>,
-    /// The position after which there may be more; `None` at the end of the list.
-    pub next_cursor: Option<QueryCursor>,
-}
-
-impl QueryCursor {
-    fn of(query: &Query) -> Option<Self> {
-        Some(Self {
-            registered_at: timestamp::iso(query.registered_at?),
-            execution_id: query.execution_id.to_string(),
-        })
-    }
-
-    fn in_key(key: &HashMap<String, AttributeValue>) -> Option<Self> {
-        let text = |name: &str| key.get(name)?.as_s().ok().cloned();
-        Some(Self {
-            registered_at: text("registered_at")?,
-            execution_id: text("execution_id")?,
-        })
-    }
-
-    fn key(&self, client: &ClientId) -> HashMap<String, AttributeValue> {
-        let pair = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.to_owned()));
-        HashMap::from([
-            pair("client_id", client.as_str()),
-            pair("registered_at", &self.registered_at),
-            pair("execution_id", &self.execution_id),
-        ])
-    }
-}
-
-/// As text, `registered_at#execution_id`.
-impl fmt::Display for QueryCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.registered_at, self.execution_id)
-    }
-}
-
-impl FromStr for QueryCursor {
-    type Err = NotACursor;
-
-    fn from_str(text: &str) -> Result<Self, NotACursor> {
-        let (at, id) = text.split_once('#').ok_or(NotACursor)?;
-        let too_long = text.len() > MAX_CURSOR_LENGTH;
-        if too_long || timestamp::parse(at).is_none() || ExecutionId::parse(id).is_err() {
-            return Err(NotACursor);
-        }
-        Ok(Self {
-            registered_at: at.to_owned(),
-            execution_id: id.to_owned(),
-        })
-    }
-}
-
-/// The text is not a cursor.
-#[derive(Debug, thiserror::Error)]
-#[error("is no place in the list")]
-pub struct NotACursor;
-
 /// The Queries table.
 #[derive(Clone, Debug)]
 pub struct Queries {
@@ -205,60 +126,6 @@ impl Queries {
             .send()
             .await?;
         Ok(answer.item.map(from_item).transpose()?)
-    }
-
-    /// A page of a client's queries, newest first: at most `limit` of them, after the cursor, of one
-    /// state if one is given. The state is filtered: after `READS` reads the page ends, with fewer
-    /// queries than there may be, and the list continues at its cursor.
-    pub async fn list(
-        &self,
-        client: &ClientId,
-        state: Option<QueryState>,
-        after: Option<QueryCursor>,
-        limit: usize,
-    ) -> Result<QueryPage, StoreError> {
-        let mut found: Vec<Query> = Vec::new();
-        let mut behind = after;
-        for _ in 0..READS {
-            let mut query = self
-                .db
-                .query()
-                .table_name(&self.table)
-                .index_name(BY_CLIENT)
-                .key_condition_expression("client_id = :client")
-                .expression_attribute_values(":client", AttributeValue::S(client.to_string()))
-                .scan_index_forward(false)
-                .limit(READ)
-                .set_exclusive_start_key(behind.as_ref().map(|place| place.key(client)));
-            if let Some(state) = state {
-                query = query
-                    .filter_expression("#state = :state")
-                    .expression_attribute_names("#state", "state")
-                    .expression_attribute_values(":state", to_attribute_value(state)?);
-            }
-            let answer = query.send().await?;
-            let queries: Vec<Query> = from_items(answer.items.unwrap_or_default())?;
-            found.extend(queries);
-            if found.len() > limit {
-                found.truncate(limit);
-                behind = found.last().and_then(QueryCursor::of);
-                return Ok(QueryPage {
-                    found,
-                    next_cursor: behind,
-                });
-            }
-            behind = answer
-                .last_evaluated_key
-                .as_ref()
-                .and_then(QueryCursor::in_key);
-            if behind.is_none() || found.len() == limit {
-                break;
-            }
-        }
-        Ok(QueryPage {
-            found,
-            next_cursor: behind,
-        })
     }
 
     /// Deletes all that is on record of a client's queries. Idempotent.
@@ -440,15 +307,8 @@ impl Queries {
 
 /// Sends a conditional update; a condition that doesn't hold is a result, not an error.
 async fn send(request: UpdateItemFluentBuilder) -> Result<Fact, StoreError> {
-    match request.send().await {
-        Ok(answer) => Ok(Fact::Recorded(from_item(
-            answer.attributes.unwrap_or_default(),
-        )?)),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => Ok(
-                Fact::KnownBefore(from_item(refused.item.clone().unwrap_or_default())?),
-            ),
-            _ => Err(error.into()),
-        },
-    }
+    Ok(match conditional(|| request.clone().send()).await? {
+        Ok(written) => Fact::Recorded(from_item(written.attributes.unwrap_or_default())?),
+        Err(Refused(found)) => Fact::KnownBefore(from_item(found.unwrap_or_default())?),
+    })
 }

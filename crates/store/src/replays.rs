@@ -5,7 +5,7 @@
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_rules::ids::SubscriptionId;
+use bellwire_domain::ids::SubscriptionId;
 use time::{Duration, OffsetDateTime};
 
 use crate::endpoints::changed;

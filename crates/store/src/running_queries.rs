@@ -3,12 +3,13 @@
 //! execution. A change is written on the condition that the item has not changed since it was read.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_rules::ClientId;
-use bellwire_rules::running_queries::RunningQueries;
+use bellwire_domain::ClientId;
+use bellwire_domain::query::running_queries::RunningQueries;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
+use crate::conditional::conditional;
 use crate::{Queries, StoreError};
 
 /// How long the item of a client is kept after its last change: longer than a query in it may count
@@ -66,25 +67,18 @@ impl Queries {
             running: next.clone(),
             expires_at: (now + KEPT).unix_timestamp(),
         };
-        let written = self
+        let put = self
             .db
             .put_item()
             .table_name(&self.table)
             .set_item(Some(to_item(item)?))
             .condition_expression("attribute_not_exists(execution_id) OR revision = :known")
-            .expression_attribute_values(":known", AttributeValue::N(known.revision.to_string()))
-            .send()
-            .await;
-        match written {
-            Ok(_) => Ok(Some(OnRecord {
-                running: next,
-                revision: known.revision + 1,
-            })),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_values(":known", AttributeValue::N(known.revision.to_string()));
+        let written = conditional(|| put.clone().send()).await?;
+        Ok(written.ok().map(|_| OnRecord {
+            running: next,
+            revision: known.revision + 1,
+        }))
     }
 
     /// Deletes a client's item. Idempotent.

@@ -1,15 +1,16 @@
 //! A subscription, as the Subscriptions table has it.
 
-use bellwire_rules::authorization::Authorization;
-use bellwire_rules::endpoint::{Disabled, EndpointState};
-use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::entity_audience_id;
-use bellwire_rules::ids::{AudienceId, SubscriptionId, TopicId};
-use bellwire_rules::lease::Progress;
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::signature::SigningSecrets;
-use bellwire_rules::timestamp::{self, iso_serde};
-use bellwire_rules::webhook_headers::WebhookHeaders;
+use bellwire_domain::Secret;
+use bellwire_domain::delivery::progress::Progress;
+use bellwire_domain::endpoint::authorization::Authorization;
+use bellwire_domain::endpoint::headers::WebhookHeaders;
+use bellwire_domain::endpoint::signature::SigningSecrets;
+use bellwire_domain::endpoint::{Disabled, EndpointState};
+use bellwire_domain::entity::EntityKey;
+use bellwire_domain::ids::entity_audience_id;
+use bellwire_domain::ids::{AudienceId, SubscriptionId, TopicId};
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::topic::modes::SubscriptionMode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -109,7 +110,44 @@ pub struct Webhook {
     pub origin: Option<String>,
 }
 
+impl Webhook {
+    /// An endpoint without headers of its owner's, which needs no access token and was not asked for its consent.
+    pub fn new(url: &str, secret: Secret) -> Self {
+        Self {
+            url: url.to_owned(),
+            headers: WebhookHeaders::default(),
+            authorization: None,
+            secrets: SigningSecrets::new(secret),
+            origin: None,
+        }
+    }
+}
+
 impl Subscription {
+    /// An enabled subscription in the first segment, to which nothing was delivered yet.
+    pub fn new(
+        id: SubscriptionId,
+        client_id: &str,
+        source: Source,
+        webhook: Webhook,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            subscription_id: id,
+            client_id: client_id.to_owned(),
+            source,
+            segment: 0,
+            target: Target::Webhook(webhook),
+            created_at: now,
+            updated_at: now,
+            disabled: None,
+            owner_unnotified: false,
+            client_disabled: false,
+            failing_since: None,
+            progress: Progress::default(),
+        }
+    }
+
     /// The webhook that its deliveries go to.
     pub fn webhook(&self) -> &Webhook {
         let Target::Webhook(webhook) = &self.target;

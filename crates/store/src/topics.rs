@@ -6,19 +6,18 @@
 //! publisher learns that it was deleted, and not that it never existed.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
-use bellwire_rules::digest::sha256_hex;
-use bellwire_rules::ids::TopicId;
-use bellwire_rules::topic::Topic;
-use bellwire_runtime::backoff::Backoff;
+use bellwire_domain::digest::sha256_hex;
+use bellwire_domain::ids::TopicId;
+use bellwire_domain::topic::Topic;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
 use crate::answers::Together;
-use crate::patience::patiently;
+use crate::conditional::conditional;
+use crate::transaction::{Transacted, transact};
 
 /// The name of the index, and the value of its partition key.
 const LISTED: &str = "listed";
@@ -225,7 +224,7 @@ impl Topics {
             .key("topic_id", AttributeValue::S(id.to_string()))
             .update_expression("REMOVE unannounced")
             .condition_expression("attribute_exists(topic_id)");
-        patiently(update).await?;
+        conditional(|| update.clone().send()).await?.ok();
         Ok(())
     }
 
@@ -263,51 +262,13 @@ impl Topics {
     async fn write(&self, writes: [Option<TransactWriteItem>; 3]) -> Result<Written, StoreError> {
         let takes_a_name = writes.get(1).is_some_and(Option::is_some);
         let writes: Vec<TransactWriteItem> = writes.into_iter().flatten().collect();
-        let mut backoff = Backoff::new();
-        loop {
-            let written = self.write_once(writes.clone(), takes_a_name).await?;
-            // The conflict is with a subscription that is created, or the same request made twice at once.
-            if written != Written::InTheWay || !backoff.pause().await {
-                return Ok(written);
-            }
-        }
-    }
-
-    async fn write_once(
-        &self,
-        writes: Vec<TransactWriteItem>,
-        takes_a_name: bool,
-    ) -> Result<Written, StoreError> {
-        let answer = self
-            .db
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
-        let Err(error) = answer else {
-            return Ok(Written::Done);
-        };
-        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-            error.as_service_error()
-        else {
-            return Err(error.into());
-        };
-        let reasons = canceled.cancellation_reasons();
-        let because = |code| {
-            let at = reasons
-                .iter()
-                .position(|reason| reason.code() == Some(code));
-            at.map(|index| takes_a_name && index == 1)
-        };
-        match (
-            because("ConditionalCheckFailed"),
-            because("TransactionConflict"),
-        ) {
-            (Some(true), _) => Ok(Written::NameTaken),
-            (Some(false), _) => Ok(Written::Changed),
-            (None, Some(_)) => Ok(Written::InTheWay),
-            // For another reason, such as throttling.
-            (None, None) => Err(error.into()),
+        match transact(&self.db, writes).await {
+            Ok(Transacted::Done) => Ok(Written::Done),
+            Ok(Transacted::Refused { write: 1, .. }) if takes_a_name => Ok(Written::NameTaken),
+            Ok(Transacted::Refused { .. }) => Ok(Written::Changed),
+            // With a subscription that is created, or the same request made twice at once.
+            Err(StoreError::Conflict) => Ok(Written::InTheWay),
+            Err(error) => Err(error),
         }
     }
 }
@@ -334,7 +295,7 @@ fn item(topic: &Topic, revision: u64) -> Result<Item, StoreError> {
         topic_id: topic.id.clone(),
         revision,
         listed: Some(LISTED.to_owned()),
-        created_at: bellwire_rules::timestamp::iso(topic.create_timestamp),
+        created_at: bellwire_domain::timestamp::iso(topic.create_timestamp),
         topic: serde_json::to_string(topic)?,
         deletion_unqueued: false,
         expires_at: None,

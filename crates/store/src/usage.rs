@@ -7,7 +7,7 @@
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-use bellwire_rules::callback_url::host_of;
+use bellwire_domain::endpoint::callback_url::host_of;
 
 use crate::StoreError;
 use crate::subscription::{Source, Subscription};

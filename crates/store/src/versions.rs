@@ -3,20 +3,20 @@
 //! A version is an item with the key `version#` and its number. After the last one of a deleted topic
 //! there is an item that marks the end of the document, so that a later publication creates no version.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnRefusal, TransactWriteItem,
     Update,
 };
-use bellwire_rules::ids::TopicId;
-use bellwire_rules::payload::Payload;
-use bellwire_rules::timestamp::{self, iso_serde};
+use bellwire_domain::ids::TopicId;
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::topic::payload::Payload;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::OffsetDateTime;
 
+use crate::conditional::{Item, Refused, conditional};
 use crate::events::{key, publication_key};
+use crate::transaction::{Transacted, transact};
 use crate::{Events, StoreError};
 
 /// A version of a topic's document.
@@ -157,36 +157,12 @@ impl Events {
         if let Some(previous) = previous {
             writes.push(self.expire(topic_id, previous, now)?);
         }
-        let answer = self
-            .db
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
-        let Err(error) = answer else {
-            return Ok(Committed::Done);
-        };
-        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-            error.as_service_error()
-        else {
-            return Err(error.into());
-        };
-        let reasons = canceled.cancellation_reasons();
-        let refused = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
-            reason.code() == Some("ConditionalCheckFailed")
-        };
-        if let Some(reason) = reasons.first().filter(|reason| refused(reason)) {
-            let mark: Mark = from_item(reason.item.clone().unwrap_or_default())?;
-            return Ok(Committed::Before(mark.committed_as));
+        match transact(&self.db, writes).await {
+            Ok(Transacted::Done) => Ok(Committed::Done),
+            Ok(Transacted::Refused { write: 0, found }) => committed_before(found),
+            Ok(Transacted::Refused { .. }) | Err(StoreError::Conflict) => Ok(Committed::Overtaken),
+            Err(error) => Err(error),
         }
-        let overtaken = |reason: &aws_sdk_dynamodb::types::CancellationReason| {
-            refused(reason) || reason.code() == Some("TransactionConflict")
-        };
-        if reasons.iter().any(overtaken) {
-            return Ok(Committed::Overtaken);
-        }
-        // For another reason, such as throttling.
-        Err(error.into())
     }
 
     /// Commits a publication that changes nothing: marks it, and creates no version.
@@ -204,25 +180,17 @@ impl Events {
             &mark,
             Some(until),
         )?;
-        let answer = self
+        let put = self
             .db
             .put_item()
             .table_name(&self.table)
             .set_item(Some(put))
             .condition_expression("attribute_not_exists(#source)")
             .expression_attribute_names("#source", "source")
-            .return_values_on_condition_check_failure(OnRefusal::AllOld)
-            .send()
-            .await;
-        match answer {
+            .return_values_on_condition_check_failure(OnRefusal::AllOld);
+        match conditional(|| put.clone().send()).await? {
             Ok(_) => Ok(Committed::Done),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                    let mark: Mark = from_item(refused.item.clone().unwrap_or_default())?;
-                    Ok(Committed::Before(mark.committed_as))
-                }
-                _ => Err(error.into()),
-            },
+            Err(Refused(found)) => committed_before(found),
         }
     }
 
@@ -237,7 +205,7 @@ impl Events {
         version: u64,
         accepted_at: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .db
             .update_item()
             .table_name(&self.table)
@@ -248,16 +216,9 @@ impl Events {
                 "attribute_exists(#source) AND (attribute_not_exists(confirmed_at) OR confirmed_at < :at)",
             )
             .expression_attribute_names("#source", "source")
-            .expression_attribute_values(":at", AttributeValue::S(timestamp::iso(accepted_at)))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_values(":at", AttributeValue::S(timestamp::iso(accepted_at)));
+        conditional(|| update.clone().send()).await?.ok();
+        Ok(())
     }
 
     /// Ends the document of a deleted topic: its last version, if there is one, is kept as long as its
@@ -285,12 +246,8 @@ impl Events {
                 .build()?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
-        self.db
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await?;
-        Ok(())
+        // No write has a condition.
+        transact(&self.db, writes).await.map(drop)
     }
 
     fn put_new(
@@ -327,6 +284,12 @@ impl Events {
             .build()?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
+}
+
+/// What the mark of a publication says.
+fn committed_before(mark: Option<Item>) -> Result<Committed, StoreError> {
+    let mark: Mark = from_item(mark.unwrap_or_default())?;
+    Ok(Committed::Before(mark.committed_as))
 }
 
 /// The prefix of the keys of versions.

@@ -4,7 +4,7 @@
 
 mod support;
 
-use bellwire_rules::{ClientId, Format, QueryState, Secret, Statuses};
+use bellwire_domain::{ClientId, Format, QueryState, Secret, Statuses};
 use bellwire_store::callbacks::Wanted;
 use bellwire_store::{CallbackStatus, Callbacks};
 use time::macros::datetime;

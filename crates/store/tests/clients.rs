@@ -4,7 +4,7 @@
 
 mod support;
 
-use bellwire_rules::{ClientId, Secret};
+use bellwire_domain::{ClientId, Secret};
 use bellwire_store::{Client, Clients};
 use time::macros::datetime;
 

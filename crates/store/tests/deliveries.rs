@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, HashSet};
 
-use bellwire_rules::ids::{DeliveryId, SubscriptionId};
+use bellwire_domain::ids::{DeliveryId, SubscriptionId};
 use bellwire_store::deliveries::Attempt;
 use bellwire_store::exchanges::{Exchange, ExchangePage};
 use bellwire_store::{Deliveries, Exchanges, Subscriptions};

@@ -4,8 +4,8 @@
 mod support;
 
 use aws_sdk_dynamodb::Client;
-use bellwire_rules::ids::EventId;
-use bellwire_rules::payload::Payload;
+use bellwire_domain::ids::EventId;
+use bellwire_domain::topic::payload::Payload;
 use bellwire_store::Events;
 use bellwire_store::events::Event;
 use bellwire_store::versions::{Committed, Current, Version};

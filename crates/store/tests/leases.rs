@@ -1,68 +1,20 @@
 //! The lease of a subscription to a document, in the table. The decisions are tested in
-//! `bellwire-rules`; here, that they are written, and repeated after concurrent changes.
+//! `bellwire-domain`; here, that they are written, and repeated after concurrent changes.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
-use bellwire_rules::endpoint::{Disabled, DisabledReason, EndpointState};
-use bellwire_rules::ids::{MessageId, SubscriptionId, TopicId};
-use bellwire_rules::lease::{
-    self, Acquire, Acquired, Ending, Lease, Progress, Retry, Session, Then,
-};
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::signature::{SigningSecrets, generate_secret};
+use bellwire_domain::delivery::lease::{Acquire, Ending, Then};
+use bellwire_domain::delivery::session::Session;
+use bellwire_domain::endpoint::Disabled;
+use bellwire_store::Subscriptions;
 use bellwire_store::leases::{Acquisition, Held, Released};
-use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
-use bellwire_store::subscriptions::Created;
-use bellwire_store::{Limits, Subscriptions};
-use support::{TABLE, message_id, sid};
+use bellwire_store::subscription::Subscription;
+use support::subscriptions::{subscribed, subscription};
+use support::{message_id, sid};
 use time::{Duration, OffsetDateTime};
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
-
-/// Limits that are not reached.
-const LIMITS: Limits = Limits {
-    of_client: 1_000_000,
-    at_host: 1_000_000,
-};
-
-/// A table with a subscription to which nothing was delivered yet.
-async fn subscribed() -> Subscriptions {
-    let db = support::table(&["subscription_id"], None).await;
-    support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
-    let subscriptions = Subscriptions::new(db, TABLE.to_owned(), "members".to_owned());
-    let created = subscriptions
-        .create(&subscription(), &LIMITS, Vec::new())
-        .await;
-    assert_eq!(created.unwrap(), Created::Done);
-    subscriptions
-}
-
-fn subscription() -> Subscription {
-    Subscription {
-        subscription_id: SubscriptionId::new("s1"),
-        client_id: "c1".to_owned(),
-        source: Source::Topic {
-            topic_id: TopicId::new("t1"),
-            mode: SubscriptionMode::SnapshotPatch,
-        },
-        segment: 0,
-        target: Target::Webhook(Webhook {
-            url: "https://example.com/".to_owned(),
-            headers: Default::default(),
-            authorization: None,
-            origin: None,
-            secrets: SigningSecrets::new(generate_secret().unwrap()),
-        }),
-        created_at: NOW,
-        updated_at: NOW,
-        disabled: None,
-        owner_unnotified: false,
-        client_disabled: false,
-        failing_since: None,
-        progress: Progress::default(),
-    }
-}
 
 /// Message `id` requests a version, at a second; a lease lasts ten seconds.
 fn request(id: &str, version: u64, second: u64) -> Acquire<'_> {
@@ -406,155 +358,4 @@ async fn a_write_whose_answer_got_lost_is_known_again() {
     let again = held.clone();
     let (_, then) = fail(&subscriptions, held, Some(60)).await;
     assert_eq!(fail(&subscriptions, again, Some(60)).await.1, then);
-}
-
-#[tokio::test]
-async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
-    let subscriptions = subscribed().await;
-    let known = subscription();
-    let now = OffsetDateTime::now_utc();
-    subscriptions.expire(&known, now).await.unwrap();
-    // Expiring it again later changes nothing.
-    let later = now + Duration::days(30);
-    subscriptions.expire(&known, later).await.unwrap();
-    assert!(subscriptions.get(sid("s1")).await.unwrap().is_some());
-    subscriptions.delete(&known).await.unwrap();
-    subscriptions.expire(&known, now).await.unwrap();
-    assert!(subscriptions.get(sid("s1")).await.unwrap().is_none());
-    // Once it has expired it isn't found, whether or not DynamoDB has removed it.
-    subscriptions
-        .create(&known, &LIMITS, Vec::new())
-        .await
-        .unwrap();
-    let before = now - Duration::days(31);
-    subscriptions.expire(&known, before).await.unwrap();
-    assert!(subscriptions.get(sid("s1")).await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn rotating_with_a_lost_answer_is_no_conflict() {
-    let subscriptions = subscribed().await;
-    let known = subscriptions.get(sid("s1")).await.unwrap().unwrap();
-    let secrets = known
-        .webhook()
-        .secrets
-        .clone()
-        .rotated(generate_secret().unwrap(), NOW);
-    for _ in 0..2 {
-        let rotated = subscriptions.rotate(&known, &secrets, NOW, None).await;
-        assert!(rotated.unwrap());
-    }
-    let others = known
-        .webhook()
-        .secrets
-        .clone()
-        .rotated(generate_secret().unwrap(), NOW);
-    let rotated = subscriptions.rotate(&known, &others, NOW, None).await;
-    assert!(!rotated.unwrap());
-    let found = subscriptions.get(sid("s1")).await.unwrap().unwrap();
-    assert_eq!(found.webhook().secrets, secrets);
-}
-
-/// Every kind of state in which a message can find a subscription.
-fn states() -> Vec<EndpointState> {
-    let mut found = Vec::new();
-    let leases = [
-        None,
-        Some(("me", 7, 20_000)),
-        Some(("me", 8, 20_000)),
-        Some(("other", 8, 20_000)),
-        Some(("other", 8, 5_000)),
-    ];
-    let retries = [
-        None,
-        Some(("me", 20_000)),
-        Some(("other", 20_000)),
-        Some(("other", 5_000)),
-    ];
-    for (wanted, acknowledged) in [(0, 0), (1, 0), (2, 1), (2, 2), (3, 3)] {
-        for in_doubt in [false, true] {
-            for lease in leases {
-                for (failures, retry) in retries.iter().enumerate() {
-                    for (disabled, client_disabled) in
-                        [(false, false), (true, false), (false, true)]
-                    {
-                        found.push(EndpointState {
-                            progress: Progress {
-                                wanted,
-                                acknowledged,
-                                in_doubt,
-                                lease: lease.map(|(id, nonce, until)| Lease {
-                                    message_id: MessageId::new(id),
-                                    nonce,
-                                    until,
-                                }),
-                                failures,
-                                retry: retry.map(|(id, at)| Retry {
-                                    message_id: MessageId::new(id),
-                                    at,
-                                }),
-                                ..Progress::default()
-                            },
-                            disabled: disabled.then_some(Disabled {
-                                reason: DisabledReason::Gone,
-                                at: NOW,
-                            }),
-                            client_disabled,
-                            ..EndpointState::default()
-                        });
-                    }
-                }
-            }
-        }
-    }
-    found
-}
-
-#[tokio::test]
-async fn what_is_written_is_what_was_decided() {
-    let subscriptions = subscribed().await;
-    for (n, state) in states().into_iter().enumerate() {
-        let id = SubscriptionId::new(format!("s{n}-of-all"));
-        let subscription = Subscription {
-            subscription_id: id.clone(),
-            progress: state.progress.clone(),
-            disabled: state.disabled.clone(),
-            client_disabled: state.client_disabled,
-            ..subscription()
-        };
-        subscriptions
-            .create(&subscription, &LIMITS, Vec::new())
-            .await
-            .unwrap();
-        for failures in [0, 1] {
-            let request = Acquire {
-                version: 2,
-                message_id: message_id("me"),
-                nonce: 7,
-                failures,
-                now: 10_000,
-                until: 30_000,
-            };
-            let before = subscriptions.get(&id).await.unwrap().unwrap().state();
-            let acquisition = subscriptions.acquire_lease(&id, request).await.unwrap();
-            let after = subscriptions.get(&id).await.unwrap().unwrap().state();
-            let (as_decided, expected) = match lease::acquire(&before, request) {
-                Acquired::Granted(next) => (matches!(acquisition, Acquisition::Held(_)), next),
-                Acquired::Yours => (matches!(acquisition, Acquisition::Held(_)), before.clone()),
-                Acquired::Pending(next) => (matches!(acquisition, Acquisition::Nothing), next),
-                Acquired::Nothing => (matches!(acquisition, Acquisition::Nothing), before.clone()),
-                Acquired::Busy => (matches!(acquisition, Acquisition::Busy), before.clone()),
-                Acquired::ArrangeRetry(_) => (
-                    matches!(acquisition, Acquisition::ArrangeRetry(..)),
-                    before.clone(),
-                ),
-                Acquired::Disabled => (
-                    matches!(acquisition, Acquisition::Disabled(_)),
-                    before.clone(),
-                ),
-            };
-            assert!(as_decided, "{before:?} came to {acquisition:?}");
-            assert_eq!(after, expected, "from {before:?}");
-        }
-    }
 }

@@ -5,13 +5,12 @@ mod support;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::{AudienceId, SubscriptionId, TopicId};
-use bellwire_rules::lease::Progress;
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::signature::{SigningSecrets, generate_secret};
+use bellwire_domain::endpoint::signature::generate_secret;
+use bellwire_domain::entity::EntityKey;
+use bellwire_domain::ids::{AudienceId, SubscriptionId, TopicId};
+use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_store::members::{SEGMENT, Segments};
-use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
+use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
 use bellwire_store::{Exceeded, Limits, Members, Subscriptions};
 use futures_util::future::join_all;
@@ -34,29 +33,12 @@ async fn tables() -> (DynamoDb, Subscriptions, Members) {
 }
 
 fn subscription(id: &str, client_id: &str, url: &str) -> Subscription {
-    Subscription {
-        subscription_id: SubscriptionId::new(id),
-        client_id: client_id.to_owned(),
-        source: Source::Topic {
-            topic_id: TopicId::new("t1"),
-            mode: SubscriptionMode::Event,
-        },
-        segment: 0,
-        target: Target::Webhook(Webhook {
-            url: url.to_owned(),
-            headers: Default::default(),
-            authorization: None,
-            origin: None,
-            secrets: SigningSecrets::new(generate_secret().unwrap()),
-        }),
-        created_at: NOW,
-        updated_at: NOW,
-        disabled: None,
-        owner_unnotified: false,
-        client_disabled: false,
-        failing_since: None,
-        progress: Progress::default(),
-    }
+    let source = Source::Topic {
+        topic_id: TopicId::new("t1"),
+        mode: SubscriptionMode::Event,
+    };
+    let webhook = Webhook::new(url, generate_secret().unwrap());
+    Subscription::new(SubscriptionId::new(id), client_id, source, webhook, NOW)
 }
 
 async fn add(subscriptions: &Subscriptions, subscription: &Subscription) -> Created {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use bellwire_rules::{ClientId, ExecutionId, QueryState};
+use bellwire_domain::{ClientId, ExecutionId, QueryState};
 use bellwire_store::queries::End;
 use bellwire_store::{Fact, Queries, Query};
 use time::macros::datetime;

@@ -8,17 +8,18 @@ mod support;
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use bellwire_rules::endpoint::{Disabled, DisabledReason};
-use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::{EventId, SubscriptionId, TopicId};
-use bellwire_rules::lease::{Acquire, Ending, Progress, Session};
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::payload::Payload;
-use bellwire_rules::running_queries::{Concurrency, Request, RunningQueries};
-use bellwire_rules::signature::SigningSecrets;
-use bellwire_rules::topic::Topic;
-use bellwire_rules::webhook_headers::WebhookHeaders;
-use bellwire_rules::{ClientId, ExecutionId, Format, QueryState, Secret, Statuses};
+use bellwire_domain::delivery::lease::{Acquire, Ending};
+use bellwire_domain::delivery::session::Session;
+use bellwire_domain::endpoint::headers::WebhookHeaders;
+use bellwire_domain::endpoint::signature::SigningSecrets;
+use bellwire_domain::endpoint::{Disabled, DisabledReason};
+use bellwire_domain::entity::EntityKey;
+use bellwire_domain::ids::{EventId, SubscriptionId, TopicId};
+use bellwire_domain::query::running_queries::{Concurrency, Request, RunningQueries};
+use bellwire_domain::topic::Topic;
+use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::{ClientId, ExecutionId, Format, QueryState, Secret, Statuses};
 use bellwire_store::answers::{Answer, RepeatableRequest};
 use bellwire_store::callbacks::Wanted;
 use bellwire_store::deliveries::Attempt;
@@ -144,41 +145,29 @@ async fn topics() {
 }
 
 fn subscription(id: &str) -> Subscription {
-    Subscription {
-        subscription_id: SubscriptionId::new(id),
-        client_id: client_id().to_string(),
-        source: Source::Topic {
-            topic_id: TopicId::new("t1"),
-            mode: SubscriptionMode::SnapshotPatch,
-        },
-        segment: 0,
-        target: Target::Webhook(Webhook {
-                url: "https://example.com/hook".to_owned(),
-                headers: WebhookHeaders::check(BTreeMap::from([(
-                    "X-Key".to_owned(),
-                    "value".to_owned(),
-                )]))
-                .unwrap(),
-                authorization: Some(
-                    serde_json::from_str(
-                        r#"{"client_id": "id", "client_secret": "s", "provider": "https://id.example.com/token",
-                            "mode": "header", "scope": "hooks"}"#,
-                    )
-                    .unwrap(),
-                ),
-                secrets: SigningSecrets::new(Secret::new("whsec_AAAA"))
-                    .rotated(Secret::new("whsec_BBBB"), NOW)
-                    .rotated(Secret::new("whsec_CCCC"), NOW),
-                origin: Some("api.example.com".to_owned()),
-        }),
-        created_at: NOW,
-        updated_at: NOW,
-        disabled: None,
-        owner_unnotified: false,
-        client_disabled: false,
-        failing_since: None,
-        progress: Progress::default(),
-    }
+    let source = Source::Topic {
+        topic_id: TopicId::new("t1"),
+        mode: SubscriptionMode::SnapshotPatch,
+    };
+    let headers = BTreeMap::from([("X-Key".to_owned(), "value".to_owned())]);
+    let authorization = r#"{"client_id": "id", "client_secret": "s", "mode": "header", "scope": "hooks",
+        "provider": "https://id.example.com/token"}"#;
+    let webhook = Webhook {
+        headers: WebhookHeaders::check(headers).unwrap(),
+        authorization: Some(serde_json::from_str(authorization).unwrap()),
+        secrets: SigningSecrets::new(Secret::new("whsec_AAAA"))
+            .rotated(Secret::new("whsec_BBBB"), NOW)
+            .rotated(Secret::new("whsec_CCCC"), NOW),
+        origin: Some("api.example.com".to_owned()),
+        ..Webhook::new("https://example.com/hook", Secret::new("whsec_AAAA"))
+    };
+    Subscription::new(
+        SubscriptionId::new(id),
+        client_id().as_str(),
+        source,
+        webhook,
+        NOW,
+    )
 }
 
 /// A subscription whose webhook lacks something.

@@ -6,8 +6,8 @@ mod support;
 
 use support::tid;
 
-use bellwire_rules::ids::TopicId;
-use bellwire_rules::topic::{Topic, TopicDefinition};
+use bellwire_domain::ids::TopicId;
+use bellwire_domain::topic::{Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, StoredTopic, Written};
 use time::macros::datetime;
@@ -145,7 +145,7 @@ async fn the_list_is_complete_and_in_order_of_creation() {
 async fn the_item_that_holds_a_name_is_no_topic() {
     let topics = topics().await;
     topics.create(&topic("a", "orders"), None).await.unwrap();
-    let key = format!("name#{}", bellwire_rules::digest::sha256_hex("orders"));
+    let key = format!("name#{}", bellwire_domain::digest::sha256_hex("orders"));
     assert!(matches!(
         topics.get(tid(&key)).await.unwrap(),
         Found::Unknown

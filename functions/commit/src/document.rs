@@ -1,10 +1,11 @@
 //! Commits versions of a topic's document, and ends the document of a deleted topic.
 
-use bellwire_payloads::{Kept, PayloadError, Payloads};
-use bellwire_rules::document::Document;
-use bellwire_rules::ids::TopicId;
-use bellwire_rules::patch::{self, Change};
-use bellwire_rules::payload::Payload;
+use bellwire_domain::ids::TopicId;
+use bellwire_domain::topic::document::Document;
+use bellwire_domain::topic::patch::{self, Change};
+use bellwire_domain::topic::payload::Payload;
+use bellwire_objects::payloads::Kept;
+use bellwire_objects::{ObjectError, Payloads};
 use bellwire_runtime::backoff::Backoff;
 use bellwire_store::versions::{Committed, Current, Version};
 use lambda_runtime::Error;
@@ -167,7 +168,7 @@ impl CommitFunction {
         let id = format!("{topic_id}.{}", last.version);
         let kept = match self.payloads.read(&last.snapshot).await {
             Ok(bytes) => self.payloads.keep(&id, &bytes, Kept::LikeEvents).await?,
-            Err(PayloadError::Missing) => last.snapshot.clone(),
+            Err(ObjectError::Missing) => last.snapshot.clone(),
             Err(error) => return Err(error.into()),
         };
         let ended = Version {
@@ -185,7 +186,7 @@ impl CommitFunction {
     async fn change(&self, old: &Payload, new: &Document) -> Result<Change, Error> {
         match self.payloads.read(old).await {
             Ok(old) => Ok(patch::change(&Document::parse(&old)?, new)?),
-            Err(PayloadError::Missing) => Ok(Change::Snapshot),
+            Err(ObjectError::Missing) => Ok(Change::Snapshot),
             Err(error) => Err(error.into()),
         }
     }

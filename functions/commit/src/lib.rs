@@ -11,10 +11,10 @@ mod publication;
 use std::collections::HashMap;
 
 use bellwire_app::{App, BadSetting, Setting};
+use bellwire_domain::ids::MessageId;
 use bellwire_fanout::Audience;
-use bellwire_payloads::{PayloadError, Payloads};
+use bellwire_objects::{ObjectError, Payloads};
 use bellwire_queues::{Publication, Received, Source};
-use bellwire_rules::ids::MessageId;
 use bellwire_store::Events;
 use futures_util::future::join_all;
 use lambda_runtime::Error;
@@ -94,5 +94,5 @@ impl CommitFunction {
 
 /// Whether a payload is missing in the bucket.
 fn is_missing(cause: &Error) -> bool {
-    matches!(cause.downcast_ref(), Some(PayloadError::Missing))
+    matches!(cause.downcast_ref(), Some(ObjectError::Missing))
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bellwire_app::{App, Setting};
+use bellwire_domain::ids::MessageId;
 use bellwire_engine::Engine;
 use bellwire_engine::bodies::Bodies;
 use bellwire_engine::owner_notifications::OwnerNotifications;
@@ -12,7 +13,6 @@ use bellwire_engine::targets::webhook::WebhookSender;
 use bellwire_engine::time_left::TimeLeft;
 use bellwire_outbound::{Limits, Sender};
 use bellwire_queues::{Delivery, Received, Source};
-use bellwire_rules::ids::MessageId;
 use lambda_runtime::Error;
 
 /// What the function keeps between batches.

@@ -5,11 +5,11 @@
 
 mod routes;
 
+use bellwire_api::{Authenticator, Failure, body, envelope, idempotency_key, route};
 use bellwire_app::{App, BadSetting, Setting};
-use bellwire_edge::{Authenticator, Failure, body, envelope, idempotency_key, route};
+use bellwire_domain::entity::EntityEvent;
+use bellwire_domain::ids::{idempotent_event_id, new_event_id};
 use bellwire_queues::{FanOut, Message, Queue};
-use bellwire_rules::entity::EntityEvent;
-use bellwire_rules::ids::{idempotent_event_id, new_event_id};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
 use serde_json::json;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bellwire_edge::{Failure, envelope};
-use bellwire_rules::cursor;
-use bellwire_rules::timestamp::millis;
+use bellwire_api::{Failure, envelope};
+use bellwire_domain::cursor;
+use bellwire_domain::timestamp::millis;
 use bellwire_store::exchanges::Exchange;
 use bellwire_store::{Exchanges, Subscription};
 use lambda_http::http::{Response, StatusCode};

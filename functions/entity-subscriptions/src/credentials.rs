@@ -1,8 +1,8 @@
 //! Authentication of clients by id and secret, which are in the body of a `POST`, and in the query
 //! string of other requests.
 
-use bellwire_edge::Failure;
-use bellwire_rules::{ClientId, Secret, SecretHash};
+use bellwire_api::Failure;
+use bellwire_domain::{ClientId, Secret, SecretHash};
 use bellwire_store::{Client, Clients};
 use lambda_http::{Request, RequestExt};
 use time::OffsetDateTime;

@@ -24,12 +24,12 @@ mod subscribe;
 mod unsubscribe;
 mod view;
 
+use bellwire_api::idempotency::Idempotency;
+use bellwire_api::{Failure, body, domain, envelope, path_parameter, route};
 use bellwire_app::App;
-use bellwire_edge::idempotency::Idempotency;
-use bellwire_edge::{Failure, body, domain, envelope, path_parameter, route};
+use bellwire_domain::UrlPolicy;
+use bellwire_domain::ids::SubscriptionId;
 use bellwire_outbound::Consent;
-use bellwire_rules::UrlPolicy;
-use bellwire_rules::ids::SubscriptionId;
 use bellwire_store::{Client, Clients, Exchanges, Limits, Members, Subscription, Subscriptions};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Error, Request};

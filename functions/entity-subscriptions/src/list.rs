@@ -1,9 +1,9 @@
 //! `GET /subscriptions`: all of a client's subscriptions to entities, or those to one entity.
 
-use bellwire_edge::{Failure, envelope};
-use bellwire_rules::cursor;
-use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::entity_audience_id;
+use bellwire_api::{Failure, envelope};
+use bellwire_domain::cursor;
+use bellwire_domain::entity::EntityKey;
+use bellwire_domain::ids::entity_audience_id;
 use bellwire_store::{Client, Subscription, Subscriptions};
 use futures_util::future::try_join_all;
 use lambda_http::http::{Response, StatusCode};

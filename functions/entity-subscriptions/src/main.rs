@@ -1,7 +1,7 @@
 //! Runs the function `entity-subscriptions` behind API Gateway.
 
+use bellwire_api::envelope;
 use bellwire_app::App;
-use bellwire_edge::envelope;
 use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,7 +1,7 @@
 //! The parameters `cursor` and `limit`: which page of a list a request asks for.
 
-use bellwire_edge::Failure;
-use bellwire_rules::cursor;
+use bellwire_api::Failure;
+use bellwire_domain::cursor;
 use lambda_http::{Request, RequestExt};
 
 /// The most entries of a page, and the limit of requests without one.

@@ -1,6 +1,6 @@
 //! The bodies of `POST` requests.
 
-use bellwire_rules::entity::EntityKey;
+use bellwire_domain::entity::EntityKey;
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::Credentials;

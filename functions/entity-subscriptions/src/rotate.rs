@@ -1,9 +1,9 @@
 //! `POST /subscriptions/{key}/secret/rotate`: replaces the signing secret of a subscription.
 
-use bellwire_edge::idempotency::Repeatable;
-use bellwire_edge::{Failure, envelope};
-use bellwire_rules::signature::{ROTATION, generate_secret};
-use bellwire_rules::timestamp::millis;
+use bellwire_api::idempotency::Repeatable;
+use bellwire_api::{Failure, envelope};
+use bellwire_domain::endpoint::signature::{ROTATION, generate_secret};
+use bellwire_domain::timestamp::millis;
 use bellwire_store::Subscription;
 use lambda_http::Body;
 use lambda_http::http::{Response, StatusCode};

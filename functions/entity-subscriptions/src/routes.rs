@@ -1,6 +1,6 @@
 //! The calls of the API that reach the function.
 
-bellwire_edge::routes! {
+bellwire_api::routes! {
     "POST" "/subscriptions" => Create,
     "GET" "/subscriptions" => List,
     "DELETE" "/subscriptions" => DeleteOfEntity,

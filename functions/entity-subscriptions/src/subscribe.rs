@@ -1,14 +1,12 @@
 //! `POST /subscriptions`: subscribes a callback to an entity.
 
-use bellwire_edge::Failure;
-use bellwire_edge::idempotency::Repeatable;
+use bellwire_api::Failure;
+use bellwire_api::idempotency::Repeatable;
+use bellwire_domain::endpoint::signature::generate_secret;
+use bellwire_domain::ids::{entity_audience_id, entity_subscription_id};
 use bellwire_outbound::NoConsent;
-use bellwire_rules::ids::{entity_audience_id, entity_subscription_id};
-use bellwire_rules::lease::Progress;
-use bellwire_rules::signature::{SigningSecrets, generate_secret};
-use bellwire_rules::webhook_headers::WebhookHeaders;
 use bellwire_store::Client;
-use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
+use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
 use lambda_http::Body;
 use lambda_http::http::Response;
@@ -68,26 +66,12 @@ impl EntitySubscriptionsFunction {
         })?;
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
-        let subscription = Subscription {
-            subscription_id: id.clone(),
-            client_id: client_id.to_owned(),
-            source: Source::Entity { entity_key },
-            segment: 0,
-            target: Target::Webhook(Webhook {
-                url: callback.as_str().to_owned(),
-                headers: WebhookHeaders::default(),
-                authorization: None,
-                origin,
-                secrets: SigningSecrets::new(secret.clone()),
-            }),
-            created_at: now,
-            updated_at: now,
-            disabled: None,
-            owner_unnotified: false,
-            client_disabled: false,
-            failing_since: None,
-            progress: Progress::default(),
+        let source = Source::Entity { entity_key };
+        let webhook = Webhook {
+            origin,
+            ..Webhook::new(callback.as_str(), secret.clone())
         };
+        let subscription = Subscription::new(id.clone(), client_id, source, webhook, now);
         let answer = show(&EntitySubscriptionView::with_secret(&subscription, &secret))?;
         let mut others = vec![self.clients.must_be_enabled(&client.client_id)?];
         others.extend(repeatable.record(&answer)?);

@@ -1,6 +1,6 @@
 //! `DELETE /subscriptions?entity_key=…`: deletes a client's subscriptions to an entity.
 
-use bellwire_edge::{Failure, envelope};
+use bellwire_api::{Failure, envelope};
 use bellwire_store::Client;
 use futures_util::future::try_join_all;
 use lambda_http::http::Response;

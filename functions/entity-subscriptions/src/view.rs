@@ -1,10 +1,10 @@
 //! The view of a subscription: what its client can read of it.
 
-use bellwire_rules::Secret;
-use bellwire_rules::endpoint::DisabledReason;
-use bellwire_rules::entity::EntityKey;
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::timestamp::millis;
+use bellwire_domain::Secret;
+use bellwire_domain::endpoint::DisabledReason;
+use bellwire_domain::entity::EntityKey;
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::timestamp::millis;
 use bellwire_store::subscription::Subscription;
 use serde::Serialize;
 

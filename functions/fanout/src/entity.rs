@@ -1,8 +1,8 @@
 //! The fan-out of an entity's event, to the subscriptions of the clients that it names.
 
+use bellwire_domain::entity::EntityEvent;
+use bellwire_domain::ids::{AudienceId, EventId, entity_audience_id};
 use bellwire_queues::{AudienceEvent, DeliveryKind};
-use bellwire_rules::entity::EntityEvent;
-use bellwire_rules::ids::{AudienceId, EventId, entity_audience_id};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 use time::OffsetDateTime;

@@ -8,9 +8,9 @@ mod entity;
 mod replay;
 
 use bellwire_app::{App, BadSetting, Setting};
+use bellwire_domain::ids::{AudienceId, MessageId};
 use bellwire_fanout::Audience;
 use bellwire_queues::{AudienceEvent, FanOut, Queue, Received, Source};
-use bellwire_rules::ids::{AudienceId, MessageId};
 use bellwire_store::{Events, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::Error;

@@ -6,15 +6,16 @@
 
 mod routes;
 
-use bellwire_app::{App, BadSetting, Setting};
-use bellwire_edge::{
+use bellwire_api::{
     Authenticator, Failure, accepted, body, idempotency_key, path_parameter, route,
 };
-use bellwire_payloads::{Kept, Payloads};
+use bellwire_app::{App, BadSetting, Setting};
+use bellwire_domain::ids::{EventId, TopicId, idempotent_event_id, new_event_id, random_id};
+use bellwire_domain::topic::Topic;
+use bellwire_domain::topic::modes::PayloadType;
+use bellwire_objects::Payloads;
+use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Message, Publication, Queue, Work};
-use bellwire_rules::ids::{EventId, TopicId, idempotent_event_id, new_event_id, random_id};
-use bellwire_rules::modes::PayloadType;
-use bellwire_rules::topic::Topic;
 use bellwire_store::Topics;
 use bellwire_store::topics::Found;
 use lambda_http::http::Response;

@@ -1,6 +1,6 @@
 //! The calls of the API that reach the function.
 
-bellwire_edge::routes! {
+bellwire_api::routes! {
     under "/publishers/http-post", "/streams/publishers/http-post/api/v1";
     "POST" "/topics/{topicId}" => Publish,
 }

@@ -1,9 +1,9 @@
 //! Limits how many queries a client runs at once, and how many of its requests wait for a result.
 
+use bellwire_api::Failure;
 use bellwire_athena::Executions;
-use bellwire_edge::Failure;
-use bellwire_rules::running_queries::{Concurrency, Full, Request, RunningQueries};
-use bellwire_rules::{ClientId, ExecutionId};
+use bellwire_domain::query::running_queries::{Concurrency, Full, Request, RunningQueries};
+use bellwire_domain::{ClientId, ExecutionId};
 use bellwire_runtime::backoff::Backoff;
 use bellwire_store::running_queries::OnRecord;
 use bellwire_store::{Queries, Query, StoreError};

@@ -15,13 +15,13 @@ mod request;
 mod routes;
 mod run;
 
+use bellwire_api::{Authenticator, Failure, body, idempotency_key, ok, path_parameter, route};
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_athena::answers::QueryView;
 use bellwire_athena::{Athena, Executions};
-use bellwire_edge::{Authenticator, Failure, body, idempotency_key, ok, path_parameter, route};
-use bellwire_notifications::Completions;
-use bellwire_rules::running_queries::Concurrency;
-use bellwire_rules::{ClientId, ExecutionId};
+use bellwire_domain::query::running_queries::Concurrency;
+use bellwire_domain::{ClientId, ExecutionId};
+use bellwire_query_notifications::Completions;
 use bellwire_store::{Clients, Queries};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};

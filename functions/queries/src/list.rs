@@ -1,9 +1,9 @@
 //! `GET /v1/queries`: the client's queries, newest first.
 
+use bellwire_api::Failure;
 use bellwire_athena::answers::QueryView;
-use bellwire_edge::Failure;
-use bellwire_rules::cursor;
-use bellwire_rules::{ClientId, QueryState};
+use bellwire_domain::cursor;
+use bellwire_domain::{ClientId, QueryState};
 use lambda_http::{Request, RequestExt};
 use serde::Serialize;
 

@@ -2,8 +2,8 @@
 //! itself. The query belongs to the client, who is notified when it has ended; at once if it has ended
 //! already.
 
-use bellwire_edge::Failure;
-use bellwire_rules::{ClientId, ExecutionId};
+use bellwire_api::Failure;
+use bellwire_domain::{ClientId, ExecutionId};
 use serde::Serialize;
 
 use crate::QueriesFunction;

@@ -1,8 +1,8 @@
 //! The body of `POST /v1/queries`.
 
-use bellwire_edge::Failure;
-use bellwire_rules::sql::ReadingSql;
-use bellwire_rules::{ExecutionId, sql};
+use bellwire_api::Failure;
+use bellwire_domain::query::sql::ReadingSql;
+use bellwire_domain::{ExecutionId, query::sql};
 use serde::Deserialize;
 
 /// The longest `ClientRequestToken`, in characters.

@@ -6,14 +6,14 @@
 
 use std::time::{Duration, Instant};
 
+use bellwire_api::{Failure, ok};
 use bellwire_athena::answers::{QueryView, Rows};
 use bellwire_athena::{AthenaError, MAX_ROWS};
-use bellwire_edge::{Failure, ok};
-use bellwire_notifications::{NotifyError, Outcome};
-use bellwire_rules::digest::sha256_hex;
-use bellwire_rules::ids::random_id;
-use bellwire_rules::running_queries::Request;
-use bellwire_rules::{ClientId, ExecutionId, QueryState};
+use bellwire_domain::digest::sha256_hex;
+use bellwire_domain::ids::random_id;
+use bellwire_domain::query::running_queries::Request;
+use bellwire_domain::{ClientId, ExecutionId, QueryState};
+use bellwire_query_notifications::{NotifyError, Outcome};
 use bellwire_store::Query;
 use lambda_http::Body;
 use lambda_http::http::Response;

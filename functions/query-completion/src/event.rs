@@ -1,8 +1,8 @@
 //! The event `Athena Query State Change`, as Athena publishes it on EventBridge.
 //! <https://docs.aws.amazon.com/athena/latest/ug/athena-events.html>
 
-use bellwire_rules::timestamp::iso_serde;
-use bellwire_rules::{ExecutionId, QueryState};
+use bellwire_domain::timestamp::iso_serde;
+use bellwire_domain::{ExecutionId, QueryState};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use time::OffsetDateTime;

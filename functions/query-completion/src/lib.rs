@@ -7,7 +7,7 @@
 mod event;
 
 use bellwire_app::{App, BadSetting};
-use bellwire_notifications::{Completions, Outcome};
+use bellwire_query_notifications::{Completions, Outcome};
 use bellwire_store::queries::End;
 use lambda_runtime::Error;
 use serde_json::Value;

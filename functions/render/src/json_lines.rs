@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use bellwire_rules::columns;
+use bellwire_domain::query::columns;
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
 /// Why a rendering failed.

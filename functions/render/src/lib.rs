@@ -7,10 +7,11 @@ mod json_lines;
 mod upload;
 
 use bellwire_app::{App, BadSetting, Setting};
+use bellwire_domain::ExecutionId;
+use bellwire_domain::ids::MessageId;
+use bellwire_objects::Results;
+use bellwire_objects::results::{Rendering, csv_key, json_key};
 use bellwire_queues::{Received, Source};
-use bellwire_results::{Rendering, Results, csv_key, json_key};
-use bellwire_rules::ExecutionId;
-use bellwire_rules::ids::MessageId;
 use lambda_runtime::Error;
 use tokio::sync::mpsc::channel;
 use tokio_util::io::SyncIoBridge;

@@ -1,7 +1,7 @@
 //! Uploads an object to the bucket of results, in parts.
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
-use bellwire_results::{Results, ResultsError};
+use bellwire_objects::{ObjectError, Results};
 use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 
@@ -18,14 +18,14 @@ pub async fn upload(
     key: &str,
     mut parts: Receiver<Vec<u8>>,
     complete: impl AsyncFnOnce() -> bool,
-) -> Result<(), ResultsError> {
+) -> Result<(), ObjectError> {
     let id = begin(results, key).await?;
     let uploaded = upload_parts(results, key, &id, &mut parts).await;
     // Without a receiver, the rendering ends.
     drop(parts);
     let done = match uploaded {
         Ok(uploaded) if complete().await => finish(results, key, &id, uploaded).await,
-        Ok(_) => Err(ResultsError::S3("the rendering has failed".to_owned())),
+        Ok(_) => Err(ObjectError::S3("the rendering has failed".to_owned())),
         Err(error) => Err(error),
     };
     if done.is_err()
@@ -38,7 +38,7 @@ pub async fn upload(
 }
 
 /// Begins an upload. Returns its id.
-async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
+async fn begin(results: &Results, key: &str) -> Result<String, ObjectError> {
     let answer = results
         .s3
         .create_multipart_upload()
@@ -52,7 +52,7 @@ async fn begin(results: &Results, key: &str) -> Result<String, ResultsError> {
         .await?;
     answer
         .upload_id
-        .ok_or_else(|| ResultsError::S3("the upload has no id".to_owned()))
+        .ok_or_else(|| ObjectError::S3("the upload has no id".to_owned()))
 }
 
 /// Uploads the parts, numbered from 1, until no more come.
@@ -61,7 +61,7 @@ async fn upload_parts(
     key: &str,
     id: &str,
     parts: &mut Receiver<Vec<u8>>,
-) -> Result<Vec<CompletedPart>, ResultsError> {
+) -> Result<Vec<CompletedPart>, ObjectError> {
     let mut uploaded = Vec::new();
     for number in 1.. {
         let Some(part) = parts.recv().await else {
@@ -94,7 +94,7 @@ async fn finish(
     key: &str,
     id: &str,
     uploaded: Vec<CompletedPart>,
-) -> Result<(), ResultsError> {
+) -> Result<(), ObjectError> {
     let uploaded = CompletedMultipartUpload::builder()
         .set_parts(Some(uploaded))
         .build();
@@ -111,7 +111,7 @@ async fn finish(
 }
 
 /// Aborts an upload, so that S3 removes its parts.
-async fn abandon(results: &Results, key: &str, id: &str) -> Result<(), ResultsError> {
+async fn abandon(results: &Results, key: &str, id: &str) -> Result<(), ObjectError> {
     results
         .s3
         .abort_multipart_upload()

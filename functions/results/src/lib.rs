@@ -11,13 +11,13 @@ mod scroll;
 
 use std::time::Duration;
 
+use bellwire_api::{Authenticator, Failure, body, ok, route};
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_athena::answers::QueryView;
 use bellwire_athena::{Athena, Executions};
-use bellwire_edge::{Authenticator, Failure, body, ok, route};
+use bellwire_domain::{ClientId, ExecutionId, QueryState};
+use bellwire_objects::Results;
 use bellwire_queues::Queue;
-use bellwire_results::Results;
-use bellwire_rules::{ClientId, ExecutionId, QueryState};
 use bellwire_store::{Queries, Query};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use bellwire_edge::Failure;
+use bellwire_api::Failure;
+use bellwire_domain::ExecutionId;
+use bellwire_objects::ObjectError;
+use bellwire_objects::results::{Rendering, csv_key, json_key};
 use bellwire_queues::Message;
-use bellwire_results::{Rendering, ResultsError, csv_key, json_key};
-use bellwire_rules::ExecutionId;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -108,6 +109,6 @@ pub fn gone() -> Failure {
 }
 
 /// 500: the bucket can't be read, or a link can't be created.
-fn internal(error: ResultsError) -> Failure {
+fn internal(error: ObjectError) -> Failure {
     Failure::internal(error)
 }

@@ -1,9 +1,9 @@
 //! `POST /v1/scrollResults`: the rows of a result, page by page.
 
+use bellwire_api::{Failure, ok};
 use bellwire_athena::answers::Rows;
 use bellwire_athena::{AthenaError, MAX_ROWS};
-use bellwire_edge::{Failure, ok};
-use bellwire_rules::ExecutionId;
+use bellwire_domain::ExecutionId;
 use lambda_http::Body;
 use lambda_http::http::Response;
 use serde::Deserialize;

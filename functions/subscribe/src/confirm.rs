@@ -1,9 +1,9 @@
 //! `POST {"token"}`: confirms a callback URL by the token that SNS sent to it. The token proves that
 //! the client can read what is sent there.
 
-use bellwire_edge::Failure;
-use bellwire_notifications::Registrations;
-use bellwire_rules::{ClientId, Secret};
+use bellwire_api::Failure;
+use bellwire_domain::{ClientId, Secret};
+use bellwire_query_notifications::Registrations;
 
 use crate::register::Progress;
 

@@ -13,10 +13,10 @@ mod register;
 mod request;
 mod routes;
 
+use bellwire_api::{Authenticator, Failure, body, ok, route};
 use bellwire_app::{App, BadSetting};
-use bellwire_edge::{Authenticator, Failure, body, ok, route};
-use bellwire_notifications::Registrations;
-use bellwire_rules::UrlPolicy;
+use bellwire_domain::UrlPolicy;
+use bellwire_query_notifications::Registrations;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 

@@ -1,9 +1,9 @@
 //! `GET`: the client's callback URLs, and whether each is confirmed.
 
-use bellwire_edge::Failure;
-use bellwire_notifications::Registrations;
-use bellwire_rules::timestamp::iso_serde;
-use bellwire_rules::{ClientId, Format, Statuses};
+use bellwire_api::Failure;
+use bellwire_domain::timestamp::iso_serde;
+use bellwire_domain::{ClientId, Format, Statuses};
+use bellwire_query_notifications::Registrations;
 use bellwire_store::{Callback, CallbackStatus};
 use serde::Serialize;
 use time::OffsetDateTime;

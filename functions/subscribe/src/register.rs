@@ -1,9 +1,9 @@
 //! `POST {"callbackUrl"}`: SNS sends a token to the URL. While the URL is not confirmed, the same
 //! request has a token sent again. Once it is, nothing is sent, and the request may change the options.
 
-use bellwire_edge::Failure;
-use bellwire_notifications::{RegistrationError, Registrations};
-use bellwire_rules::ClientId;
+use bellwire_api::Failure;
+use bellwire_domain::ClientId;
+use bellwire_query_notifications::{RegistrationError, Registrations};
 use bellwire_store::callbacks::Wanted;
 use bellwire_store::{Callback, CallbackStatus};
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! The body of `POST /v1/subscribe`.
 
-use bellwire_edge::Failure;
-use bellwire_rules::notification::BadFormat;
-use bellwire_rules::{CallbackUrl, Format, Secret, Statuses, UrlPolicy};
+use bellwire_api::Failure;
+use bellwire_domain::query::notification::BadFormat;
+use bellwire_domain::{CallbackUrl, Format, Secret, Statuses, UrlPolicy};
 use serde::Deserialize;
 
 /// The longest token, in characters; those of SNS have a few hundred.

@@ -1,6 +1,6 @@
 //! The calls of the API that reach the function.
 
-bellwire_edge::routes! {
+bellwire_api::routes! {
     "GET" "/v1/subscribe" => List,
     "POST" "/v1/subscribe" => Subscribe,
 }

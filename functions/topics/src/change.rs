@@ -1,8 +1,8 @@
 //! `PUT /topics/{topicId}`: replaces a topic's definition. The type of its payload can't change, since
 //! its subscriptions depend on it.
 
-use bellwire_edge::Failure;
-use bellwire_rules::topic::{Topic, TopicDefinition};
+use bellwire_api::Failure;
+use bellwire_domain::topic::{Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::{StoredTopic, Written};
 use time::OffsetDateTime;

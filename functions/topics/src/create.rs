@@ -1,9 +1,9 @@
 //! `POST /topics`: creates a topic.
 
-use bellwire_edge::idempotency::Repeatable;
-use bellwire_edge::{Failure, created};
-use bellwire_rules::ids::{TopicId, random_id};
-use bellwire_rules::topic::{Topic, TopicDefinition};
+use bellwire_api::idempotency::Repeatable;
+use bellwire_api::{Failure, created};
+use bellwire_domain::ids::{TopicId, random_id};
+use bellwire_domain::topic::{Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::Written;
 use lambda_http::Body;

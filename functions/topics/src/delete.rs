@@ -5,9 +5,9 @@
 //! in between, it is on record that the deletion is yet to be queued, and the same request completes
 //! it.
 
-use bellwire_edge::Failure;
+use bellwire_api::Failure;
+use bellwire_domain::ids::{EventId, TopicId};
 use bellwire_queues::{Message, Publication, Queue, Work};
-use bellwire_rules::ids::{EventId, TopicId};
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, Written};
 use time::OffsetDateTime;

@@ -1,7 +1,7 @@
 //! Why a topic can't be had, created or changed.
 
-use bellwire_edge::Failure;
-use bellwire_rules::topic::BadDefinition;
+use bellwire_api::Failure;
+use bellwire_domain::topic::BadDefinition;
 
 /// 400: a field of the definition is refused.
 pub fn refused(bad: BadDefinition) -> Failure {

@@ -13,11 +13,11 @@ mod delete;
 mod failures;
 mod routes;
 
+use bellwire_api::idempotency::Idempotency;
+use bellwire_api::{Authenticator, Failure, body, list, no_content, ok, path_parameter, route};
 use bellwire_app::{App, BadSetting, Setting};
-use bellwire_edge::idempotency::Idempotency;
-use bellwire_edge::{Authenticator, Failure, body, list, no_content, ok, path_parameter, route};
+use bellwire_domain::ids::TopicId;
 use bellwire_queues::Queue;
-use bellwire_rules::ids::TopicId;
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, StoredTopic};
 use lambda_http::http::Response;

@@ -1,7 +1,7 @@
 //! Runs the function `topics` behind API Gateway.
 
+use bellwire_api::serve;
 use bellwire_app::App;
-use bellwire_edge::serve;
 use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]

@@ -4,11 +4,11 @@
 
 mod routes;
 
+use bellwire_api::{Authenticator, Failure, body, ok, route};
 use bellwire_app::{App, BadSetting};
-use bellwire_edge::{Authenticator, Failure, body, ok, route};
-use bellwire_notifications::{RegistrationError, Registrations};
-use bellwire_rules::ClientId;
-use bellwire_rules::callback_url::normal_form;
+use bellwire_domain::ClientId;
+use bellwire_domain::endpoint::callback_url::normal_form;
+use bellwire_query_notifications::{RegistrationError, Registrations};
 use bellwire_store::Callback;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};

@@ -1,15 +1,14 @@
 //! `POST /subscribers/webhook/topics/{topicId}/subscriptions`: subscribes a webhook to a topic.
 
-use bellwire_edge::idempotency::Repeatable;
-use bellwire_edge::{Failure, created};
+use bellwire_api::idempotency::Repeatable;
+use bellwire_api::{Failure, created};
+use bellwire_domain::endpoint::signature::generate_secret;
+use bellwire_domain::ids::{SubscriptionId, new_subscription_id};
+use bellwire_domain::topic::Topic;
 use bellwire_fanout::deliver_current_document;
 use bellwire_outbound::NoConsent;
-use bellwire_rules::ids::{SubscriptionId, new_subscription_id};
-use bellwire_rules::lease::Progress;
-use bellwire_rules::signature::{SigningSecrets, generate_secret};
-use bellwire_rules::topic::Topic;
 use bellwire_store::Client;
-use bellwire_store::subscription::{Source, Subscription, Target, Webhook};
+use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
 use lambda_http::Body;
 use lambda_http::http::Response;
@@ -48,28 +47,20 @@ impl WebhookSubscriptionsFunction {
         })?;
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
+        let source = Source::Topic {
+            topic_id: topic.id.clone(),
+            mode: checked.mode,
+        };
+        let webhook = Webhook {
+            headers: checked.headers,
+            authorization: checked.authorization,
+            origin,
+            ..Webhook::new(checked.webhook_url.as_str(), secret.clone())
+        };
+        let (id, client_id) = (new_subscription_id(), client.client_id.as_str());
         let subscription = Subscription {
-            subscription_id: new_subscription_id(),
-            client_id: client.client_id.to_string(),
-            source: Source::Topic {
-                topic_id: topic.id.clone(),
-                mode: checked.mode,
-            },
             segment: self.members.next_segment(&topic.id).await?,
-            target: Target::Webhook(Webhook {
-                url: checked.webhook_url.as_str().to_owned(),
-                headers: checked.headers,
-                authorization: checked.authorization,
-                origin,
-                secrets: SigningSecrets::new(secret.clone()),
-            }),
-            created_at: now,
-            updated_at: now,
-            disabled: None,
-            owner_unnotified: false,
-            client_disabled: false,
-            failing_since: None,
-            progress: Progress::default(),
+            ..Subscription::new(id, client_id, source, webhook, now)
         };
         tracing::Span::current().record("subscription", subscription.subscription_id.as_str());
         let answer = created(&WebhookSubscriptionView::made(&subscription, &secret))?;

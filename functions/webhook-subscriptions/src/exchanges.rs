@@ -1,8 +1,8 @@
 //! `GET /subscribers/webhook/subscriptions/{subscriptionId}/exchanges`: the record of the attempts of a
 //! subscription's deliveries.
 
-use bellwire_edge::{Failure, ok};
-use bellwire_rules::timestamp;
+use bellwire_api::{Failure, ok};
+use bellwire_domain::timestamp;
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::{HeaderValue, Response, header};
 use lambda_http::{Body, Request, RequestExt};

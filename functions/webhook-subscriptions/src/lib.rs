@@ -25,17 +25,17 @@ mod switch;
 mod test;
 mod view;
 
-use bellwire_app::{App, BadSetting, Setting};
-use bellwire_edge::idempotency::{Idempotency, Repeatable};
-use bellwire_edge::{
+use bellwire_api::idempotency::{Idempotency, Repeatable};
+use bellwire_api::{
     Authenticator, Failure, body, domain, list, no_content, ok, path_parameter, route,
 };
+use bellwire_app::{App, BadSetting, Setting};
+use bellwire_domain::UrlPolicy;
+use bellwire_domain::ids::{SubscriptionId, TopicId};
+use bellwire_domain::topic::Topic;
+use bellwire_objects::Payloads;
 use bellwire_outbound::Consent;
-use bellwire_payloads::Payloads;
 use bellwire_queues::Queue;
-use bellwire_rules::UrlPolicy;
-use bellwire_rules::ids::{SubscriptionId, TopicId};
-use bellwire_rules::topic::Topic;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
 use bellwire_store::{Client, Clients, Events, Exchanges, Limits, Members, Subscriptions, Topics};

@@ -1,11 +1,11 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/replay`: has past events delivered again.
 
-use bellwire_edge::idempotency::Repeatable;
-use bellwire_edge::{Failure, accepted, body, idempotency_key};
+use bellwire_api::idempotency::Repeatable;
+use bellwire_api::{Failure, accepted, body, idempotency_key};
+use bellwire_domain::ids::{idempotent_event_id, random_id};
+use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_queues::{FanOut, Hops, Message, Replay};
-use bellwire_rules::ids::{idempotent_event_id, random_id};
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::timestamp::{self, iso_serde};
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bellwire_edge::Failure;
-use bellwire_rules::authorization::{Authorization, CreateAuthorization};
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::topic::Topic;
-use bellwire_rules::webhook_headers::WebhookHeaders;
-use bellwire_rules::{CallbackUrl, UrlPolicy};
+use bellwire_api::Failure;
+use bellwire_domain::endpoint::authorization::{Authorization, CreateAuthorization};
+use bellwire_domain::endpoint::headers::WebhookHeaders;
+use bellwire_domain::topic::Topic;
+use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::{CallbackUrl, UrlPolicy};
 use serde::Deserialize;
 
 /// The body, not checked yet.

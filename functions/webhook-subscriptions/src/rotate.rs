@@ -1,10 +1,10 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/secret/rotate`: replaces the signing
 //! secret.
 
-use bellwire_edge::idempotency::Repeatable;
-use bellwire_edge::{Failure, ok};
-use bellwire_rules::signature::{ROTATION, generate_secret};
-use bellwire_rules::timestamp;
+use bellwire_api::idempotency::Repeatable;
+use bellwire_api::{Failure, ok};
+use bellwire_domain::endpoint::signature::{ROTATION, generate_secret};
+use bellwire_domain::timestamp;
 use bellwire_store::subscription::Subscription;
 use lambda_http::Body;
 use lambda_http::http::Response;

@@ -1,6 +1,6 @@
 //! The calls of the API that reach the function.
 
-bellwire_edge::routes! {
+bellwire_api::routes! {
     under "/subscribers/webhook", "/streams/subscribers/webhook/api/v1";
     "POST" "/topics/{topicId}/subscriptions" => Create,
     "GET" "/topics/{topicId}/subscriptions" => List,

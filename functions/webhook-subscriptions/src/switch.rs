@@ -1,7 +1,7 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/enable` and `…/disable`: enables and
 //! disables an endpoint.
 
-use bellwire_edge::Failure;
+use bellwire_api::Failure;
 use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
 

@@ -1,10 +1,10 @@
 //! `POST /subscribers/webhook/subscriptions/{subscriptionId}/test`: delivers a test.
 
-use bellwire_edge::idempotency::Repeatable;
-use bellwire_edge::{Failure, accepted, body, idempotency_key};
-use bellwire_payloads::Kept;
+use bellwire_api::idempotency::Repeatable;
+use bellwire_api::{Failure, accepted, body, idempotency_key};
+use bellwire_domain::ids::{delivery_id, idempotent_event_id, new_event_id};
+use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Delivery, DeliveryKind, Message};
-use bellwire_rules::ids::{delivery_id, idempotent_event_id, new_event_id};
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};

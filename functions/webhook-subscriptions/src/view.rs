@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bellwire_rules::Secret;
-use bellwire_rules::authorization::AuthorizationView;
-use bellwire_rules::endpoint::DisabledReason;
-use bellwire_rules::ids::{SubscriptionId, TopicId};
-use bellwire_rules::modes::SubscriptionMode;
-use bellwire_rules::timestamp::iso_serde;
+use bellwire_domain::Secret;
+use bellwire_domain::endpoint::DisabledReason;
+use bellwire_domain::endpoint::authorization::AuthorizationView;
+use bellwire_domain::ids::{SubscriptionId, TopicId};
+use bellwire_domain::timestamp::iso_serde;
+use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_store::subscription::Subscription;
 use serde::Serialize;
 use time::OffsetDateTime;

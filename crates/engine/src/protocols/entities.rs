@@ -1,7 +1,7 @@
 //! Protocol C: callbacks of entities.
 
-use bellwire_rules::entity::{CallbackBody, CallbackEvent, EntityType};
-use bellwire_rules::ids::{EventId, delivery_id};
+use bellwire_domain::entity::{CallbackBody, CallbackEvent, EntityType};
+use bellwire_domain::ids::{EventId, delivery_id};
 use bellwire_store::Subscription;
 use bytes::Bytes;
 use http::HeaderMap;

@@ -3,7 +3,7 @@
 pub mod entities;
 pub mod streams;
 
-use bellwire_payloads::PayloadError;
+use bellwire_objects::ObjectError;
 use bellwire_queues::{Delivery, DeliveryKind};
 use bellwire_store::Subscription;
 
@@ -14,7 +14,7 @@ use crate::rendered::Rendered;
 /// What a delivery of an event is, in the words of its protocol.
 ///
 /// # Errors
-/// [`PayloadError::Missing`] when the payload is not kept any more; when the bucket can't be read; when
+/// [`ObjectError::Missing`] when the payload is not kept any more; when the bucket can't be read; when
 /// the delivery isn't one that its subscription can get.
 pub async fn render_event(
     delivery: &Delivery,
@@ -40,5 +40,5 @@ pub async fn render_event(
 
 /// Whether a delivery can't be rendered because its payload is gone for good.
 pub fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Payload(PayloadError::Missing))
+    matches!(error, Error::Payload(ObjectError::Missing))
 }

@@ -1,8 +1,8 @@
 //! Protocol B, "Streams": events, snapshots and patches of topics, and the end of a topic.
 
+use bellwire_domain::delivery::error_event::ErrorEvent;
+use bellwire_domain::ids::{EventId, delivery_id, version_id};
 use bellwire_queues::EventType;
-use bellwire_rules::error_event::ErrorEvent;
-use bellwire_rules::ids::{EventId, delivery_id, version_id};
 use bellwire_store::Subscription;
 use bellwire_store::versions::Version;
 use bytes::Bytes;

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bellwire_domain::endpoint::authorization::{Authorization, CredentialsMode};
 use bellwire_outbound::Sender;
-use bellwire_rules::authorization::{Authorization, CredentialsMode};
 use http::HeaderValue;
 use oauth2::basic::{BasicClient, BasicTokenType};
 use oauth2::{
@@ -186,8 +186,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use bellwire_domain::UrlPolicy;
     use bellwire_outbound::Limits;
-    use bellwire_rules::UrlPolicy;
     use serde_json::json;
 
     use super::*;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use bellwire_domain::delivery::outcome::{AttemptOutcome, outcome, status_message};
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::timestamp::iso_duration;
 use bellwire_outbound::{Answer, Exchange, Sender};
-use bellwire_rules::ids::SubscriptionId;
-use bellwire_rules::outcome::{AttemptOutcome, outcome, status_message};
-use bellwire_rules::timestamp::iso_duration;
 use bellwire_store::exchanges::{CallbackRecord, Exchange as AttemptRecord};
 use bellwire_store::subscription::Webhook;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};

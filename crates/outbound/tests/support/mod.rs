@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use bellwire_domain::UrlPolicy;
 use bellwire_outbound::{Limits, Sender};
-use bellwire_rules::UrlPolicy;
 use hyper_util::client::legacy::connect::dns::Name;
 use rustls::ClientConfig;
 use tower_service::Service;

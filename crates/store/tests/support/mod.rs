@@ -1,12 +1,15 @@
 //! A DynamoDB emulator on loopback, one for each test, with one table or more.
 
+#[allow(dead_code)] // not every test has subscriptions
+pub mod subscriptions;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
     KeyType, Projection, ProjectionType, ScalarAttributeType,
 };
-use bellwire_rules::ids::{MessageId, SubscriptionId, TopicId};
+use bellwire_domain::ids::{MessageId, SubscriptionId, TopicId};
 
 /// The name of the first table.
 pub const TABLE: &str = "table";

@@ -1,0 +1,107 @@
+//! Routing: which call of the API a request is.
+
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
+
+use crate::Failure;
+
+/// Declares a function's `Route`: the calls of the API that reach it, each by method and path of `template.yaml`.
+/// Where a protocol has several spellings, `under` has what the paths begin with in each.
+///
+/// ```
+/// bellwire_api::routes! {
+///     under "/streams/hub/api/v1", "";
+///     "GET" "/topics" => List,
+///     "POST" "/topics" => Create,
+/// }
+/// assert_eq!(Route::of("GET", "/streams/hub/api/v1/topics"), Some(Route::List));
+/// assert_eq!(Route::of("PATCH", "/topics"), None);
+/// ```
+#[macro_export]
+macro_rules! routes {
+    ($(under $($prefix:literal),+;)? $($method:literal $path:literal => $route:ident,)+) => {
+        /// A call of the API that reaches the function.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Route {
+            $(#[doc = concat!("`", $method, " ", $path, "`.")] $route,)+
+        }
+
+        impl Route {
+            /// Every route, for the comparison with the template.
+            #[cfg(test)]
+            pub const ALL: &[Self] = &[$(Self::$route,)+];
+
+            /// The route of a method and a resource, which is a path of the template; `None` when there is
+            /// none.
+            pub fn of(method: &str, resource: &str) -> Option<Self> {
+                const PREFIXES: &[&str] = &[$($($prefix),+)?];
+                let path = if PREFIXES.is_empty() {
+                    resource
+                } else {
+                    PREFIXES.iter().find_map(|prefix| resource.strip_prefix(prefix))?
+                };
+                match (method, path) {
+                    $(($method, $path) => Some(Self::$route),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+/// API Gateway sent a request for which the function has no call: the template and the function differ.
+#[derive(Debug, thiserror::Error)]
+#[error("no call of this function: {method} {resource}")]
+struct UnknownCall {
+    method: String,
+    resource: String,
+}
+
+/// The call that `of` returns for the request's method and resource, such as `GET` and
+/// `/topics/{topicId}`. The resource is a path of the template, with the names of parameters in place
+/// of their values.
+///
+/// # Errors
+/// 500 when it returns none; method and resource are logged.
+pub fn route<T>(request: &Request, of: fn(&str, &str) -> Option<T>) -> Result<T, Failure> {
+    let resource = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.resource_path.as_deref(),
+        _ => None,
+    };
+    let (method, resource) = (request.method().as_str(), resource.unwrap_or_default());
+    of(method, resource).ok_or_else(|| {
+        Failure::internal(UnknownCall {
+            method: method.to_owned(),
+            resource: resource.to_owned(),
+        })
+    })
+}
+
+/// The value of the path parameter that is called `name` in the template.
+///
+/// # Errors
+/// 500 when the request's path has no such parameter.
+pub fn path_parameter(request: &Request, name: &str) -> Result<String, Failure> {
+    let parameters = request.path_parameters();
+    let value = parameters.first(name).map(str::to_owned);
+    value.ok_or_else(|| Failure::internal(format!("the path has no {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use lambda_http::Body;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_call_is_a_failure_of_ours() {
+        let request = http::Request::get("/x").body(Body::Empty).unwrap();
+        let failure = route(&request, |_, _| None::<()>).unwrap_err();
+        assert_eq!(failure.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(
+            route(&request, |method, _| (method == "GET").then_some(1)).unwrap(),
+            1
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! One event or version for one subscription: its attempts, what follows them, and the lease of a document.
+
+pub mod decision;
+pub mod error_event;
+pub mod lease;
+pub mod outcome;
+pub mod progress;
+pub mod retry;
+pub mod retry_after;
+pub mod session;

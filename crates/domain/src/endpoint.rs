@@ -1,0 +1,146 @@
+//! Disabled endpoints, and how they are enabled again: decisions as pure functions, as in
+//! [`crate::delivery::lease`], from the state on record to the state that replaces it.
+
+pub mod authorization;
+pub mod callback_url;
+pub mod headers;
+mod host_name;
+pub mod network;
+pub mod signature;
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use crate::delivery::progress::Progress;
+use crate::timestamp::iso_serde;
+
+/// The part of a subscription that attempts, owners and operators change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EndpointState {
+    /// How far the deliveries of a document have come; the default if the subscription is not to a
+    /// document.
+    pub progress: Progress,
+    /// Why nothing is delivered, and since when; `None` while the endpoint is enabled.
+    pub disabled: Option<Disabled>,
+    /// Whether the owner has not yet been notified that the endpoint was disabled.
+    pub owner_unnotified: bool,
+    /// Whether the client is disabled: nothing is delivered, and the owner can't change that.
+    pub client_disabled: bool,
+    /// Since when every attempt has failed; `None` unless the last one did.
+    pub failing_since: Option<OffsetDateTime>,
+}
+
+/// That an endpoint is disabled, why, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Why it was disabled.
+    pub reason: DisabledReason,
+    /// When it was disabled.
+    #[serde(with = "iso_serde")]
+    pub at: OffsetDateTime,
+}
+
+/// Why an endpoint was disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DisabledReason {
+    /// Its owner disabled it.
+    Requested,
+    /// Every attempt failed for days.
+    Failing,
+    /// It answered 410 Gone.
+    Gone,
+}
+
+impl EndpointState {
+    /// Whether nothing is delivered to the endpoint: it, or its client, is disabled.
+    pub fn is_silent(&self) -> bool {
+        self.disabled.is_some() || self.client_disabled
+    }
+}
+
+/// Disables the endpoint for a reason that its owner still has to be notified of.
+pub(crate) fn disabled_by_us(
+    state: EndpointState,
+    reason: DisabledReason,
+    at: OffsetDateTime,
+) -> EndpointState {
+    EndpointState {
+        disabled: Some(Disabled { reason, at }),
+        owner_unnotified: true,
+        ..state
+    }
+}
+
+/// Disables an endpoint, as its owner wants; `None` when it is disabled already.
+pub fn disable(state: &EndpointState, at: OffsetDateTime) -> Option<EndpointState> {
+    let reason = DisabledReason::Requested;
+    state.disabled.is_none().then(|| EndpointState {
+        disabled: Some(Disabled { reason, at }),
+        ..state.clone()
+    })
+}
+
+/// Enables an endpoint, without the failures on record. What the endpoint has is in doubt, so that
+/// a document continues with a snapshot.
+pub fn enable(state: &EndpointState) -> EndpointState {
+    EndpointState {
+        progress: Progress {
+            in_doubt: true,
+            snapshots_asked: state.progress.snapshots_asked + 1,
+            failures: 0,
+            retry: None,
+            schedule: None,
+            ..state.progress.clone()
+        },
+        disabled: None,
+        owner_unnotified: false,
+        client_disabled: state.client_disabled,
+        failing_since: None,
+    }
+}
+
+/// Stops deliveries to an endpoint because its client is disabled; `None` when nothing changes.
+pub fn disable_client(state: &EndpointState) -> Option<EndpointState> {
+    (!state.client_disabled).then(|| EndpointState {
+        client_disabled: true,
+        ..state.clone()
+    })
+}
+
+/// Resumes deliveries to an endpoint whose client is enabled again. It stays disabled if it is
+/// disabled for a reason of its own. `None` when nothing changes.
+pub fn enable_client(state: &EndpointState) -> Option<EndpointState> {
+    state.client_disabled.then(|| EndpointState {
+        disabled: state.disabled.clone(),
+        owner_unnotified: state.owner_unnotified,
+        client_disabled: false,
+        ..enable(state)
+    })
+}
+
+/// After an attempt that began in the state `before` was answered with 410: disables the endpoint,
+/// unless its owner has enabled it since. `None` when nothing changes.
+pub fn gone(
+    state: &EndpointState,
+    before: &EndpointState,
+    at: OffsetDateTime,
+) -> Option<EndpointState> {
+    let enabled_since = state.progress.snapshots_asked != before.progress.snapshots_asked;
+    (state.disabled.is_none() && !enabled_since)
+        .then(|| disabled_by_us(state.clone(), DisabledReason::Gone, at))
+}
+
+/// At the end of a schedule of retries: disables an endpoint at which every attempt has failed for
+/// at least `disable_after`. `None` when nothing changes.
+pub fn give_up(
+    state: &EndpointState,
+    now: OffsetDateTime,
+    disable_after: Duration,
+) -> Option<EndpointState> {
+    let hopeless = state
+        .failing_since
+        .is_some_and(|since| now - since >= disable_after);
+    (state.disabled.is_none() && hopeless)
+        .then(|| disabled_by_us(state.clone(), DisabledReason::Failing, now))
+}

@@ -1,0 +1,59 @@
+//! Publishing notifications to the SNS topics of clients.
+
+use aws_sdk_sns::Client as Sns;
+use aws_sdk_sns::types::MessageAttributeValue;
+use bellwire_domain::{ClientId, QueryState};
+use bellwire_runtime::aws::Lazy;
+
+use crate::{SnsError, TopicPrefix};
+
+/// Who receives a published notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The client's topic: SNS delivers to all subscriptions on it whose filter policy fits.
+    Topic,
+    /// Nobody: the client has no topic, because it has never subscribed.
+    Nobody,
+}
+
+/// Publishes notifications to the SNS topics of clients.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    sns: Lazy<Sns>,
+    prefix: TopicPrefix,
+}
+
+impl Publisher {
+    /// A publisher to the topics under this prefix.
+    pub fn new(sns: Lazy<Sns>, prefix: TopicPrefix) -> Self {
+        Self { sns, prefix }
+    }
+
+    /// Publishes to the client's topic, with the message attribute `status` that the subscriptions'
+    /// filter policies refer to.
+    pub(crate) async fn publish(
+        &self,
+        client_id: &ClientId,
+        status: QueryState,
+        message: String,
+    ) -> Result<Audience, SnsError> {
+        let status = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(status.as_str())
+            .build()?;
+        let answer = self
+            .sns
+            .publish()
+            .topic_arn(self.prefix.arn(client_id))
+            .message(message)
+            .message_attributes("status", status)
+            .send()
+            .await
+            .map_err(SnsError::from);
+        match answer {
+            Ok(_) => Ok(Audience::Topic),
+            Err(refused) if refused.is_not_found() => Ok(Audience::Nobody),
+            Err(error) => Err(error),
+        }
+    }
+}
