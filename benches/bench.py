@@ -63,7 +63,7 @@ def measure_part(part: str, peers: dict[str, str], quick: bool):
             few = ["--deliveries", "500", "--runs", "1"] if quick else []
             return measure("deliveries", "deliver", *few)
         case "fan_out":
-            return measure("telling many", "fan-out", *(["--most", "1000"] if quick else []))
+            return measure("fan-outs", "fan-out", *(["--most", "1000"] if quick else []))
         case "published":
             return measure("the published latencies", "published", *seconds)
         case "local_stack":

@@ -109,8 +109,8 @@ def check(query: str, database: str, ddl) -> None:
         allow("glue:GetTable", "glue", glue_arn(name, reference.table))
         table = glue._tables.get(f"{name}/{reference.table}") or {}
         if location := (table.get("StorageDescriptor") or {}).get("Location"):
-            place = urlparse(location)
-            allow("s3:GetObject", "s3", f"arn:aws:s3:::{place.netloc}{place.path.rstrip('/')}/file")
+            url = urlparse(location)
+            allow("s3:GetObject", "s3", f"arn:aws:s3:::{url.netloc}{url.path.rstrip('/')}/file")
 
 
 def glue_arn(database: str, table: str | None = None) -> str:
@@ -139,12 +139,14 @@ def correct_files() -> None:
 
     async def save(query_id: str) -> None:
         execution = athena._executions[query_id]
-        place = urlparse(execution["ResultConfiguration"]["OutputLocation"])
+        location = urlparse(execution["ResultConfiguration"]["OutputLocation"])
         columns, rows = execution["_results"]["columns"], execution["_results"]["rows"]
         text = "".join(",".join(map(cell, row)) + "\n" for row in [columns, *rows])
         for suffix, content in {"": text, ".metadata": ",".join(columns)}.items():
             body = content.encode()
-            s3._put_object(place.netloc, place.path.lstrip("/") + suffix, body, {"content-length": str(len(body))})
+            s3._put_object(
+                location.netloc, location.path.lstrip("/") + suffix, body, {"content-length": str(len(body))}
+            )
 
     athena._save_query_results = save
 

@@ -211,9 +211,9 @@ def entities(story: Story) -> None:
     story.title("The customer follows a single document, with its client id and secret; the callback fails once")
     entity = f"document-{uuid.uuid4().hex[:6]}"
     credentials = {name: story.customer[name] for name in ("client_id", "client_secret")}
-    wish = {"entity_key": entity, "callback": f"{story.receiver.url}/documents"}
-    story.line(f"→ POST /subscriptions  entity_key {entity}, callback {wish['callback']}")
-    answer = requests.post(f"{story.url}/subscriptions", json={**credentials, "subscription": wish}, timeout=30)
+    subscription = {"entity_key": entity, "callback": f"{story.receiver.url}/documents"}
+    story.line(f"→ POST /subscriptions  entity_key {entity}, callback {subscription['callback']}")
+    answer = requests.post(f"{story.url}/subscriptions", json={**credentials, "subscription": subscription}, timeout=30)
     answer.raise_for_status()
     story.body("answered", answer.json())
     key = answer.json()["data"]["subscription"]["key"]
@@ -246,21 +246,21 @@ def entities(story: Story) -> None:
 
 
 def make_topic(story: Story, payload: str) -> str:
-    wish = {
+    definition = {
         "name": f"demo-{payload}-{uuid.uuid4().hex[:6]}",
         "publisher": {"type": "http-post", "config": {}, "payload": {"type": payload}},
     }
     headers = {"x-api-key": story.publisher["api_key"]}
-    answer = requests.post(f"{story.url}/topics", headers=headers, json=wish, timeout=30)
+    answer = requests.post(f"{story.url}/topics", headers=headers, json=definition, timeout=30)
     answer.raise_for_status()
     story.body("topic", answer.json())
     return answer.json()["id"]
 
 
 def subscribe(story: Story, topic: str, path: str, mode: str) -> str:
-    wish = {"webhookUrl": f"{story.receiver.url}{path}", "subscriptionMode": mode}
+    request = {"webhookUrl": f"{story.receiver.url}{path}", "subscriptionMode": mode}
     address = f"/subscribers/webhook/topics/{topic}/subscriptions"
-    _, subscription = story.call("POST", address, story.customer, wish, f"{path}, {mode}")
+    _, subscription = story.call("POST", address, story.customer, request, f"{path}, {mode}")
     return subscription["id"]
 
 

@@ -53,7 +53,7 @@ class Stack:
         return clients.aws(service, credentials)
 
     def cli(self, *arguments: str, **more: str) -> subprocess.CompletedProcess:
-        with alone_with_dead_letters() if "dead-letters" in arguments else nullcontext():
+        with dead_letters_lock() if "dead-letters" in arguments else nullcontext():
             return subprocess.run(
                 [str(CLI), *arguments], env=environment(**self.env, **more), capture_output=True, text=True, timeout=60
             )
@@ -157,7 +157,7 @@ def completion(query: str, state: str, at: str = "2020-01-17T22:04:24Z", sequenc
 
 
 @contextmanager
-def alone_with_dead_letters():
+def dead_letters_lock():
     """Reading dead letters hides them from others: one test at a time, over all processes."""
     with (STATE / "dead-letters.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -189,14 +189,14 @@ def dead_letters(stack, queue: str, *texts: str, remove: bool = False) -> list[d
     can be removed at once."""
     sqs, url, found = stack.aws("sqs"), stack.outputs[queue], dict[str, dict]()
 
-    def wanted(letter: dict) -> bool:
-        return any(text in letter["Body"] for text in texts)
+    def wanted(message: dict) -> bool:
+        return any(text in message["Body"] for text in texts)
 
-    with alone_with_dead_letters():
-        while letters := sqs.receive_message(
+    with dead_letters_lock():
+        while messages := sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30, MessageAttributeNames=["All"]
         ).get("Messages"):
-            found |= {it["MessageId"]: it for it in letters}
+            found |= {it["MessageId"]: it for it in messages}
         handles = [it["ReceiptHandle"] for it in found.values() if remove and wanted(it)]
         for batch in batches(handles):
             sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "ReceiptHandle": h} for n, h in batch])
@@ -217,8 +217,8 @@ def dead_letter(stack, event_id: str, seconds: float = 30) -> dict:
     """The dead letter of an event, taken off its queue."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        for letter in dead_letters(stack, "FailedCompletionsQueueUrl", event_id, remove=True):
-            return json.loads(letter["Body"])
+        for message in dead_letters(stack, "FailedCompletionsQueueUrl", event_id, remove=True):
+            return json.loads(message["Body"])
         time.sleep(0.2)
     raise TimeoutError(f"no dead letter of event {event_id} in {seconds} s")
 

@@ -76,7 +76,7 @@ class Entities:
         how = {"data": body} if isinstance(body, bytes) else {"json": body}
         return self.stack.call("POST", path, **how)
 
-    def wish(self, **more) -> dict:
+    def create_request(self, **more) -> dict:
         subscription = {"entity_key": new_key(), "callback": "https://example.com/callback"} | more
         return {**self.customer.credentials, "subscription": subscription}
 

@@ -23,13 +23,13 @@ def document(version: int) -> dict:
     return {"document": {"version": version}}
 
 
-def delivery(subscription: dict, told: dict, client_id: str, attempt: int = 0) -> dict:
+def delivery(subscription: dict, kind: dict, client_id: str, attempt: int = 0) -> dict:
     return {
         "subscription_id": subscription["id"],
         "client_id": client_id,
         "attempt": attempt,
         "accepted_at": now(),
-        "told": told,
+        "told": kind,
     }
 
 

@@ -14,15 +14,15 @@ def publish_to(commit: Function, topic: str, *works, **how):
     return commit.invoke(sqs_event(*publications, group=topic, **how))
 
 
-def news(n: int) -> dict:
+def document_update(n: int) -> dict:
     return {"document": {"payload": payload({"n": n, "filler": FILLER})}}
 
 
-def occurrence(n: int) -> dict:
+def new_event(n: int) -> dict:
     return {"event": {"payload": payload({"n": n}), "repeatable": False}}
 
 
-def told(receiver: Receiver) -> list[int]:
+def delivered(receiver: Receiver) -> list[int]:
     """What was delivered, in order: the `n` of events and snapshots, or that a patch sets."""
     found = []
     for arrival in receiver.matching(is_streams):

@@ -30,12 +30,12 @@ class Streams:
         self.stack.topics.append(answer.json()["id"])
         return answer.json()["id"]
 
-    def ask_to_subscribe(self, topic: str, client: Client | None = None, **wish) -> requests.Response:
+    def request_subscription(self, topic: str, client: Client | None = None, **options) -> requests.Response:
         path = f"/subscribers/webhook/topics/{topic}/subscriptions"
-        return self.stack.call("POST", path, client or self.subscriber, json=wish)
+        return self.stack.call("POST", path, client or self.subscriber, json=options)
 
-    def subscribe(self, topic: str, url: str, client: Client | None = None, **wish) -> dict:
-        answer = self.ask_to_subscribe(topic, client, webhookUrl=url, **wish)
+    def subscribe(self, topic: str, url: str, client: Client | None = None, **options) -> dict:
+        answer = self.request_subscription(topic, client, webhookUrl=url, **options)
         assert answer.status_code == 201, answer.text
         self.stack.subscriptions_made.append((client or self.subscriber, answer.json()["id"]))
         return answer.json()
@@ -73,12 +73,12 @@ class Streams:
             lambda: self.exchanges(subscription), lambda found: len(found) >= count, f"{count} exchanges", seconds
         )
 
-    def wait_until_shown(self, subscription: dict, seconds: float = 30, **fields) -> dict:
+    def wait_for_view(self, subscription: dict, seconds: float = 30, **fields) -> dict:
         return eventually(
-            lambda: self.show(subscription), lambda shown: fields.items() <= shown.items(), str(fields), seconds
+            lambda: self.show(subscription), lambda view: fields.items() <= view.items(), str(fields), seconds
         )
 
-    def in_state(self, subscription: dict) -> dict:
+    def stored_item(self, subscription: dict) -> dict:
         """The item of a subscription: what a test can't see from outside in reasonable time."""
         dynamodb = self.stack.aws("dynamodb")
         key = {"subscription_id": {"S": subscription["id"]}}

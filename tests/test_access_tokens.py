@@ -56,10 +56,10 @@ def hooks(both, count: int) -> list[str]:
 
 def test_a_token_is_asked_for_once_and_used_again(streams, both, provider, client, stack):
     topic = streams.topic()
-    wish = authorization(both, mode="header", scope="read write", clientSecret="hush hush 1")
-    subscription = streams.subscribe(topic, f"{both.url}/hook", authorization=wish)
-    shown = wish | {"clientSecret": "[redacted]"}
-    assert subscription["authorization"] == shown == streams.show(subscription)["authorization"]
+    requested = authorization(both, mode="header", scope="read write", clientSecret="hush hush 1")
+    subscription = streams.subscribe(topic, f"{both.url}/hook", authorization=requested)
+    redacted = requested | {"clientSecret": "[redacted]"}
+    assert subscription["authorization"] == redacted == streams.show(subscription)["authorization"]
     # By a function of our own: the stack runs as many of it as it sees fit, each with tokens of its own.
     with Function(stack, "DeliverFunction") as deliver:
         for n in range(3):

@@ -65,7 +65,7 @@ def test_bodies_that_are_none(stack, client, path, body, word):
         ({"callbackUrl": URL, "format": 1}, ["format"]),
     ],
 )
-def test_wishes_that_make_no_sense(stack, client, body, words):
+def test_requests_that_make_no_sense(stack, client, body, words):
     refused(stack.call("POST", "/v1/subscribe", client, json=body), 400, *words)
     assert stack.subscriptions(client) == []
 
@@ -152,7 +152,7 @@ def test_registrations_of_queries_that_make_no_sense(stack, publisher, body, fie
     refused(stack.call("POST", "/v1/queries", publisher, json=body), 400, field)
 
 
-def test_a_refused_wish_leaves_what_there_was(stack, client, receiver):
+def test_a_refused_request_leaves_what_there_was(stack, client, receiver):
     url = stack.confirmed(client, receiver)
     before = stack.subscriptions(client)
     refused(stack.subscribe(client, url, statuses=["NONE"]), 400, "statuses")

@@ -79,7 +79,7 @@ def test_what_its_owner_has_disabled_stays_so(streams, stack, client):
     streams.on(subscription, "disable")
     clients(stack, "disable", client)
     clients(stack, "enable", client)
-    assert streams.wait_until_shown(subscription, status="disabled")["disabledReason"] == "requested"
+    assert streams.wait_for_view(subscription, status="disabled")["disabledReason"] == "requested"
 
 
 @pytest.mark.parametrize("protocol", ["streams", "entities"])
@@ -90,7 +90,7 @@ def test_a_client_that_is_shut_out_meanwhile_makes_no_subscription(streams, enti
         request = api_event("POST", path, client, {"webhookUrl": "https://example.com/"}, topicId=topic)
         function = "WebhookSubscriptionsFunction"
     else:
-        request = api_event("POST", "/subscriptions", client, entities.wish())
+        request = api_event("POST", "/subscriptions", client, entities.create_request())
         function = "EntitySubscriptionsFunction"
     shut_out: list[dict] = []
 

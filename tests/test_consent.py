@@ -58,39 +58,41 @@ def subscribe(stack, streams, client):
 
 
 @pytest.fixture
-def follow(stack, client):
+def subscribe_to_entity(stack, client):
     """Subscribes to an entity where endpoints have to consent."""
     with Function(stack, "EntitySubscriptionsFunction", ENDPOINT_CONSENT="options") as function:
 
-        def follow(url: str, key: str | None = None):
-            wish = {"entity_key": key or new_key(), "callback": url}
-            body = {"client_id": client.client_id, "client_secret": client.client_secret, "subscription": wish}
+        def subscribe_to_entity(url: str, key: str | None = None):
+            subscription = {"entity_key": key or new_key(), "callback": url}
+            body = {"client_id": client.client_id, "client_secret": client.client_secret, "subscription": subscription}
             return function.invoke(api_event("POST", "/subscriptions", client, body))
 
-        yield follow
+        yield subscribe_to_entity
 
 
 @pytest.mark.parametrize("allowed", [ORIGIN, "*"])
-def test_an_endpoint_that_allows_it_is_subscribed(subscribe, follow, endpoints, allowed):
+def test_an_endpoint_that_allows_it_is_subscribed(subscribe, subscribe_to_entity, endpoints, allowed):
     url, asked = endpoints(200, allowed)
     assert subscribe(url).status == 201
     key = new_key()
-    assert follow(url, key).status == 200
+    assert subscribe_to_entity(url, key).status == 200
     assert asked == [("/hook", ORIGIN, "Bellwire")] * 2
     # What is subscribed already is not asked again.
-    assert follow(url, key).status == 200
+    assert subscribe_to_entity(url, key).status == 200
     assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
     ("status", "allowed"), [(200, None), (405, None), (405, "*"), (200, "example.com"), (302, "*"), (500, None)]
 )
-def test_an_endpoint_that_does_not_is_not(subscribe, follow, endpoints, streams, stack, client, status, allowed):
+def test_an_endpoint_that_does_not_is_not(
+    subscribe, subscribe_to_entity, endpoints, streams, stack, client, status, allowed
+):
     url, asked = endpoints(status, allowed)
     refused = subscribe(url)
     assert (refused.status, refused.body["field"]) == (400, "webhookUrl")
     assert f"OPTIONS with WebHook-Request-Origin: {ORIGIN} it answered {status}" in refused.body["message"]
-    refused = follow(url)
+    refused = subscribe_to_entity(url)
     assert refused.status == 400
     assert "subscription.callback: the endpoint must allow deliveries" in str(refused.body)
     assert len(asked) == 2
@@ -121,7 +123,7 @@ def test_deliveries_name_whom_the_endpoint_has_allowed(stack, streams, receiver,
 
 
 def test_a_subscriber_can_not_name_somebody_else(streams):
-    answer = streams.ask_to_subscribe(
+    answer = streams.request_subscription(
         streams.topic(), webhookUrl="https://example.com/", webhookHeaders={"Origin": "example.com"}
     )
     assert answer.status_code == 400

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 from build import CLI
-from conftest import alone_with_dead_letters, dead_letters
+from conftest import dead_letters, dead_letters_lock
 from entities import entity_event, new_key
 from messages import delivery, event
 from receiver import Answer, Receiver
@@ -23,7 +23,7 @@ def listed(stack, *options: str) -> list[dict]:
     return json.loads(done.stdout)
 
 
-def of(stack, subscription: dict, count: int = 1) -> list[dict]:
+def dead_letters_of(stack, subscription: dict, count: int = 1) -> list[dict]:
     """The dead letters of a subscription, as soon as there are so many."""
     eventually(
         lambda: dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"]),
@@ -47,22 +47,22 @@ def exhausted(streams, receiver, payload: str = "event", count: int = 1) -> tupl
 def test_an_exhausted_delivery_is_a_dead_letter_with_its_reason(streams, stack):
     with Receiver(answer=lambda _: Answer(503)) as receiver:
         _topic, subscription = exhausted(streams, receiver)
-        [letter] = of(stack, subscription)
-        assert letter["reason"] == "503 SERVICE_UNAVAILABLE"
-        assert letter["queue"] == "deliveries"
-        assert letter["what"] == f"event {receiver.arrivals[0].headers['x-axway-streams-event-id']}"
+        [dead_letter] = dead_letters_of(stack, subscription)
+        assert dead_letter["reason"] == "503 SERVICE_UNAVAILABLE"
+        assert dead_letter["queue"] == "deliveries"
+        assert dead_letter["what"] == f"event {receiver.arrivals[0].headers['x-axway-streams-event-id']}"
         assert len(receiver.arrivals) == 4
 
-        shown = stack.cli("dead-letters", "show", letter["id"], "--json")
-        whole = json.loads(shown.stdout)
-        assert letter.items() <= whole.items()
+        done = stack.cli("dead-letters", "show", dead_letter["id"], "--json")
+        whole = json.loads(done.stdout)
+        assert dead_letter.items() <= whole.items()
         assert json.loads(whole["body"])["subscription_id"] == subscription["id"]
         table = stack.cli("dead-letters", "list", "--subscription", subscription["id"]).stdout
-        assert letter["id"] in table and "503 SERVICE_UNAVAILABLE" in table
-        assert subscription["id"] in stack.cli("dead-letters", "show", letter["id"]).stdout
+        assert dead_letter["id"] in table and "503 SERVICE_UNAVAILABLE" in table
+        assert subscription["id"] in stack.cli("dead-letters", "show", dead_letter["id"]).stdout
 
         receiver.answer = lambda _: Answer()
-        redriven = stack.cli("dead-letters", "redrive", letter["id"], "--json")
+        redriven = stack.cli("dead-letters", "redrive", dead_letter["id"], "--json")
         assert json.loads(redriven.stdout) == {"redriven": 1}
         arrivals = receiver.wait_for(is_streams, 5)
         assert len({it.headers["webhook-id"] for it in arrivals}) == 1
@@ -73,8 +73,8 @@ def test_an_exhausted_delivery_is_a_dead_letter_with_its_reason(streams, stack):
 def test_redriving_twice_sends_nothing_twice(streams, stack):
     with Receiver(answer=lambda _: Answer(500)) as receiver:
         _topic, subscription = exhausted(streams, receiver)
-        [letter] = of(stack, subscription)
-        body = json.loads(stack.cli("dead-letters", "show", letter["id"], "--json").stdout)["body"]
+        [dead_letter] = dead_letters_of(stack, subscription)
+        body = json.loads(stack.cli("dead-letters", "show", dead_letter["id"], "--json").stdout)["body"]
         receiver.answer = lambda _: Answer()
         stack.cli("dead-letters", "redrive", "--subscription", subscription["id"])
         receiver.wait_for(is_streams, 5)
@@ -82,7 +82,7 @@ def test_redriving_twice_sends_nothing_twice(streams, stack):
         # As if the first redrive had died before it removed the dead letter.
         sqs = stack.aws("sqs")
         sqs.send_message(QueueUrl=stack.outputs["DeadDeliveriesQueueUrl"], MessageBody=body)
-        of(stack, subscription)
+        dead_letters_of(stack, subscription)
         stack.cli("dead-letters", "redrive", "--subscription", subscription["id"])
         streams.on(subscription, "test", json={"behind": "it"})
         receiver.wait_for(lambda it: b"behind" in it.body)
@@ -92,17 +92,17 @@ def test_redriving_twice_sends_nothing_twice(streams, stack):
 def test_a_document_goes_on_from_its_dead_letter(streams, stack):
     with Receiver(answer=lambda _: Answer(500)) as receiver:
         _topic, subscription = exhausted(streams, receiver, "snapshot", count=3)
-        of(stack, subscription)
+        dead_letters_of(stack, subscription)
         receiver.answer = lambda _: Answer()
         stack.cli("dead-letters", "redrive", "--subscription", subscription["id"])
         eventually(lambda: receiver.arrivals[-1].json(), lambda it: it == {"n": 2}, "document")
 
 
-def test_letters_are_chosen_by_subscription_and_age(streams, stack):
+def test_dead_letters_are_chosen_by_subscription_and_age(streams, stack):
     with Receiver(answer=lambda _: Answer(500)) as receiver:
         _topic, mine = exhausted(streams, receiver, count=2)
         _topic, other = exhausted(streams, receiver)
-        of(stack, mine, 2), of(stack, other)
+        dead_letters_of(stack, mine, 2), dead_letters_of(stack, other)
         ids = ["--subscription", mine["id"]]
         assert len(listed(stack, *ids, "--younger-than", "1h")) == 2
         assert listed(stack, *ids, "--older-than", "1h") == []
@@ -133,29 +133,29 @@ def test_whoever_is_cut_off_hides_nothing_for_long(stack, aws, end, code, second
     aws.set("ReceiveMessage", "hang", after=4)
     env = environment(**stack.env | {"AWS_ENDPOINT_URL": aws.endpoint})
     command = [str(CLI), "dead-letters", "list", "--json"]
-    with alone_with_dead_letters(), subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as looking:
+    with dead_letters_lock(), subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
         # Only then has it the answer to the first call of this queue.
         url = stack.outputs[queue].encode()
         eventually(lambda: [it for it in aws.hung if url in it], bool, "second call")
-        looking.send_signal(end)
-        assert looking.wait(10) == code
-    [letter] = eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter", seconds)
-    assert stack.cli("dead-letters", "drop", letter["MessageId"]).returncode == 0
+        process.send_signal(end)
+        assert process.wait(10) == code
+    [dead_letter] = eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter", seconds)
+    assert stack.cli("dead-letters", "drop", dead_letter["MessageId"]).returncode == 0
 
 
-def test_letters_stay_hidden_for_as_long_as_somebody_looks(stack, aws):
+def test_dead_letters_stay_hidden_for_as_long_as_somebody_reads_them(stack, aws):
     mark = f'{{"looked at": "{uuid.uuid4()}"}}'
     queue = "DeadDeliveriesQueueUrl"
     stack.aws("sqs").send_message(QueueUrl=stack.outputs[queue], MessageBody=mark)
     assert eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter")
     aws.set("ReceiveMessage", "hang", after=4)
     env = environment(**stack.env | {"AWS_ENDPOINT_URL": aws.endpoint})
-    with alone_with_dead_letters(), subprocess.Popen([str(CLI), "dead-letters", "list"], env=env) as looking:
+    with dead_letters_lock(), subprocess.Popen([str(CLI), "dead-letters", "list"], env=env) as process:
         eventually(lambda: aws.calls["ChangeMessageVisibilityBatch"], bool, "second hiding", 20)
         assert b'"VisibilityTimeout":30' in aws.last["ChangeMessageVisibilityBatch"]
-        looking.send_signal(signal.SIGINT)
-    [letter] = eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter", 5)
-    assert stack.cli("dead-letters", "drop", letter["MessageId"]).returncode == 0
+        process.send_signal(signal.SIGINT)
+    [dead_letter] = eventually(lambda: dead_letters(stack, queue, mark), bool, "dead letter", 5)
+    assert stack.cli("dead-letters", "drop", dead_letter["MessageId"]).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["redrive", "drop"])
@@ -171,7 +171,7 @@ def test_what_is_no_dead_letter(stack):
     assert stack.cli("dead-letters", "list", "--older-than", "yesterday").returncode == 2
 
 
-def test_a_malformed_message_is_buried_and_holds_nothing_up(streams, stack, receiver):
+def test_a_malformed_message_is_dead_lettered_and_holds_nothing_up(streams, stack, receiver):
     topic = streams.topic()
     streams.subscribe(topic, receiver.url)
     sqs, marks = stack.aws("sqs"), {}
@@ -186,10 +186,10 @@ def test_a_malformed_message_is_buried_and_holds_nothing_up(streams, stack, rece
     for name, mark in marks.items():
         [found] = eventually(partial(dead_letters, stack, f"Dead{name}QueueUrl", mark), bool, f"dead letter of {name}")
         ids.append(found["MessageId"])
-    letters = {it["queue"]: it for it in listed(stack) if it["id"] in ids}
-    assert set(letters) == {"deliveries", "fan-outs", "publications"}
-    for letter in letters.values():
-        assert letter["what"] == "malformed" and letter["reason"].startswith("malformed message: ")
+    by_queue = {it["queue"]: it for it in listed(stack) if it["id"] in ids}
+    assert set(by_queue) == {"deliveries", "fan-outs", "publications"}
+    for dead_letter in by_queue.values():
+        assert dead_letter["what"] == "malformed" and dead_letter["reason"].startswith("malformed message: ")
     assert json.loads(stack.cli("dead-letters", "drop", *ids, "--json").stdout) == {"dropped": 3}
 
 
@@ -238,12 +238,14 @@ def test_a_retry_that_scheduler_could_not_send_is_redriven(streams, stack, recei
         "MessageGroupId": streams.subscriber.client_id,
     }
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["DeadDeliveriesQueueUrl"], MessageBody=json.dumps(call))
-    [letter] = eventually(
+    [dead_letter] = eventually(
         lambda: dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"]), bool, "dead letter"
     )
-    [shown] = [it for it in listed(stack) if it["id"] == letter["MessageId"]]
-    assert shown["subscription"] == subscription["id"]
-    assert json.loads(stack.cli("dead-letters", "redrive", letter["MessageId"], "--json").stdout) == {"redriven": 1}
+    [entry] = [it for it in listed(stack) if it["id"] == dead_letter["MessageId"]]
+    assert entry["subscription"] == subscription["id"]
+    assert json.loads(stack.cli("dead-letters", "redrive", dead_letter["MessageId"], "--json").stdout) == {
+        "redriven": 1
+    }
     [arrival] = receiver.wait_for(is_streams)
     assert arrival.json() == {"n": 1}
 
@@ -264,9 +266,11 @@ def test_an_event_that_eventbridge_could_not_hand_over_is_redriven_as_the_rule_w
         "detail": entity_event(key, entities.client),
     }
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["DeadFanOutsQueueUrl"], MessageBody=json.dumps(event))
-    [letter] = eventually(lambda: dead_letters(stack, "DeadFanOutsQueueUrl", key), bool, "dead letter")
-    [shown] = [it for it in listed(stack) if it["id"] == letter["MessageId"]]
-    assert shown["what"] == f"entity event {event['id']}"
-    assert json.loads(stack.cli("dead-letters", "redrive", letter["MessageId"], "--json").stdout) == {"redriven": 1}
+    [dead_letter] = eventually(lambda: dead_letters(stack, "DeadFanOutsQueueUrl", key), bool, "dead letter")
+    [entry] = [it for it in listed(stack) if it["id"] == dead_letter["MessageId"]]
+    assert entry["what"] == f"entity event {event['id']}"
+    assert json.loads(stack.cli("dead-letters", "redrive", dead_letter["MessageId"], "--json").stdout) == {
+        "redriven": 1
+    }
     [arrival] = receiver.wait_for(lambda it: it.path == "/hook")
     assert arrival.json()["entity_key"] == key

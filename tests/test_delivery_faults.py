@@ -7,11 +7,11 @@ import uuid
 import pytest
 from conftest import dead_letters
 from messages import delivery, document, event, payload
-from publications import FAULTS, FILLER, told
+from publications import FAULTS, FILLER, delivered
 from receiver import Answer, Receiver
 from runtime_api import Function, api_event, failures, sqs_event
 from streams import bodies, event_type, eventually, is_streams
-from test_dead_letters import of
+from test_dead_letters import dead_letters_of
 
 
 def test_an_attempt_is_not_begun_that_might_be_cut_off(streams, stack, receiver, aws, client):
@@ -29,15 +29,15 @@ def test_an_attempt_is_not_begun_that_might_be_cut_off(streams, stack, receiver,
 class TestMissing:
     """What is gone when deliver reads it."""
 
-    def test_a_subscription_that_ends_while_the_topics_end_is_told(self, streams, start, client):
+    def test_a_subscription_that_ends_while_the_topics_end_is_delivered(self, streams, start, client):
         def answer(_) -> Answer:
             assert streams.on(subscription, method="DELETE").status_code == 204
             return Answer()
 
         with Receiver(answer=answer) as receiver:
             subscription = streams.subscribe(streams.topic(), receiver.url)
-            told_end = {"topic_deleted": {"event_id": str(uuid.uuid4())}}
-            message = sqs_event(delivery(subscription, told_end, client.client_id))
+            topic_deleted = {"topic_deleted": {"event_id": str(uuid.uuid4())}}
+            message = sqs_event(delivery(subscription, topic_deleted, client.client_id))
             deliver = start("Deliver")
             assert failures(deliver.invoke(message)) == [], deliver.log()
             assert [event_type(it) for it in receiver.arrivals] == ["error"]
@@ -78,8 +78,8 @@ class TestMissing:
         # Another instance, which remembers nothing.
         deliver = start("Deliver")
         assert failures(deliver.invoke(sqs_event(delivery(subscription, document(3), client.client_id)))) == []
-        [letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
-        assert letter["MessageAttributes"]["reason"]["StringValue"] == "the payload is not kept any more"
+        [dead_letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
+        assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "the payload is not kept any more"
         assert len(receiver.arrivals) == 4
 
     def test_a_payload_that_is_missing_is_a_dead_letter_at_once(self, streams, stack, receiver, start, client):
@@ -88,8 +88,8 @@ class TestMissing:
         deliver = start("Deliver")
         message = sqs_event(delivery(subscription, missing, client.client_id))
         assert failures(deliver.invoke(message)) == [], deliver.log()
-        [letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
-        reason = letter["MessageAttributes"]["reason"]["StringValue"]
+        [dead_letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
+        reason = dead_letter["MessageAttributes"]["reason"]["StringValue"]
         assert reason == "the payload is not kept any more"
         assert receiver.arrivals == []
 
@@ -123,10 +123,10 @@ class TestDeliver:
             receiver.answer = lambda _: Answer()
             assert failures(deliver.invoke(message)) == []
             eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "success")
-            assert told(receiver)[-1] == 1
+            assert delivered(receiver)[-1] == 1
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_a_dead_letter_that_cannot_be_buried(self, streams, stack, aws, start, client, fault):
+    def test_a_delivery_that_cannot_be_dead_lettered(self, streams, stack, aws, start, client, fault):
         with Receiver(answer=lambda _: Answer(500)) as receiver:
             subscription = streams.subscribe(streams.topic(), receiver.url)
             message = sqs_event(delivery(subscription, event({"n": 1}), client.client_id, attempt=3))
@@ -135,8 +135,8 @@ class TestDeliver:
             assert len(failures(deliver.invoke(message))) == 1
             aws.heal()
             assert failures(deliver.invoke(message)) == []
-            letters = of(stack, subscription)
-            assert {it["reason"] for it in letters} == {"500 INTERNAL_SERVER_ERROR"}
+            found = dead_letters_of(stack, subscription)
+            assert {it["reason"] for it in found} == {"500 INTERNAL_SERVER_ERROR"}
             stack.cli("dead-letters", "drop", "--subscription", subscription["id"])
 
     @pytest.mark.parametrize("fault", FAULTS)
@@ -151,7 +151,7 @@ class TestDeliver:
 
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("after", [0, 1])
-    def test_a_turn_that_cannot_be_taken_or_given_back(self, streams, stack, aws, start, client, fault, after):
+    def test_a_lease_that_cannot_be_acquired_or_released(self, streams, stack, aws, start, client, fault, after):
         with Receiver() as receiver:
             topic, subscription, message = lagging(streams, receiver, client)
             deliver = start("Deliver")
@@ -161,12 +161,12 @@ class TestDeliver:
             answer = deliver.invoke(message)
             if failures(answer):
                 # The lease was acquired, and the answer was lost: the message comes again when it has expired.
-                end_turn(stack, subscription)
+                expire_lease(stack, subscription)
                 answer = deliver.invoke(message)
             assert failures(answer) == []
-            assert told(receiver)[-1] == 2
+            assert delivered(receiver)[-1] == 2
             streams.publish(topic, {"n": 3, "filler": FILLER})
-            eventually(lambda: told(receiver), lambda it: it[-1] == 3, "next change")
+            eventually(lambda: delivered(receiver), lambda it: it[-1] == 3, "next change")
             assert event_type(receiver.arrivals[-1]) == "patch"
 
     @pytest.mark.parametrize("arrives", [True, False])
@@ -182,9 +182,9 @@ class TestDeliver:
             receiver.answer = lambda _: Answer()
             # What has failed comes again, and completes what is left to do.
             assert not failed or failures(deliver.invoke(message)) == []
-            eventually(lambda: told(receiver)[-1], lambda it: it == 2, "the newest")
-            eventually(lambda: streams.in_state(subscription), lambda it: it["acknowledged"] == {"N": "2"}, "end")
-            assert streams.in_state(subscription)["failures"] == {"N": "0"}
+            eventually(lambda: delivered(receiver)[-1], lambda it: it == 2, "the newest")
+            eventually(lambda: streams.stored_item(subscription), lambda it: it["acknowledged"] == {"N": "2"}, "end")
+            assert streams.stored_item(subscription)["failures"] == {"N": "0"}
 
     @pytest.mark.parametrize("payload_type", ["event", "snapshot"])
     def test_a_function_that_is_killed_in_the_middle_of_a_batch(self, streams, stack, start, client, payload_type):
@@ -207,7 +207,7 @@ class TestDeliver:
             deliver.kill()
             receiver.answer = lambda _: Answer()
             for subscription in (good, stalls):
-                end_turn(stack, subscription)
+                expire_lease(stack, subscription)
             assert failures(start("Deliver").invoke(message)) == []
             for path in ("/good", "/stalls"):
                 arrivals = receiver.matching(lambda it, path=path: it.path == path)
@@ -221,12 +221,12 @@ class TestDeliver:
             topic = streams.topic(payload_type)
             subscription = streams.subscribe(topic, receiver.url)
             streams.publish(topic, {"n": 1})
-            [letter] = of(stack, subscription)
-            assert "connection" in letter["reason"]
+            [dead_letter] = dead_letters_of(stack, subscription)
+            assert "connection" in dead_letter["reason"]
             receiver.answer = lambda _: Answer()
-            stack.cli("dead-letters", "redrive", letter["id"])
+            stack.cli("dead-letters", "redrive", dead_letter["id"])
             receiver.wait_for(is_streams, 5)
-            assert told(receiver)[-1] == 1
+            assert delivered(receiver)[-1] == 1
             eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "success")
 
 
@@ -250,7 +250,7 @@ def lagging(streams, receiver, client) -> tuple[str, dict, dict]:
     subscription = streams.subscribe(topic, receiver.url)
     streams.publish(topic, {"n": 1, "filler": FILLER})
     receiver.wait_for(is_streams)
-    eventually(lambda: "turn" not in streams.in_state(subscription), bool, "end of the turn")
+    eventually(lambda: "turn" not in streams.stored_item(subscription), bool, "end of the lease")
     streams.on(subscription, "disable")
     streams.publish(topic, {"n": 2, "filler": FILLER})
     wait_for_version(streams.stack, topic, 2)
@@ -303,7 +303,7 @@ def set_enabled(stack, subscription: dict) -> None:
     )
 
 
-def end_turn(stack, subscription: dict) -> None:
+def expire_lease(stack, subscription: dict) -> None:
     """As of a minute later: a lease that was acquired has expired."""
     dynamodb = stack.aws("dynamodb")
     key = {"subscription_id": {"S": subscription["id"]}}
@@ -341,7 +341,7 @@ class TestApi:
 
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("operation", ["SendMessage", "UpdateItem"])
-    def test_a_deletion_that_is_not_announced_is_announced_by_the_next(
+    def test_a_deletion_that_is_not_queued_is_queued_by_the_next(
         self, streams, receiver, aws, start, publisher, operation, fault
     ):
         topic = streams.topic()
@@ -393,8 +393,8 @@ class TestUntrusted:
     def test_deliveries_and_retries(self, streams, receiver, strict, client, host, attempt):
         port = receiver.url.rsplit(":", 1)[1]
         subscription = streams.subscribe(streams.topic(), f"http://{host}:{port}/")
-        told = event({"n": 1})
-        assert failures(strict.invoke(sqs_event(delivery(subscription, told, client.client_id, attempt)))) == []
+        kind = event({"n": 1})
+        assert failures(strict.invoke(sqs_event(delivery(subscription, kind, client.client_id, attempt)))) == []
         refused = streams.wait_for_exchanges(subscription, 1)[0]
         assert "address" in refused["errorMessage"]
         assert "responseCode" not in refused

@@ -64,8 +64,8 @@ def documented(monkeypatch, stack, client, signer):
     names: dict = {"__name__": "documented"}
     exec(compile(program, "docs/query-notifications.md", "exec"), names)
     names["download"] = lambda url: signer.pem
-    names["told"] = []
-    names["notified"] = names["told"].append
+    names["notified_of"] = []
+    names["notified"] = names["notified_of"].append
     return names
 
 
@@ -97,7 +97,7 @@ def test_it_reads_both_formats(signer, documented):
     documented["FORMAT"] = "envelope"
     documented["TOPICS"].add("t")
     documented["handle"]("Notification", json.dumps(signer.sign(envelope(second))).encode())
-    assert [it["QueryExecutionId"] for it in documented["told"]] == [first, second]
+    assert [it["QueryExecutionId"] for it in documented["notified_of"]] == [first, second]
 
 
 def test_it_refuses_what_is_not_signed_by_sns(stack, client, receiver, signer, documented):
@@ -116,7 +116,7 @@ def test_it_refuses_what_is_not_signed_by_sns(stack, client, receiver, signer, d
         documented["handle"]("Notification", json.dumps(theirs).encode())
     with pytest.raises(KeyError):
         documented["handle"]("Notification", json.dumps(notification("unsigned")).encode())
-    assert documented["told"] == []
+    assert documented["notified_of"] == []
     stack.subscribe(client, f"{receiver.url}/callback")
     token = confirmation_token(receiver)
     with pytest.raises(ValueError):
@@ -134,7 +134,7 @@ def test_what_it_refuses_is_tried_again_by_sns(documented):
         # SNS repeats after a 5xx, and not after a 4xx.
         assert requests.post(url, b"{", headers=headers, timeout=10).status_code == 500
         good = requests.post(url, json=notification("q"), headers=headers, timeout=10)
-        assert (good.status_code, [it["QueryExecutionId"] for it in documented["told"]]) == (200, ["q"])
+        assert (good.status_code, [it["QueryExecutionId"] for it in documented["notified_of"]]) == (200, ["q"])
     finally:
         server.shutdown()
         server.server_close()

@@ -16,7 +16,7 @@ from settings import ROOT
 from streams import bodies, event_type, eventually, is_streams
 from test_event_topics import MEGABYTE, uuid_text
 
-NEWS = [{"id": n, "title": f"news {n}", "text": "all the news that is fit to print"} for n in range(5)]
+DOCUMENTS = [{"id": n, "title": f"news {n}", "text": "all the news that is fit to print"} for n in range(5)]
 
 
 @cache
@@ -58,10 +58,10 @@ class Follower:
 
 
 @pytest.mark.parametrize("mode", ["snapshot-only", "snapshot-patch"])
-def test_each_change_is_told_in_order(streams, receiver, mode):
+def test_each_change_is_delivered_in_order(streams, receiver, mode):
     topic = streams.topic("snapshot")
     subscription = streams.subscribe(topic, receiver.url, subscriptionMode=mode)
-    versions = [NEWS[:n] for n in range(1, 6)] + [NEWS[1:], {"other": NEWS}, None, 1, "x", []]
+    versions = [DOCUMENTS[:n] for n in range(1, 6)] + [DOCUMENTS[1:], {"other": DOCUMENTS}, None, 1, "x", []]
     streams.publish(topic, versions[0])
     # Who has had nothing begins with whichever version asks first, and queues keep no order.
     receiver.wait_for(is_streams)
@@ -78,7 +78,7 @@ def test_each_change_is_told_in_order(streams, receiver, mode):
     assert ("patch" in follower.types) == (mode == "snapshot-patch")
     if mode == "snapshot-patch":
         assert follower.types[1:5] == ["patch"] * 4
-        assert bodies(receiver, 2)[1] == [{"op": "add", "path": "/1", "value": NEWS[1]}]
+        assert bodies(receiver, 2)[1] == [{"op": "add", "path": "/1", "value": DOCUMENTS[1]}]
     assert len({it.headers["x-axway-streams-event-id"] for it in arrivals}) == len(versions)
     exchanges = streams.wait_for_exchanges(subscription, len(versions))
     assert [it["eventType"] for it in exchanges] == follower.types
@@ -122,18 +122,18 @@ def test_a_new_subscription_gets_the_current_document_first(streams, receiver):
     topic = streams.topic("snapshot")
     streams.subscribe(topic, f"{receiver.url}/witness")
     streams.publish(topic, {"n": 1})
-    streams.publish(topic, {"n": 2, "more": NEWS})
+    streams.publish(topic, {"n": 2, "more": DOCUMENTS})
     receiver.wait_for(is_streams, 2)
     streams.subscribe(topic, f"{receiver.url}/new")
     receiver.wait_for(lambda it: it.path == "/new")
-    streams.publish(topic, {"n": 3, "more": NEWS})
+    streams.publish(topic, {"n": 3, "more": DOCUMENTS})
     first, second = receiver.wait_for(lambda it: it.path == "/new", 2)
-    assert first.json() == {"n": 2, "more": NEWS}
+    assert first.json() == {"n": 2, "more": DOCUMENTS}
     assert (event_type(first), event_type(second)) == ("snapshot", "patch")
     follower = Follower()
     for arrival in (first, second):
         follower.take(arrival)
-    assert follower.document == {"n": 3, "more": NEWS}
+    assert follower.document == {"n": 3, "more": DOCUMENTS}
 
 
 def test_a_subscription_made_while_documents_come_in_misses_none(streams, receiver):
@@ -145,7 +145,7 @@ def test_a_subscription_made_while_documents_come_in_misses_none(streams, receiv
         n = 0
         while not stop.is_set() or n < 5:
             n += 1
-            last.append(streams.publish(topic, {"n": n, "filler": NEWS}) and n)
+            last.append(streams.publish(topic, {"n": n, "filler": DOCUMENTS}) and n)
 
     publishing = threading.Thread(target=publish)
     publishing.start()
@@ -153,7 +153,7 @@ def test_a_subscription_made_while_documents_come_in_misses_none(streams, receiv
     stop.set()
     publishing.join()
     for n in range(len(subscriptions)):
-        wanted = {"n": last[-1], "filler": NEWS}
+        wanted = {"n": last[-1], "filler": DOCUMENTS}
         eventually(lambda n=n: followed(receiver, f"/{n}").document, lambda it, wanted=wanted: it == wanted, "document")
 
 
@@ -168,7 +168,7 @@ def test_many_publishers_at_once_make_one_order(streams, receiver):
     topic = streams.topic("snapshot")
     streams.subscribe(topic, f"{receiver.url}/a", subscriptionMode="snapshot-only")
     streams.subscribe(topic, f"{receiver.url}/b", subscriptionMode="snapshot-patch")
-    documents = [{"by": n, "filler": NEWS} for n in range(20)]
+    documents = [{"by": n, "filler": DOCUMENTS} for n in range(20)]
     # Who has nothing yet gets the newest document first, which would be one of several.
     first, *others = documents
     streams.publish(topic, first)
@@ -233,18 +233,18 @@ def test_after_a_failure_the_newest_document_comes_whole(streams):
     with Receiver(answer=answer) as receiver:
         topic = streams.topic("snapshot")
         subscription = streams.subscribe(topic, receiver.url)
-        streams.publish(topic, {"n": 1, "filler": NEWS})
+        streams.publish(topic, {"n": 1, "filler": DOCUMENTS})
         eventually(lambda: follower.document, bool, "document")
         broken.set()
         for n in range(2, 6):
-            streams.publish(topic, {"n": n, "filler": NEWS})
+            streams.publish(topic, {"n": n, "filler": DOCUMENTS})
         failed = receiver.wait_for(is_streams, 2)[1]
         broken.clear()
-        wanted = {"n": 5, "filler": NEWS}
+        wanted = {"n": 5, "filler": DOCUMENTS}
         eventually(lambda: follower.document, lambda it: it == wanted, "document")
         assert (event_type(failed), failed.headers["x-bellwire-attempt"]) == ("patch", "1")
         assert follower.types[:2] == ["snapshot", "snapshot"]
-        streams.publish(topic, {"n": 6, "filler": NEWS})
+        streams.publish(topic, {"n": 6, "filler": DOCUMENTS})
         eventually(lambda: follower.document["n"], lambda it: it == 6, "document")
         assert follower.types[-1] == "patch"
         eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "success")
@@ -269,7 +269,7 @@ def test_each_delivery_says_its_version_and_a_patch_what_it_changes(streams, rec
     topic = streams.topic("snapshot")
     subscription = streams.subscribe(topic, receiver.url)
     for n in range(3):
-        streams.publish(topic, {"n": n, "filler": NEWS})
+        streams.publish(topic, {"n": n, "filler": DOCUMENTS})
         receiver.wait_for(is_streams, n + 1)
     versions = [
         (event_type(it), it.headers["x-bellwire-version"], it.headers.get("x-bellwire-base-version"))
@@ -299,16 +299,16 @@ def test_a_request_that_takes_effect_after_its_time_out_changes_nothing_later(st
     with Receiver(answer=answer) as receiver:
         topic = streams.topic("snapshot")
         streams.subscribe(topic, receiver.url)
-        streams.publish(topic, {"n": 1, "filler": NEWS})
+        streams.publish(topic, {"n": 1, "filler": DOCUMENTS})
         receiver.wait_for(is_streams)
-        streams.publish(topic, {"n": 2, "filler": NEWS})
+        streams.publish(topic, {"n": 2, "filler": DOCUMENTS})
         eventually(lambda: late, bool, "patch")
-        streams.publish(topic, {"n": 3, "filler": NEWS})
+        streams.publish(topic, {"n": 3, "filler": DOCUMENTS})
         assert third.wait(30)
         assert follower.receive(late[0]) == 200
-        assert follower.document == {"n": 3, "filler": NEWS}
+        assert follower.document == {"n": 3, "filler": DOCUMENTS}
         # And it goes on from there.
-        streams.publish(topic, {"n": 4, "filler": NEWS})
+        streams.publish(topic, {"n": 4, "filler": DOCUMENTS})
         eventually(lambda: follower.document["n"], lambda it: it == 4, "document")
         assert event_type(receiver.arrivals[-1]) == "patch"
 
@@ -318,11 +318,11 @@ def test_a_receiver_that_has_lost_its_document_gets_a_snapshot(streams):
     with Receiver(answer=lambda it: Answer(follower.receive(it))) as receiver:
         topic = streams.topic("snapshot")
         streams.subscribe(topic, receiver.url)
-        streams.publish(topic, {"n": 1, "filler": NEWS})
+        streams.publish(topic, {"n": 1, "filler": DOCUMENTS})
         receiver.wait_for(is_streams)
         follower.version, follower.document = 0, None
-        streams.publish(topic, {"n": 2, "filler": NEWS})
-        eventually(lambda: follower.document, lambda it: it == {"n": 2, "filler": NEWS}, "document")
+        streams.publish(topic, {"n": 2, "filler": DOCUMENTS})
+        eventually(lambda: follower.document, lambda it: it == {"n": 2, "filler": DOCUMENTS}, "document")
         assert follower.types == ["snapshot", "snapshot"]
 
 
@@ -335,7 +335,7 @@ def test_what_comes_during_a_schedule_has_one_of_its_own(streams, during):
         if len(attempts) == during:
             # After the last attempt no retry of the schedule is left to send this version; after an earlier one there is.
             streams.publish(topic, {"n": 2})
-            eventually(lambda: streams.in_state(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
+            eventually(lambda: streams.stored_item(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
         return Answer(500) if len(attempts) <= 4 else Answer()
 
     with Receiver(answer=answer) as receiver:

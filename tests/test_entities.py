@@ -38,7 +38,7 @@ def log_of(entities, subscription: dict, count: int) -> list[dict]:
 
 
 class TestSubscribing:
-    def test_a_subscription_is_made_shown_listed_and_removed(self, entities):
+    def test_a_subscription_is_created_read_listed_and_deleted(self, entities):
         customer, key = entities.customer, new_key()
         before = int(time.time() * 1000)
         made = customer.create_subscription(key, "https://example.com/v0/test_callback")
@@ -82,7 +82,7 @@ class TestSubscribing:
         assert len([it for it in made if "secret" in it]) == 1
         assert len(customer.get_subscriptions(key)) == 1
 
-    def test_two_clients_with_the_same_wish_have_one_each(self, entities, other_client):
+    def test_two_clients_with_the_same_request_have_a_subscription_each(self, entities, other_client):
         other, key = entities.of(other_client), new_key()
         mine = entities.customer.create_subscription(key, "https://example.com/a")
         theirs = other.create_subscription(key, "https://example.com/a")
@@ -136,14 +136,14 @@ class TestSubscribing:
                 ]
             )
         assert len(customer.get_subscriptions(key)) == 100
-        answer = entities.post(entities.wish(entity_key=key))
+        answer = entities.post(entities.create_request(entity_key=key))
         assert answer.status_code == 409 and "100" in answer.json()["status"]["message"]
         customer.create_subscription(key, "https://example.com/1")  # one of them
         customer.unsubscribe_entity(key)
         assert customer.get_subscriptions(key) == []
 
 
-class TestTelling:
+class TestDelivery:
     @pytest.mark.parametrize("event", EVENTS)
     def test_a_callback_is_as_the_protocol_has_it(self, entities, receiver, event):
         key = new_key()
@@ -162,7 +162,7 @@ class TestTelling:
         assert not [name for name in arrival.headers if name.startswith("x-axway")]
         Webhook(made["secret"]).verify(arrival.body, arrival.headers)
 
-    def test_the_clients_that_an_event_names_are_told_and_nobody_else(self, entities, other_client, stack):
+    def test_an_event_is_delivered_to_the_clients_that_it_names_and_nobody_else(self, entities, other_client, stack):
         third, key = stack.new_client(), new_key()
         with Receiver() as receiver:
             for name, client in {"mine": entities.client, "theirs": other_client, "third": third}.items():
@@ -174,7 +174,7 @@ class TestTelling:
             receiver.wait_for(lambda it: it.path == "/theirs")
             assert sorted(it.path for it in receiver.arrivals) == ["/mine", "/theirs", "/third"]
 
-    def test_who_is_gone_is_not_told(self, entities, receiver):
+    def test_nothing_is_delivered_to_a_deleted_subscription(self, entities, receiver):
         key = new_key()
         gone, kept = (entities.customer.create_subscription(key, receiver.url + path) for path in ("/gone", "/kept"))
         entities.customer.unsubscribe(gone["key"])
@@ -230,11 +230,11 @@ class TestTelling:
         put(stack, event, "the stack's")
 
         [found] = eventually(lambda: dead_letters(stack, "DeadFanOutsQueueUrl", key), bool, "dead letter", 60)
-        letter = json.loads(stack.cli("dead-letters", "show", found["MessageId"], "--json").stdout)
-        stack.cli("dead-letters", "drop", letter["id"])
+        dead_letter = json.loads(stack.cli("dead-letters", "show", found["MessageId"], "--json").stdout)
+        stack.cli("dead-letters", "drop", dead_letter["id"])
         if field != "entity_key":
-            assert reason in letter["reason"]
-        assert letter["what"] == "malformed"
+            assert reason in dead_letter["reason"]
+        assert dead_letter["what"] == "malformed"
 
 
 def put(stack, event: dict, bus: str) -> None:
@@ -279,8 +279,8 @@ class TestFailing:
             entities.publish(key)
             [entry] = log_of(entities, made, 1)
         assert 590_000 <= entry["next_attempt"] - entry["date"] <= 700_000
-        shown = entities.customer.get_subscription(made["key"])
-        assert entry["date"] - 1000 <= shown["date_failing_since"]
+        view = entities.customer.get_subscription(made["key"])
+        assert entry["date"] - 1000 <= view["date_failing_since"]
 
     def test_the_log_has_pages_newest_first(self, entities, receiver):
         key = new_key()
@@ -303,14 +303,17 @@ class TestFailing:
             made = entities.customer.create_subscription(key, receiver.url)
             event = entities.publish(key)
 
-            def letters() -> list[dict]:
+            def listed_dead_letters() -> list[dict]:
                 listed = stack.cli("dead-letters", "list", "--json", "--subscription", made["key"])
                 return json.loads(listed.stdout)
 
-            [letter] = eventually(letters, bool, "dead letter")
-            assert (letter["what"], letter["reason"]) == (f"entity event {event}", "500 INTERNAL_SERVER_ERROR")
+            [dead_letter] = eventually(listed_dead_letters, bool, "dead letter")
+            assert (dead_letter["what"], dead_letter["reason"]) == (
+                f"entity event {event}",
+                "500 INTERNAL_SERVER_ERROR",
+            )
             receiver.answer = lambda _: Answer()
-            stack.cli("dead-letters", "redrive", letter["id"])
+            stack.cli("dead-letters", "redrive", dead_letter["id"])
             arrivals = receiver.wait_for(is_callback, 5)
             assert len({it.headers["webhook-id"] for it in arrivals}) == 1
 
@@ -319,11 +322,11 @@ class TestFailing:
             key = new_key()
             made = entities.customer.create_subscription(key, receiver.url)
             entities.publish(key)
-            shown = eventually(
+            view = eventually(
                 lambda: entities.customer.get_subscription(made["key"]), lambda it: "disabled_reason" in it, "410"
             )
-            assert shown["disabled_reason"] == "gone"
-            assert made["date_created"] < shown["date_disabled"] == shown["date_updated"]
+            assert view["disabled_reason"] == "gone"
+            assert made["date_created"] < view["date_disabled"] == view["date_updated"]
             receiver.answer = lambda _: Answer()
             again = entities.customer.create_subscription(key, receiver.url)
             assert again["key"] == made["key"]

@@ -60,18 +60,18 @@ def test_bodies_that_are_none(entities, body, word):
         ({"extra": 1}, 400, ["extra"]),
     ],
 )
-def test_wishes_that_make_no_sense(entities, subscription, status, words):
-    status = refused(entities.post(entities.wish(**subscription)), status, *words)
+def test_requests_that_make_no_sense(entities, subscription, status, words):
+    status = refused(entities.post(entities.create_request(**subscription)), status, *words)
     if words[0].startswith("subscription."):
         assert status["field"] == words[0]
     assert entities.customer.get_subscriptions() == []
 
 
 @pytest.mark.parametrize("field", ["entity_key", "callback"])
-def test_a_wish_without_one_of_its_fields(entities, field):
-    wish = entities.wish()
-    del wish["subscription"][field]
-    refused(entities.post(wish), 400, field)
+def test_a_request_without_one_of_its_fields(entities, field):
+    request = entities.create_request()
+    del request["subscription"][field]
+    refused(entities.post(request), 400, field)
 
 
 CALLS = [
@@ -93,7 +93,7 @@ def test_wrong_credentials_open_nothing(entities, field, wrong):
         path = path.format(key=made["key"])
         refused(entities.call(method, path, entity_key=key, **{field: wrong}), 401, field)
     for path, body in [
-        ("/subscriptions", entities.wish() | {field: wrong}),
+        ("/subscriptions", entities.create_request() | {field: wrong}),
         (f"/subscriptions/{made['key']}/secret/rotate", entities.customer.credentials | {field: wrong}),
     ]:
         refused(entities.post(body, path), 401, field)
@@ -107,7 +107,7 @@ def test_wrong_credentials_open_nothing(entities, field, wrong):
 def test_credentials_of_the_wrong_type(entities, field):
     wrongs: list = [5, True, [], {}]
     for wrong in wrongs:
-        refused(entities.post(entities.wish() | {field: wrong}), 400, field)
+        refused(entities.post(entities.create_request() | {field: wrong}), 400, field)
 
 
 def test_the_secret_of_another_client_opens_nothing(entities, other_client):
@@ -132,7 +132,7 @@ def test_a_client_that_is_disabled_is_shut_out_at_once(entities, stack, client):
     entities.customer.get_subscriptions()
     assert stack.cli("clients", "disable", client.client_id).returncode == 0
     refused(entities.call("GET", "/subscriptions"), 401)
-    refused(entities.post(entities.wish()), 401)
+    refused(entities.post(entities.create_request()), 401)
 
 
 def test_another_clients_subscription_is_not_there(entities, other_client):

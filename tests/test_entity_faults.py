@@ -40,8 +40,8 @@ def is_internal_error(invocation) -> bool:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_subscribing_that_fails_is_made_good_by_the_same_request(entities, function, aws, fault):
-    wish = entities.wish()
-    event = api_event("POST", "/subscriptions", entities.client, wish)
+    request = entities.create_request()
+    event = api_event("POST", "/subscriptions", entities.client, request)
     aws.set("TransactWriteItems", fault)
     answer = function.invoke(event)
     # What was written is found when the write's answer is lost.
@@ -55,7 +55,7 @@ def test_subscribing_that_fails_is_made_good_by_the_same_request(entities, funct
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("operation", ["GetItem", "Query"])
-def test_looking_that_fails_is_an_error_of_ours(entities, function, aws, operation, fault):
+def test_a_read_that_fails_is_an_error_of_ours(entities, function, aws, operation, fault):
     made = entities.customer.create_subscription(new_key(), "https://example.com/")
     aws.set(operation, fault)
     assert is_internal_error(function.invoke(query(entities, "GET", "/subscriptions")))
@@ -105,7 +105,7 @@ def message(entity_key: str, *clients: Client, event_id: str) -> dict:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_telling_that_fails_half_way_is_repeated_and_tells_nobody_twice(
+def test_a_fan_out_that_fails_half_way_is_repeated_and_delivers_nothing_twice(
     entities, other_client, fanout, aws, receiver, fault
 ):
     key = new_key()
@@ -120,13 +120,13 @@ def test_telling_that_fails_half_way_is_repeated_and_tells_nobody_twice(
     receiver.wait_for(is_callback)
     aws.heal()
     # Each subscription that received the event has it on record before the repetition.
-    told = 2 if fault == "break off" else 1
+    deliveries = 2 if fault == "break off" else 1
     eventually(
         lambda: sum(
             len(entities.of(client).callback_log(it["key"]))
             for it, client in zip(made, (entities.client, other_client), strict=True)
         ),
-        lambda count: count == told,
+        lambda count: count == deliveries,
         "record",
     )
     assert failures(fanout.invoke(message_of_both)) == []
@@ -135,7 +135,7 @@ def test_telling_that_fails_half_way_is_repeated_and_tells_nobody_twice(
     assert sorted(it.path for it in receiver.arrivals) == ["/0", "/1"]
 
 
-def test_an_event_that_comes_twice_is_told_once(entities, fanout, receiver):
+def test_an_event_that_comes_twice_is_delivered_once(entities, fanout, receiver):
     key = new_key()
     made = entities.customer.create_subscription(key, receiver.url)
     it = sqs_event(message(key, entities.client, event_id=new_key()))

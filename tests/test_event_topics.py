@@ -73,7 +73,7 @@ def test_both_spellings_of_the_paths(streams, stack, publisher, client, receiver
     assert stack.call("DELETE", here, client).status_code == 204
 
 
-def test_every_subscription_is_told_and_none_twice(streams, other_client, receiver):
+def test_an_event_is_delivered_to_every_subscription_and_to_none_twice(streams, other_client, receiver):
     topic, other_topic = streams.topic(), streams.topic()
     for n in range(3):
         streams.subscribe(topic, f"{receiver.url}/mine-{n}")
@@ -214,7 +214,7 @@ def test_a_repeated_request_with_another_body_changes_nothing_of_the_first(strea
     assert late.json() == first | {"n": 3}
 
 
-def test_a_deleted_topic_tells_its_subscribers_and_takes_their_subscriptions_along(streams, stack, publisher, receiver):
+def test_a_deleted_topic_notifies_its_subscribers_and_ends_their_subscriptions(streams, stack, publisher, receiver):
     topic = streams.topic()
     subscriptions = [streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(2)]
     disabled = streams.subscribe(topic, f"{receiver.url}/disabled")
@@ -224,7 +224,7 @@ def test_a_deleted_topic_tells_its_subscribers_and_takes_their_subscriptions_alo
     for subscription in [*subscriptions, disabled]:
         for action, method in [("", "GET"), ("", "DELETE"), ("exchanges", "GET"), ("test", "POST"), ("enable", "POST")]:
             assert streams.on(subscription, action, method).status_code == 404
-    assert streams.ask_to_subscribe(topic, webhookUrl=receiver.url).status_code == 404
+    assert streams.request_subscription(topic, webhookUrl=receiver.url).status_code == 404
     for n, subscription in enumerate(subscriptions):
         arrivals = receiver.wait_for(lambda it, n=n: it.path == f"/{n}", 2)
         assert sorted(map(event_type, arrivals)) == ["error", "event"]
@@ -236,7 +236,7 @@ def test_a_deleted_topic_tells_its_subscribers_and_takes_their_subscriptions_alo
         assert "message" in body
     # They are removed when nothing of theirs can be on its way any more.
     for subscription in [*subscriptions, disabled]:
-        eventually(lambda it=subscription: streams.in_state(it), lambda it: "expires_at" in it, "end")
+        eventually(lambda it=subscription: streams.stored_item(it), lambda it: "expires_at" in it, "end")
     assert not receiver.matching(lambda it: it.path == "/disabled")
 
 
@@ -253,7 +253,7 @@ def test_what_was_accepted_before_the_topics_end_still_arrives(streams, stack, p
         receiver.wait_for(lambda it: event_type(it) == "error")
 
 
-def test_who_has_unsubscribed_is_not_told(streams, receiver):
+def test_nothing_is_delivered_after_unsubscribing(streams, receiver):
     topic = streams.topic()
     gone, _stays = (streams.subscribe(topic, f"{receiver.url}/{n}") for n in ("gone", "stays"))
     assert streams.on(gone, method="DELETE").status_code == 204
@@ -294,7 +294,7 @@ class TestAnswers:
             assert [it.get("requestRetryMaxAttempts") for it in exchanges] == [None, 3, 3]
             assert len({it["pipelineId"] for it in exchanges}) == 1
             assert exchanges[0]["errorMessage"].startswith(f"{status} ")
-            streams.wait_until_shown(subscription, status="active")
+            streams.wait_for_view(subscription, status="active")
             eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "recovery")
 
     @pytest.mark.parametrize(
@@ -366,8 +366,8 @@ class TestAnswers:
             subscription = streams.subscribe(topic, f"{receiver.url}/gone")
             streams.subscribe(topic, f"{receiver.url}/other")
             streams.publish(topic, 1)
-            shown = streams.wait_until_shown(subscription, status="disabled", disabledReason="gone")
-            assert shown["disabledTimestamp"]
+            view = streams.wait_for_view(subscription, status="disabled", disabledReason="gone")
+            assert view["disabledTimestamp"]
             receiver.answer = lambda _: Answer()
             streams.publish(topic, 2)
             streams.publish(topic, 3)

@@ -30,7 +30,7 @@ FUNCTIONS = {
 }
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
-STORY = [
+REQUESTS = [
     ("subscribe/callback-url.json", 200, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/callback-url-with-options.json", 200, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/list.json", 200, {"subscriptions": ["callback", "outcomes"]}),
@@ -126,7 +126,7 @@ def functions(stack):
         function.__exit__()
 
 
-@pytest.mark.parametrize(("file", "status", "part"), STORY)
+@pytest.mark.parametrize(("file", "status", "part"), REQUESTS)
 def test_a_request(stack, functions, file, status, part):
     invocation = functions[file.split("/")[0]].invoke(read(EVENTS / file))
     assert not invocation.failed
@@ -160,7 +160,7 @@ def test_a_message(functions, file):
 
 
 def test_no_file_is_left_out():
-    fed = {file for file, *_ in STORY} | set(MESSAGES) | {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
+    fed = {file for file, *_ in REQUESTS} | set(MESSAGES) | {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
     assert {str(file.relative_to(EVENTS)) for file in EVENTS.rglob("*.json")} == fed
     assert {file.split("/")[0] for file in fed} == set(FUNCTIONS)
 
@@ -170,5 +170,5 @@ def test_an_event_that_is_none_is_an_error_and_no_crash(functions, event):
     for name, function in functions.items():
         invocation = function.invoke(event)
         assert invocation.failed or invocation.status >= 400, name
-    for file, *_ in STORY[:1]:
+    for file, *_ in REQUESTS[:1]:
         assert functions["subscribe"].invoke(read(EVENTS / file)).status == 200

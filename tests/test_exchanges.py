@@ -113,10 +113,10 @@ class TestTests:
         assert "body" in answer.json()["message"]
 
 
-class TestStretches:
+class TestTimeRanges:
     """`start` and `end`."""
 
-    def test_a_stretch_of_time_is_what_is_asked_for(self, streams, receiver):
+    def test_a_time_range_is_what_is_asked_for(self, streams, receiver):
         subscription = streams.subscribe(streams.topic(), receiver.url)
         for n in range(3):
             streams.on(subscription, "test", json={"n": n})
@@ -181,7 +181,7 @@ class TestStretches:
         assert answer.json()["message"].startswith(word)
 
     @pytest.mark.parametrize("after", ["", "x", "2021", "~", "\u00e9", "2999-01-01T00:00:00.000000Z#x"])
-    def test_a_garbled_place_in_the_list_is_no_failure(self, streams, after):
+    def test_a_garbled_cursor_is_no_failure(self, streams, after):
         subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
         answer = streams.on(subscription, "exchanges", "GET", params={"after": after})
         assert (answer.status_code, answer.json()) == (200, [])

@@ -58,21 +58,21 @@ FAULTS = ["throttle", "refuse", "break off"]
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_subscribing_when_sns_fails_records_nothing(stack, client, receiver, aws, subscribe, fault):
-    wish = api_event("POST", "/v1/subscribe", client, {"callbackUrl": f"{receiver.url}/callback"})
+    request = api_event("POST", "/v1/subscribe", client, {"callbackUrl": f"{receiver.url}/callback"})
     aws.set("Subscribe", fault)
-    assert is_internal_error(subscribe.invoke(wish), subscribe)
+    assert is_internal_error(subscribe.invoke(request), subscribe)
     assert statuses(stack, client) == []
     aws.heal()
-    assert subscribe.invoke(wish).body["status"] == "PENDING_CONFIRMATION"
+    assert subscribe.invoke(request).body["status"] == "PENDING_CONFIRMATION"
     assert stack.confirm(client, confirmation_token(receiver)).status_code == 200
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_subscribing_when_dynamodb_fails_can_be_repeated_or_confirmed(stack, client, receiver, aws, subscribe, fault):
     url = f"{receiver.url}/callback"
-    wish = {"callbackUrl": url, "statuses": ["FAILED"], "format": "envelope"}
+    body = {"callbackUrl": url, "statuses": ["FAILED"], "format": "envelope"}
     aws.set("UpdateItem", fault)
-    assert is_internal_error(subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish)), subscribe)
+    assert is_internal_error(subscribe.invoke(api_event("POST", "/v1/subscribe", client, body)), subscribe)
     # SNS has asked for the confirmation already. Whoever sends it back has a
     # subscription with all that was asked for, although nothing was recorded.
     answer = stack.confirm(client, confirmation_token(receiver))
@@ -85,12 +85,12 @@ def test_subscribing_when_dynamodb_fails_can_be_repeated_or_confirmed(stack, cli
 def test_confirming_when_sns_fails_leaves_it_pending(stack, client, receiver, aws, subscribe, fault):
     stack.subscribe(client, f"{receiver.url}/callback")
     token = confirmation_token(receiver)
-    wish = api_event("POST", "/v1/subscribe", client, {"token": token})
+    request = api_event("POST", "/v1/subscribe", client, {"token": token})
     aws.set("ConfirmSubscription", fault)
-    assert is_internal_error(subscribe.invoke(wish), subscribe)
+    assert is_internal_error(subscribe.invoke(request), subscribe)
     assert statuses(stack, client) == ["PENDING_CONFIRMATION"]
     aws.heal()
-    assert subscribe.invoke(wish).body["status"] == "CONFIRMED"
+    assert subscribe.invoke(request).body["status"] == "CONFIRMED"
     assert token not in subscribe.log()
 
 
@@ -100,9 +100,9 @@ def test_a_confirmation_cut_off_behind_sns_is_made_good_when_somebody_looks(
     stack, client, publisher, receiver, aws, subscribe, operation, fault
 ):
     stack.subscribe(client, f"{receiver.url}/callback")
-    wish = api_event("POST", "/v1/subscribe", client, {"token": confirmation_token(receiver)})
+    request = api_event("POST", "/v1/subscribe", client, {"token": confirmation_token(receiver)})
     aws.set(operation, fault)
-    assert is_internal_error(subscribe.invoke(wish), subscribe)
+    assert is_internal_error(subscribe.invoke(request), subscribe)
     aws.heal()
     assert statuses(stack, client) == ["CONFIRMED"]
     query = new_query()
@@ -115,9 +115,9 @@ def test_options_cut_off_while_confirming_are_made_good(stack, client, receiver,
     url = f"{receiver.url}/callback"
     stack.subscribe(client, url)
     stack.subscribe(client, url, statuses=["CANCELLED"])
-    wish = api_event("POST", "/v1/subscribe", client, {"token": confirmation_token(receiver)})
+    request = api_event("POST", "/v1/subscribe", client, {"token": confirmation_token(receiver)})
     aws.set("SetSubscriptionAttributes", "throttle")
-    assert is_internal_error(subscribe.invoke(wish), subscribe)
+    assert is_internal_error(subscribe.invoke(request), subscribe)
     aws.heal()
     assert [(it["status"], it["statuses"]) for it in stack.subscriptions(client)] == [("CONFIRMED", ["CANCELLED"])]
     sns = stack.aws("sns")
@@ -131,9 +131,9 @@ def test_unsubscribing_from_what_was_confirmed_unnoticed_ends_it(stack, client, 
     url = f"{receiver.url}/callback"
     stack.subscribe(client, url)
     stack.subscribe(client, url, statuses=["CANCELLED"])
-    wish = api_event("POST", "/v1/subscribe", client, {"token": confirmation_token(receiver)})
+    request = api_event("POST", "/v1/subscribe", client, {"token": confirmation_token(receiver)})
     aws.set("SetSubscriptionAttributes", "throttle")
-    assert is_internal_error(subscribe.invoke(wish), subscribe)
+    assert is_internal_error(subscribe.invoke(request), subscribe)
     # The deployed function finds that SNS has it confirmed, with other options than asked for.
     assert stack.unsubscribe(client, url).status_code == 200
     assert statuses(stack, client) == []
@@ -143,24 +143,24 @@ def test_unsubscribing_from_what_was_confirmed_unnoticed_ends_it(stack, client, 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_unsubscribing_can_be_repeated_until_it_is_done(stack, client, receiver, aws, unsubscribe, operation, fault):
     url = stack.confirmed(client, receiver)
-    wish = api_event("POST", "/v1/unsubscribe", client, {"callbackUrl": url})
+    request = api_event("POST", "/v1/unsubscribe", client, {"callbackUrl": url})
     aws.set(operation, fault)
-    assert is_internal_error(unsubscribe.invoke(wish), unsubscribe)
+    assert is_internal_error(unsubscribe.invoke(request), unsubscribe)
     aws.heal()
-    again = unsubscribe.invoke(wish)
+    again = unsubscribe.invoke(request)
     # A delete that was cut off has been carried out.
     assert again.status == (404 if (operation, fault) == ("DeleteItem", "break off") else 200)
     assert statuses(stack, client) == []
-    assert unsubscribe.invoke(wish).status == 404
+    assert unsubscribe.invoke(request).status == 404
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_authentication_that_can_not_be_looked_up_is_no_401(stack, client, aws, subscribe, fault):
-    wish = api_event("GET", "/v1/subscribe", client)
+    request = api_event("GET", "/v1/subscribe", client)
     aws.set("Query", fault)
-    assert is_internal_error(subscribe.invoke(wish), subscribe)
+    assert is_internal_error(subscribe.invoke(request), subscribe)
     aws.heal()
-    assert subscribe.invoke(wish).status == 200
+    assert subscribe.invoke(request).status == 200
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -168,31 +168,31 @@ def test_registering_a_query_when_dynamodb_fails(stack, client, publisher, recei
     stack.confirmed(client, receiver)
     query = new_query()
     body = {"QueryExecutionId": query, "client_id": client.client_id}
-    wish = api_event("POST", "/v1/queries", publisher, body)
+    request = api_event("POST", "/v1/queries", publisher, body)
     aws.set("UpdateItem", fault)
-    assert is_internal_error(queries.invoke(wish), queries)
+    assert is_internal_error(queries.invoke(request), queries)
     aws.heal()
-    assert queries.invoke(wish).status == 200
+    assert queries.invoke(request).status == 200
     stack.complete(query)
     assert len(receiver.wait_for(is_notification)) == 1
 
 
 @pytest.mark.parametrize("fault", ["throttle", "refuse"])
-def test_a_late_owner_whose_notification_fails_is_told_on_repetition(
+def test_a_late_owner_whose_notification_fails_is_notified_on_repetition(
     stack, client, publisher, receiver, aws, queries, fault
 ):
     stack.confirmed(client, receiver)
     query = new_query()
     stack.complete(query)
-    wish = api_event("POST", "/v1/queries", publisher, {"QueryExecutionId": query, "client_id": client.client_id})
+    request = api_event("POST", "/v1/queries", publisher, {"QueryExecutionId": query, "client_id": client.client_id})
     aws.set("Publish", fault)
-    assert is_internal_error(queries.invoke(wish), queries)
+    assert is_internal_error(queries.invoke(request), queries)
     assert receiver.matching(is_notification) == []
     aws.heal()
-    assert queries.invoke(wish).status == 200
+    assert queries.invoke(request).status == 200
     [notification] = receiver.wait_for(is_notification)
     assert notification.json()["QueryExecutionId"] == query
-    assert queries.invoke(wish).status == 200
+    assert queries.invoke(request).status == 200
     assert len(receiver.matching(is_notification)) == 1
 
 
@@ -237,7 +237,7 @@ def test_a_publication_whose_answer_is_lost_is_sent_again(stack, client, publish
     assert len(receiver.wait_for(is_notification, 2)) == 2
 
 
-def test_a_function_that_dies_while_it_publishes_keeps_its_turn(
+def test_a_function_that_dies_while_it_publishes_keeps_its_lease(
     stack, client, publisher, receiver, aws, query_completion
 ):
     stack.confirmed(client, receiver)
@@ -302,8 +302,8 @@ def denied(stack, role: str, action: str, client):
 def test_a_url_that_sns_refuses_is_the_callers_mistake(stack, client, receiver, aws, subscribe):
     # MiniStack takes every URL; AWS refuses some, such as a host name with an underscore.
     aws.set("Subscribe", "invalid")
-    wish = {"callbackUrl": f"{receiver.url}/callback"}
-    invocation = subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish))
+    body = {"callbackUrl": f"{receiver.url}/callback"}
+    invocation = subscribe.invoke(api_event("POST", "/v1/subscribe", client, body))
     assert (invocation.status, invocation.body["field"]) == (400, "callbackUrl")
     assert aws.calls["Subscribe"] == 1
     assert statuses(stack, client) == []
@@ -314,8 +314,8 @@ def test_a_subscription_that_sns_has_with_other_attributes_is_taken_as_it_is(sta
     url = f"{receiver.url}/callback"
     stack.subscribe(client, url)
     aws.set("Subscribe", "different", times=1)
-    wish = {"callbackUrl": url, "statuses": ["FAILED"]}
-    answer = subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish))
+    body = {"callbackUrl": url, "statuses": ["FAILED"]}
+    answer = subscribe.invoke(api_event("POST", "/v1/subscribe", client, body))
     assert answer.body["status"] == "PENDING_CONFIRMATION"
     assert aws.calls["Subscribe"] == 2
     stack.confirm(client, confirmation_token(receiver, count=2))
@@ -328,17 +328,17 @@ def test_a_subscription_that_sns_has_with_other_attributes_is_taken_as_it_is(sta
 
 @pytest.mark.parametrize("fault", ["throttle", "refuse"])
 def test_a_topic_that_can_not_be_written_is_not_there_and_its_name_is_free(stack, publisher, aws, fault):
-    wish = {
+    body = {
         "name": f"test-{new_query()}",
         "publisher": {"type": "http-post", "payload": {"type": "event"}},
     }
     with Function(stack, "TopicsFunction", aws.endpoint) as topics:
         aws.set("TransactWriteItems", fault)
-        assert is_internal_error(topics.invoke(api_event("POST", "/topics", publisher, wish)), topics)
+        assert is_internal_error(topics.invoke(api_event("POST", "/topics", publisher, body)), topics)
         aws.heal()
-        listed = stack.call("GET", "/topics", publisher, params={"search": f"name:{wish['name']}"})
+        listed = stack.call("GET", "/topics", publisher, params={"search": f"name:{body['name']}"})
         assert listed.json()["items"] == []
-        made = topics.invoke(api_event("POST", "/topics", publisher, wish))
+        made = topics.invoke(api_event("POST", "/topics", publisher, body))
     assert made.status == 201
     stack.topics.append(made.body["id"])
 
@@ -346,13 +346,13 @@ def test_a_topic_that_can_not_be_written_is_not_there_and_its_name_is_free(stack
 def test_sns_is_asked_for_signed_unsubscribing_and_sha_256(stack, client, receiver, aws, subscribe):
     # MiniStack takes no notice of either; on AWS they keep whoever sees an envelope from
     # ending the subscription, and sign envelopes with SHA-256.
-    wish = {"callbackUrl": f"{receiver.url}/callback"}
-    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish)).status == 200
+    body = {"callbackUrl": f"{receiver.url}/callback"}
+    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, body)).status == 200
     made = parse_qs(aws.last["CreateTopic"].decode())
     assert made["Attributes.entry.1.key"] == ["SignatureVersion"]
     assert made["Attributes.entry.1.value"] == ["2"]
-    wish = {"token": confirmation_token(receiver)}
-    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, wish)).status == 200
+    body = {"token": confirmation_token(receiver)}
+    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, body)).status == 200
     confirmed = parse_qs(aws.last["ConfirmSubscription"].decode())
     assert confirmed["AuthenticateOnUnsubscribe"] == ["true"]
 

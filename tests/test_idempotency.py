@@ -29,7 +29,7 @@ def listed(streams, topic: str) -> list[dict]:
     return streams.stack.call("GET", path, streams.subscriber).json()["items"]
 
 
-def test_a_subscription_is_made_once_and_its_secret_told_again(streams, receiver):
+def test_a_subscription_is_made_once_and_its_secret_returned_again(streams, receiver):
     topic, headers = streams.topic(), keyed()
     first, again = (subscribe(streams, topic, receiver.url, headers) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201)
@@ -139,7 +139,7 @@ def test_a_secret_is_rotated_once(streams, receiver):
     first, again = (streams.on(subscription, "secret/rotate", headers=dict(headers)) for _ in range(2))
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json() == again.json() and first.json()["secret"] != subscription["secret"]
-    secrets = streams.in_state(subscription)["secrets"]["M"]
+    secrets = streams.stored_item(subscription)["secrets"]["M"]
     assert secrets["current"]["S"] == first.json()["secret"]
     assert secrets["previous"]["M"]["secret"]["S"] == subscription["secret"] and "earlier" not in secrets
 
@@ -165,14 +165,14 @@ def test_a_replay_is_begun_once(streams, receiver):
     assert first.json() == again.json()
 
 
-def test_an_entity_subscription_tells_its_secret_again(entities, stack):
-    wish, headers = entities.wish(), keyed()
-    answers = [stack.call("POST", "/subscriptions", json=wish, headers=dict(headers)) for _ in range(2)]
+def test_an_entity_subscription_returns_its_secret_again(entities, stack):
+    request, headers = entities.create_request(), keyed()
+    answers = [stack.call("POST", "/subscriptions", json=request, headers=dict(headers)) for _ in range(2)]
     assert [it.status_code for it in answers] == [200, 200]
     assert answers[0].json() == answers[1].json()
     made = answers[0].json()["data"]["subscription"]
     assert made["secret"].startswith("whsec_")
-    other = wish | {"subscription": wish["subscription"] | {"entity_key": new_key()}}
+    other = request | {"subscription": request["subscription"] | {"entity_key": new_key()}}
     refused = stack.call("POST", "/subscriptions", json=other, headers=dict(headers))
     assert refused.status_code == refused.json()["status"]["status_code"] == 409
     rotated = [

@@ -76,20 +76,24 @@ class TestSubscriptions:
             stack, "EntitySubscriptionsFunction", SUBSCRIPTIONS_PER_CLIENT="2", SUBSCRIPTIONS_PER_HOST="1"
         ) as function:
 
-            def follow(key: str, host: str):
-                wish = {"entity_key": key, "callback": f"https://{host}.example.com/"}
-                body = {"client_id": client.client_id, "client_secret": client.client_secret, "subscription": wish}
+            def subscribe_to_entity(key: str, host: str):
+                subscription = {"entity_key": key, "callback": f"https://{host}.example.com/"}
+                body = {
+                    "client_id": client.client_id,
+                    "client_secret": client.client_secret,
+                    "subscription": subscription,
+                }
                 return function.invoke(api_event("POST", "/subscriptions", client, body))
 
             first, second, third = new_key(), new_key(), new_key()
-            assert follow(first, "a").status == 200
-            refused = follow(second, "a")
+            assert subscribe_to_entity(first, "a").status == 200
+            refused = subscribe_to_entity(second, "a")
             assert refused.status == refused.body["status"]["status_code"] == 409
             assert "at most 1 subscriptions like this one at one host" in str(refused.body)
-            assert follow(second, "b").status == 200
-            assert "at most 2 subscriptions" in str(follow(third, "c").body)
+            assert subscribe_to_entity(second, "b").status == 200
+            assert "at most 2 subscriptions" in str(subscribe_to_entity(third, "c").body)
             # The same one again is nothing new.
-            assert follow(first, "a").status == 200
+            assert subscribe_to_entity(first, "a").status == 200
 
 
 class TestQueries:
@@ -135,7 +139,7 @@ class TestQueries:
                 )
                 assert started.body["QueryExecutionId"]
 
-    def test_what_athena_refuses_takes_no_place(self, stack, aws, client):
+    def test_what_athena_refuses_does_not_count(self, stack, aws, client):
         with Function(stack, "QueriesFunction", aws.endpoint, RUNNING_QUERIES_PER_CLIENT="1") as function:
             aws.set("StartQueryExecution", "throttle", 100)
             for _ in range(2):

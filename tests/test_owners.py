@@ -11,7 +11,7 @@ from streams import ago, bodies, event_type, eventually, is_streams
 
 
 @pytest.fixture
-def told(stack):
+def notifications(stack):
     """A queue with the notifications of owners on the stack's bus; a function that gives those of a subscription."""
     events, sqs = stack.aws("events"), stack.aws("sqs")
     name = f"test-{uuid.uuid4()}"
@@ -35,59 +35,61 @@ def told(stack):
 
 
 @pytest.fixture
-def impatient(stack):
+def deliver_without_retries(stack):
     """A deliver that doesn't try again, and disables an endpoint a second after its first failure."""
     with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400), RETRY_SCHEDULE="") as function:
         yield function
 
 
 @pytest.mark.parametrize("payload", ["event", "snapshot"])
-def test_an_endpoint_that_fails_for_too_long_is_disabled_and_its_owner_told(streams, client, told, impatient, payload):
+def test_an_endpoint_that_fails_for_too_long_is_disabled_and_its_owner_notified(
+    streams, client, notifications, deliver_without_retries, payload
+):
     with Receiver(answer=lambda _: Answer(500)) as receiver:
         topic = streams.topic(payload)
         subscription = streams.subscribe(topic, receiver.url)
         streams.publish(topic, {"n": 1})
         since = eventually(lambda: streams.show(subscription).get("failingSince"), bool, "failure")
         eventually(lambda: len(receiver.arrivals), lambda it: it == 4, "end of the schedule")
-        shown = streams.show(subscription)
-        assert (shown["status"], shown["failingSince"]) == ("active", since)
-        news = document(1) if payload == "snapshot" else event({"n": 2})
-        message = delivery(subscription, news, client.client_id)
+        view = streams.show(subscription)
+        assert (view["status"], view["failingSince"]) == ("active", since)
+        kind = document(1) if payload == "snapshot" else event({"n": 2})
+        message = delivery(subscription, kind, client.client_id)
         eventually(lambda: ago(seconds=1), lambda it: it > since, "second")
-        assert failures(impatient.invoke(sqs_event(message))) == []
-        shown = streams.show(subscription)
-        assert (shown["status"], shown["disabledReason"]) == ("disabled", "failing")
-        [notice] = eventually(lambda: told(subscription), bool, "notice")
-        assert notice["reason"] == "failing"
-        assert (notice["clientId"], notice["topicId"]) == (client.client_id, topic)
-        assert notice["disabledAt"] == shown["disabledTimestamp"]
+        assert failures(deliver_without_retries.invoke(sqs_event(message))) == []
+        view = streams.show(subscription)
+        assert (view["status"], view["disabledReason"]) == ("disabled", "failing")
+        [notification] = eventually(lambda: notifications(subscription), bool, "notice")
+        assert notification["reason"] == "failing"
+        assert (notification["clientId"], notification["topicId"]) == (client.client_id, topic)
+        assert notification["disabledAt"] == view["disabledTimestamp"]
         attempts = len(receiver.arrivals)
-        assert failures(impatient.invoke(sqs_event(message))) == []
+        assert failures(deliver_without_retries.invoke(sqs_event(message))) == []
         assert len(receiver.arrivals) == attempts
-        assert len(told(subscription)) == 1
+        assert len(notifications(subscription)) == 1
 
 
-def test_a_gone_endpoints_owner_is_told(streams, told):
+def test_a_gone_endpoints_owner_is_notified(streams, notifications):
     with Receiver(answer=lambda _: Answer(410)) as receiver:
         topic = streams.topic()
         subscription = streams.subscribe(topic, receiver.url)
         streams.publish(topic, 1)
-        [notice] = eventually(lambda: told(subscription), bool, "notice")
-        assert notice["reason"] == "gone"
+        [notification] = eventually(lambda: notifications(subscription), bool, "notice")
+        assert notification["reason"] == "gone"
 
 
-def test_an_owner_who_disables_is_not_told(streams, told, receiver):
+def test_an_owner_who_disables_is_not_notified(streams, notifications, receiver):
     topic = streams.topic()
     mine, other = (streams.subscribe(topic, f"{receiver.url}/{n}") for n in range(2))
     answer = streams.on(mine, "disable")
     assert answer.status_code == 200
-    shown = answer.json()
-    assert (shown["status"], shown["disabledReason"]) == ("disabled", "requested")
-    assert streams.on(mine, "disable").json() == shown == streams.show(mine)
+    view = answer.json()
+    assert (view["status"], view["disabledReason"]) == ("disabled", "requested")
+    assert streams.on(mine, "disable").json() == view == streams.show(mine)
     receiver.answer = lambda _: Answer(410)
     streams.publish(topic, 1)
-    eventually(lambda: told(other), bool, "notice")
-    assert told(mine) == []
+    eventually(lambda: notifications(other), bool, "notice")
+    assert notifications(mine) == []
     assert {it.path for it in receiver.arrivals} == {"/1"}
 
 
@@ -120,7 +122,7 @@ def test_enabling_brings_a_failed_document_at_once(streams):
         eventually(lambda: streams.show(subscription).get("failingSince"), bool, "failure")
         # It asked for a pause of an hour, and gets it, whatever is published.
         streams.publish(topic, {"n": 2})
-        eventually(lambda: streams.in_state(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
+        eventually(lambda: streams.stored_item(subscription)["wanted"]["N"], lambda it: it == "2", "second version")
         assert len(receiver.arrivals) == 1
         receiver.answer = lambda _: Answer()
         streams.on(subscription, "enable")
@@ -136,9 +138,9 @@ def test_a_hiccup_long_after_a_failure_disables_nothing(streams, stack, client):
         receiver.wait_for(is_streams, 4)
         failing = streams.show(subscription)["failingSince"]
         eventually(lambda: ago(seconds=1), lambda it: it > failing, "second")
-        with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400)) as impatient:
+        with Function(stack, "DeliverFunction", DISABLED_AFTER_DAYS=str(1 / 86_400)) as deliver:
             message = delivery(subscription, event({"n": 2}), client.client_id)
-            assert failures(impatient.invoke(sqs_event(message))) == []
+            assert failures(deliver.invoke(sqs_event(message))) == []
         assert streams.show(subscription)["status"] == "active"
         receiver.answer = lambda _: Answer()
         eventually(lambda: streams.show(subscription), lambda it: "failingSince" not in it, "success")
@@ -177,12 +179,12 @@ class TestReplay:
             streams.publish(topic, {"n": 1})
             receiver.wait_for(is_streams, 4)
             receiver.answer = lambda _: Answer()
-            stretch = {"start": start, "end": ago(seconds=0)}
-            assert streams.on(subscription, "replay", json=stretch).status_code == 202
+            time_range = {"start": start, "end": ago(seconds=0)}
+            assert streams.on(subscription, "replay", json=time_range).status_code == 202
             arrivals = receiver.wait_for(is_streams, 5)
             assert len({it.headers["webhook-id"] for it in arrivals}) == 1
 
-    def test_only_the_stretch_and_only_what_is_the_subscriptions(self, streams, receiver):
+    def test_only_the_time_range_and_only_what_is_the_subscriptions(self, streams, receiver):
         topic = streams.topic()
         streams.subscribe(topic, f"{receiver.url}/witness")
         streams.publish(topic, "before the subscription")
@@ -195,13 +197,13 @@ class TestReplay:
         streams.publish(topic, "late")
         receiver.wait_for(is_streams, 3)
         streams.on(subscription, "enable")
-        stretch = {"start": "2020-01-01T00:00:00Z", "end": middle}
-        answer = streams.on(subscription, "replay", json=stretch)
+        time_range = {"start": "2020-01-01T00:00:00Z", "end": middle}
+        answer = streams.on(subscription, "replay", json=time_range)
         assert answer.json()["start"] >= subscription["createTimestamp"]
         assert bodies(receiver, 1, "/mine") == ["early"]
 
     @pytest.mark.parametrize(
-        ("stretch", "status", "word"),
+        ("time_range", "status", "word"),
         [
             ({}, 400, "start"),
             ({"start": "2026-01-01T00:00:00"}, 400, "start"),
@@ -212,9 +214,9 @@ class TestReplay:
             ([], 400, "body"),
         ],
     )
-    def test_stretches_that_make_no_sense(self, streams, stretch, status, word):
+    def test_time_ranges_that_make_no_sense(self, streams, time_range, status, word):
         subscription = streams.subscribe(streams.topic(), "http://127.0.0.1:2/")
-        answer = streams.on(subscription, "replay", json=stretch)
+        answer = streams.on(subscription, "replay", json=time_range)
         assert answer.status_code == status
         assert word in answer.json()["message"]
 

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from conftest import at_once, dead_letters
 from messages import delivery, document, event, publication
-from publications import FAULTS, FILLER, news, occurrence, publish_to, told
+from publications import FAULTS, FILLER, delivered, document_update, new_event, publish_to
 from runtime_api import Function, api_event, failures, sqs_event
 from streams import bodies, eventually, is_streams
 
@@ -19,7 +19,7 @@ class TestTwice:
     def test_commit(self, streams, receiver, start, payload_type):
         topic = streams.topic(payload_type)
         streams.subscribe(topic, receiver.url)
-        work = news if payload_type == "snapshot" else occurrence
+        work = document_update if payload_type == "snapshot" else new_event
         first, second = publication(topic, work(1)), publication(topic, work(2))
         commit, other = start("Commit"), start("Commit")
         # Who has had nothing begins with whichever version asks first, and queues keep no order.
@@ -34,25 +34,25 @@ class TestTwice:
         receiver.wait_for(is_streams, 4)
         assert failures(commit.invoke(both)) == []
         assert failures(publish_to(commit, topic, work(4))) == []
-        eventually(lambda: told(receiver), lambda it: 4 in it, "the last")
+        eventually(lambda: delivered(receiver), lambda it: 4 in it, "the last")
         if payload_type == "snapshot":
-            assert told(receiver) == [0, 1, 2, 3, 4]
+            assert delivered(receiver) == [0, 1, 2, 3, 4]
         else:
-            assert sorted(set(told(receiver))) == [0, 1, 2, 3, 4]
+            assert sorted(set(delivered(receiver))) == [0, 1, 2, 3, 4]
             assert len({it.headers["webhook-id"] for it in receiver.arrivals}) == 5
 
     def test_fanout(self, streams, receiver, start, client):
         topic = streams.topic()
         streams.subscribe(topic, receiver.url)
-        announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
-        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
+        audience_event = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": audience_event}})
         fanout, other = start("Fanout"), start("Fanout")
         for answer in at_once(lambda: fanout.invoke(message), lambda: other.invoke(message)):
             assert failures(answer) == []
         receiver.wait_for(is_streams)
         assert failures(fanout.invoke(message)) == []
         streams.publish(topic, {"n": 2})
-        eventually(lambda: told(receiver), lambda it: 2 in it, "the last")
+        eventually(lambda: delivered(receiver), lambda it: 2 in it, "the last")
         assert len({it.headers["webhook-id"] for it in receiver.arrivals}) == 2
 
     def test_deliver_an_event(self, streams, receiver, start, client):
@@ -99,7 +99,7 @@ class TestCommit:
     ):
         topic = streams.topic(payload_type)
         streams.subscribe(topic, receiver.url)
-        work = news if payload_type == "snapshot" else occurrence
+        work = document_update if payload_type == "snapshot" else new_event
         publications = [publication(topic, work(n)) for n in (1, 2, 3)]
         commit = start("Commit")
         message = sqs_event(*publications, group=topic)
@@ -111,38 +111,38 @@ class TestCommit:
         assert failed
         aws.heal()
         assert failures(commit.invoke(message)) == []
-        eventually(lambda: set(told(receiver)), lambda it: it == {1, 2, 3}, "all of them")
+        eventually(lambda: set(delivered(receiver)), lambda it: it == {1, 2, 3}, "all of them")
         if payload_type == "snapshot":
-            assert told(receiver) == [1, 2, 3]
+            assert delivered(receiver) == [1, 2, 3]
         errors = [line for line in commit.log_lines() if line.get("level") == "ERROR"]
         assert (errors and "DynamoDB" in errors[0]["cause"]) or "SQS" in errors[0]["cause"]
 
     def test_a_redriven_document_does_not_replace_a_newer_one(self, streams, receiver, start):
         topic = streams.topic("snapshot")
         streams.subscribe(topic, receiver.url)
-        old = publication(topic, news(1))
+        old = publication(topic, document_update(1))
         commit = start("Commit")
-        assert failures(publish_to(commit, topic, news(2))) == []
+        assert failures(publish_to(commit, topic, document_update(2))) == []
         receiver.wait_for(is_streams)
         assert failures(publish_to(commit, topic, old | {"redriven": True})) == []
-        assert failures(publish_to(commit, topic, news(3))) == []
+        assert failures(publish_to(commit, topic, document_update(3))) == []
         receiver.wait_for(is_streams, 2)
-        assert told(receiver) == [2, 3]
+        assert delivered(receiver) == [2, 3]
 
     def test_a_redriven_publication_is_older_than_one_that_changed_nothing(self, streams, receiver, start):
         topic = streams.topic("snapshot")
         streams.subscribe(topic, receiver.url)
-        first, lost = publication(topic, news(1)), publication(topic, news(2))
+        first, lost = publication(topic, document_update(1)), publication(topic, document_update(2))
         commit = start("Commit")
         assert failures(publish_to(commit, topic, first)) == []
         receiver.wait_for(is_streams)
         # What was lost is out of date: the publisher has gone back to the first since.
-        assert failures(publish_to(commit, topic, publication(topic, news(1)))) == []
+        assert failures(publish_to(commit, topic, publication(topic, document_update(1)))) == []
         for _ in range(2):
             assert failures(publish_to(commit, topic, lost | {"redriven": True})) == []
-        assert failures(publish_to(commit, topic, news(3))) == []
+        assert failures(publish_to(commit, topic, document_update(3))) == []
         receiver.wait_for(is_streams, 2)
-        assert told(receiver) == [1, 3]
+        assert delivered(receiver) == [1, 3]
 
     def test_a_document_that_the_bucket_has_lost_is_replaced_by_the_next(self, streams, receiver, start):
         topic = streams.topic("snapshot")
@@ -163,17 +163,17 @@ class TestCommit:
         topic = streams.topic("snapshot")
         streams.subscribe(topic, receiver.url)
         missing = {"document": {"payload": {"stored": f"events-45/{uuid.uuid4()}"}}}
-        assert failures(publish_to(start("Commit"), topic, missing, news(1))) == []
+        assert failures(publish_to(start("Commit"), topic, missing, document_update(1))) == []
         assert bodies(receiver, 1) == [{"n": 1, "filler": FILLER}]
-        [letter] = dead_letters(stack, "DeadPublicationsQueueUrl", topic)
-        assert letter["MessageAttributes"]["reason"]["StringValue"] == "the payload is not kept any more"
+        [dead_letter] = dead_letters(stack, "DeadPublicationsQueueUrl", topic)
+        assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "the payload is not kept any more"
 
     def test_what_is_published_while_its_topic_is_deleted_leaves_nothing_behind(self, streams, stack, start):
         topic = streams.topic("snapshot")
         streams.publish(topic, {"n": 0})
         assert stack.call("DELETE", f"/topics/{topic}", streams.publisher).status_code == 204
         names = eventually(lambda: kept(stack, topic), lambda it: "version#~" in it, "end of the document")
-        commit, late = start("Commit"), publication(topic, news(1))
+        commit, late = start("Commit"), publication(topic, document_update(1))
         assert failures(publish_to(commit, topic, late)) == []
         assert "the topic is deleted" in commit.log()
         assert kept(stack, topic) == names
@@ -203,7 +203,7 @@ class TestCommit:
             streams.subscribe(topic, f"{receiver.url}/{name}")
         damaged = {"document": {"payload": {"inline": "bm8gZ3ppcA=="}}}
         batch = sqs_event(publication(broken, damaged), group=broken)
-        batch["Records"] += sqs_event(publication(well, news(1)), group=well)["Records"]
+        batch["Records"] += sqs_event(publication(well, document_update(1)), group=well)["Records"]
         failed = failures(start("Commit").invoke(batch))
         assert failed == [batch["Records"][0]["messageId"]]
         assert bodies(receiver, 1, "/well") == [{"n": 1, "filler": FILLER}]
@@ -214,12 +214,12 @@ class TestFanout:
 
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("operation", ["Query", "SendMessageBatch"])
-    def test_all_are_told_once_aws_is_well(self, streams, receiver, aws, start, operation, fault):
+    def test_all_deliveries_are_created_once_aws_is_well(self, streams, receiver, aws, start, operation, fault):
         topic = streams.topic()
         for n in range(12):
             streams.subscribe(topic, f"{receiver.url}/{n}")
-        announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
-        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
+        audience_event = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": audience_event}})
         fanout = start("Fanout")
         aws.set(operation, fault, after=1 if operation == "SendMessageBatch" else 0)
         assert len(failures(fanout.invoke(message))) == 1
@@ -228,7 +228,7 @@ class TestFanout:
         eventually(lambda: {it.path for it in receiver.arrivals}, lambda it: len(it) == 12, "all of them")
         assert len({it.headers["webhook-id"] for it in receiver.arrivals}) == 12
 
-    def test_a_large_topic_is_told_by_segments(self, streams, stack, receiver):
+    def test_a_large_topic_is_fanned_out_by_segments(self, streams, stack, receiver):
         topic = streams.topic()
         streams.subscribe(topic, f"{receiver.url}/first")
         # As if 999 others had come and gone.
@@ -280,10 +280,10 @@ class TestPartly:
         topic = streams.topic()
         for n in range(9):
             streams.subscribe(topic, f"{receiver.url}/{n}")
-        announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
+        audience_event = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
         aws.set("SendMessageBatch", "partial", times=5)
         fanout = start("Fanout")
-        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": audience_event}})
         assert failures(fanout.invoke(message)) == [], fanout.log()
         receiver.wait_for(is_streams, 9)
         assert aws.calls["SendMessageBatch"] == 6
@@ -291,10 +291,10 @@ class TestPartly:
     def test_messages_that_sqs_refuses_for_good_are_not_sent_again(self, streams, receiver, aws, start):
         topic = streams.topic()
         streams.subscribe(topic, receiver.url)
-        announcement = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
+        audience_event = {"accepted_at": "2026-01-01T00:00:00.000000Z", "told": event({"n": 1})}
         aws.set("SendMessageBatch", "wrong")
         fanout = start("Fanout")
-        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": announcement}})
+        message = sqs_event({"segment": {"audience_id": topic, "segment": 0, "announcement": audience_event}})
         assert len(failures(fanout.invoke(message))) == 1
         assert aws.calls["SendMessageBatch"] == 1 and "InvalidMessageContents" in fanout.log()
 

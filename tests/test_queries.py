@@ -16,9 +16,9 @@ def test_a_publisher_puts_a_query_on_record_and_its_owner_sees_it(stack, client,
     query = new_query()
     answer = stack.register(publisher, query, client)
     assert (answer.status_code, answer.json()) == (200, {"QueryExecutionId": query})
-    shown = show(stack, client, query)
-    assert shown.status_code == 200
-    body = shown.json()
+    response = show(stack, client, query)
+    assert response.status_code == 200
+    body = response.json()
     assert TIMESTAMP.fullmatch(body["Status"].pop("SubmissionDateTime"))
     assert body == {"QueryExecutionId": query, "Status": {"State": "QUEUED"}}
 
@@ -60,7 +60,7 @@ def test_an_end_without_an_owner_is_nobodys_query(stack, client):
     assert show(stack, client, query).status_code == 404
 
 
-def test_states_and_times_are_shown(stack, client, publisher):
+def test_states_and_times_are_in_the_view(stack, client, publisher):
     query = new_query()
     stack.register(publisher, query, client)
     stack.complete(query, "RUNNING", sequence="2")
@@ -83,15 +83,15 @@ def test_a_disabled_or_unknown_owner_is_refused(stack, client, publisher):
 
 @pytest.mark.parametrize("owner", ["", "nobody", "cl_bbbbbbbbbbbbbbbbbbbbbbbb", "x" * 3000])
 def test_a_client_id_that_is_none(stack, publisher, owner):
-    wish = {"QueryExecutionId": new_query(), "client_id": owner}
-    refused = stack.call("POST", "/v1/queries", publisher, json=wish)
+    request = {"QueryExecutionId": new_query(), "client_id": owner}
+    refused = stack.call("POST", "/v1/queries", publisher, json=request)
     assert (refused.status_code, refused.json()["field"]) == (400, "client_id")
 
 
 @pytest.mark.parametrize("query", ["", "x" * 200, "a b", "a/b", "é"])
 def test_an_id_that_is_none(stack, client, publisher, query):
-    wish = {"QueryExecutionId": query, "client_id": client.client_id}
-    refused = stack.call("POST", "/v1/queries", publisher, json=wish)
+    request = {"QueryExecutionId": query, "client_id": client.client_id}
+    refused = stack.call("POST", "/v1/queries", publisher, json=request)
     assert (refused.status_code, refused.json()["field"]) == (400, "QueryExecutionId")
 
 

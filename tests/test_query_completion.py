@@ -17,7 +17,7 @@ def settled(stack, client, publisher, receiver: Receiver) -> list[dict]:
     return [body for body in bodies if body["QueryExecutionId"] != query]
 
 
-def test_a_finished_query_is_told_to_its_owner(stack, client, publisher, receiver):
+def test_the_owner_of_a_finished_query_is_notified(stack, client, publisher, receiver):
     stack.confirmed(client, receiver)
     query = new_query()
     stack.register(publisher, query, client)
@@ -29,7 +29,7 @@ def test_a_finished_query_is_told_to_its_owner(stack, client, publisher, receive
     assert notification.path == "/callback"
 
 
-def test_every_confirmed_url_of_the_owner_is_told_and_nobody_else(stack, client, other_client, publisher, receiver):
+def test_every_confirmed_url_of_the_owner_is_notified_and_nobody_else(stack, client, other_client, publisher, receiver):
     stack.confirmed(client, receiver, "/one")
     stack.confirmed(client, receiver, "/two")
     stack.confirmed(other_client, receiver, "/other")
@@ -42,8 +42,8 @@ def test_every_confirmed_url_of_the_owner_is_told_and_nobody_else(stack, client,
     stack.register(publisher, theirs, other_client)
     stack.complete(theirs)
     receiver.wait_for(is_notification, 3)
-    told = {(it.path, it.json()["QueryExecutionId"]) for it in receiver.matching(is_notification)}
-    assert told == {("/one", query), ("/two", query), ("/other", theirs)}
+    notified = {(it.path, it.json()["QueryExecutionId"]) for it in receiver.matching(is_notification)}
+    assert notified == {("/one", query), ("/two", query), ("/other", theirs)}
 
 
 def test_an_event_before_the_owner_is_on_record_is_not_lost(stack, client, publisher, receiver):
@@ -56,7 +56,7 @@ def test_an_event_before_the_owner_is_on_record_is_not_lost(stack, client, publi
     assert body["status"] == "SUCCEEDED"
 
 
-def test_duplicate_events_are_told_once(stack, client, publisher, receiver):
+def test_duplicate_events_are_notified_once(stack, client, publisher, receiver):
     stack.confirmed(client, receiver)
     query = new_query()
     stack.register(publisher, query, client)
@@ -69,7 +69,7 @@ def test_duplicate_events_are_told_once(stack, client, publisher, receiver):
     assert [it["QueryExecutionId"] for it in settled(stack, client, publisher, receiver)] == [query]
 
 
-def test_the_owner_and_the_end_at_once_are_told_once(stack, client, publisher, receiver):
+def test_the_owner_and_the_end_at_once_are_notified_once(stack, client, publisher, receiver):
     stack.confirmed(client, receiver)
     queries = [new_query() for _ in range(12)]
     with ThreadPoolExecutor(4) as pool:
@@ -77,8 +77,8 @@ def test_the_owner_and_the_end_at_once_are_told_once(stack, client, publisher, r
             pool.submit(stack.register, publisher, query, client)
             pool.submit(stack.play, completion(query, "SUCCEEDED"), "Event")
     receiver.wait_for(is_notification, len(queries))
-    told = [it["QueryExecutionId"] for it in settled(stack, client, publisher, receiver)]
-    assert sorted(told) == sorted(queries)
+    notified = [it["QueryExecutionId"] for it in settled(stack, client, publisher, receiver)]
+    assert sorted(notified) == sorted(queries)
 
 
 def test_events_out_of_order_change_nothing(stack, client, publisher, receiver):
@@ -89,11 +89,11 @@ def test_events_out_of_order_change_nothing(stack, client, publisher, receiver):
     stack.complete(query, "RUNNING", sequence="2")
     stack.complete(query, "QUEUED", sequence="1")
     assert len(settled(stack, client, publisher, receiver)) == 1
-    shown = stack.call("GET", f"/v1/queries/{query}", client).json()
-    assert shown["Status"]["State"] == "SUCCEEDED"
+    view = stack.call("GET", f"/v1/queries/{query}", client).json()
+    assert view["Status"]["State"] == "SUCCEEDED"
 
 
-def test_progress_is_not_told(stack, client, publisher, receiver):
+def test_progress_is_not_notified(stack, client, publisher, receiver):
     stack.confirmed(client, receiver, statuses=["SUCCEEDED", "FAILED", "CANCELLED"])
     query = new_query()
     stack.register(publisher, query, client)
@@ -102,7 +102,7 @@ def test_progress_is_not_told(stack, client, publisher, receiver):
     assert settled(stack, client, publisher, receiver) == []
 
 
-def test_each_url_is_told_the_outcomes_it_asked_for(stack, client, publisher, receiver):
+def test_each_url_is_notified_of_the_outcomes_it_asked_for(stack, client, publisher, receiver):
     stack.confirmed(client, receiver, "/default")
     stack.confirmed(client, receiver, "/failures", statuses=["FAILED", "CANCELLED"])
     outcomes = {"SUCCEEDED": new_query(), "FAILED": new_query(), "CANCELLED": new_query()}
@@ -160,7 +160,7 @@ def test_an_event_with_a_missing_field_is_an_error(stack, path):
     assert error is not None and last in error
 
 
-def test_an_event_that_can_not_be_worked_off_ends_in_the_dead_letter_queue(stack):
+def test_an_event_that_can_not_be_processed_ends_in_the_dead_letter_queue(stack):
     event = completion(new_query(), "SUCCEEDED")
     del event["detail"]["currentState"]
     stack.play(event, "Event")

@@ -6,7 +6,7 @@ import uuid
 import pytest
 from conftest import dead_letters
 from messages import delivery, event
-from publications import told
+from publications import delivered
 from receiver import Answer, Receiver
 from runtime_api import Function, failures, sqs_event
 from streams import eventually
@@ -59,7 +59,7 @@ def test_copies_in_one_batch_are_sent_once_and_spoil_no_record(streams, receiver
     same, other = (delivery(subscription, event({"n": n}), client.client_id) for n in (1, 2))
     deliver = start("Deliver")
     assert failures(deliver.invoke(sqs_event(same, same, other, same))) == []
-    assert sorted(told(receiver)) == [1, 2]
+    assert sorted(delivered(receiver)) == [1, 2]
     assert len(streams.exchanges(subscription)) == 2
     assert failures(deliver.invoke(sqs_event(same, other))) == []
     assert len(receiver.arrivals) == 2
@@ -68,8 +68,8 @@ def test_copies_in_one_batch_are_sent_once_and_spoil_no_record(streams, receiver
 def test_copies_in_one_batch_share_what_becomes_of_the_delivery(streams, aws, start, client):
     with Receiver(answer=lambda _: Answer(503, {"Retry-After": "60"})) as receiver:
         subscription = streams.subscribe(streams.topic(), receiver.url)
-        news = event({"n": 1})
-        first, retry = (delivery(subscription, news, client.client_id, attempt) for attempt in (0, 2))
+        kind = event({"n": 1})
+        first, retry = (delivery(subscription, kind, client.client_id, attempt) for attempt in (0, 2))
         message = sqs_event(first, retry, first, ids=["a", "b", "c"])
         deliver = start("Deliver")
         aws.set("SendMessage", "refuse")
@@ -80,7 +80,7 @@ def test_copies_in_one_batch_share_what_becomes_of_the_delivery(streams, aws, st
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_delivery_whose_endpoint_is_disabled_with_it_is_a_dead_letter_though_the_owner_can_not_be_told(
+def test_a_delivery_whose_endpoint_is_disabled_with_it_is_a_dead_letter_though_the_owner_can_not_be_notified(
     streams, stack, aws, client, gone
 ):
     with Receiver(answer=lambda _: Answer(410 if gone else 500)) as receiver:
@@ -93,8 +93,8 @@ def test_a_delivery_whose_endpoint_is_disabled_with_it_is_a_dead_letter_though_t
             assert failures(deliver.invoke(message)) == [], deliver.log()
         assert len(receiver.arrivals) == 1
         assert streams.show(subscription)["disabledReason"] == ("gone" if gone else "failing")
-        [letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
-        assert letter["MessageAttributes"]["reason"]["StringValue"][:3] == ("410" if gone else "500")
+        [dead_letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
+        assert dead_letter["MessageAttributes"]["reason"]["StringValue"][:3] == ("410" if gone else "500")
 
 
 def test_a_410_to_what_was_sent_before_does_not_undo_an_enable(streams, start, client):

@@ -128,9 +128,9 @@ class TestRendering:
     def test_what_is_no_rendering_is_a_dead_letter(self, stack, render):
         body = f"no rendering {new_query()}"
         assert failures(render.invoke(sqs_event(body))) == []
-        [letter] = eventually(lambda: dead_letters(stack, "DeadRenderingsQueueUrl", body), bool, "dead letter")
-        assert letter["Body"] == body and letter["MessageAttributes"]["reason"]["StringValue"]
-        assert stack.cli("dead-letters", "drop", letter["MessageId"]).returncode == 0
+        [dead_letter] = eventually(lambda: dead_letters(stack, "DeadRenderingsQueueUrl", body), bool, "dead letter")
+        assert dead_letter["Body"] == body and dead_letter["MessageAttributes"]["reason"]["StringValue"]
+        assert stack.cli("dead-letters", "drop", dead_letter["MessageId"]).returncode == 0
 
     def test_one_that_is_done_and_one_of_nothing_are_no_failures(self, running, render):
         query = running.finish(ORDERS)

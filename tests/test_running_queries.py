@@ -74,7 +74,7 @@ class TestTokens:
         started = stack.aws("athena").list_query_executions(WorkGroup=stack.outputs["Workgroup"])
         assert len(ids & set(started["QueryExecutionIds"])) == 1
 
-    def test_a_request_that_is_repeated_while_its_owner_is_being_told_has_its_answer(self, running, stack):
+    def test_a_request_that_is_repeated_while_its_owner_is_being_notified_has_its_answer(self, running, stack):
         query = running.start(MISSED, ClientRequestToken="t")
         # As of the moment in which another function publishes its end.
         in_half_a_minute = str(int(time.time()) + 30)
@@ -200,7 +200,7 @@ class TestLimits:
         assert answer.status == 403 and "does not run queries" in answer.body["message"]
 
 
-class TestLooking:
+class TestReading:
     def test_a_query_whose_event_was_missed_is_brought_up_to_date(self, running, stack, receiver):
         stack.confirmed(running.client, receiver)
         query = running.finish(MISSED)
@@ -213,7 +213,9 @@ class TestLooking:
         arrivals = receiver.wait_for(is_notification, 2)
         assert [it.json()["QueryExecutionId"] for it in arrivals] == [query, other]
 
-    def test_an_owner_who_could_not_be_told_is_told_by_the_next_look(self, running, stack, receiver, aws, client):
+    def test_an_owner_who_could_not_be_notified_is_notified_by_the_next_read(
+        self, running, stack, receiver, aws, client
+    ):
         stack.confirmed(client, receiver)
         query = running.start(MISSED)
         running.wait_in_athena(query)
@@ -223,7 +225,7 @@ class TestLooking:
             answer = function.invoke(event)
             # The answer shows the end all the same.
             assert answer.status == 200 and answer.body["Status"]["State"] == "SUCCEEDED"
-            assert "the owner could not be told" in function.log()
+            assert "the owner could not be notified" in function.log()
             assert receiver.matching(is_notification) == []
             aws.heal()
             assert function.invoke(event).status == 200
@@ -231,7 +233,7 @@ class TestLooking:
             assert function.invoke(event).status == 200
         assert len(receiver.matching(is_notification)) == 1
 
-    def test_whoever_asks_for_the_result_first_has_it_and_the_owner_is_told(self, running, stack, receiver):
+    def test_whoever_asks_for_the_result_first_has_it_and_the_owner_is_notified(self, running, stack, receiver):
         stack.confirmed(running.client, receiver)
         query = running.start(MISSED)
         running.wait_in_athena(query)
@@ -249,20 +251,20 @@ class TestLooking:
         )
         assert len(states) == len(queries)
 
-    def test_whoever_asked_for_failures_is_told_of_them_with_the_reason(self, running, stack, receiver):
+    def test_whoever_asked_for_failures_is_notified_of_them_with_the_reason(self, running, stack, receiver):
         stack.confirmed(running.client, receiver, statuses=["FAILED", "CANCELLED"])
         failed = running.finish("SELECT * FROM nothing", "FAILED")
         running.finish(MISSED)
         cancelled = running.start(MISSED)
         stack.play(completion(cancelled, "CANCELLED", reason="Query was cancelled by user"))
         arrivals = receiver.wait_for(is_notification, 2)
-        told = {it.json()["QueryExecutionId"]: it.json() for it in arrivals}
-        assert set(told) == {failed, cancelled}
-        assert told[failed]["status"] == "FAILED" and "nothing" in told[failed]["state_change_reason"]
-        assert told[cancelled]["status"] == "CANCELLED"
-        assert told[cancelled]["state_change_reason"] == "Query was cancelled by user"
+        notified = {it.json()["QueryExecutionId"]: it.json() for it in arrivals}
+        assert set(notified) == {failed, cancelled}
+        assert notified[failed]["status"] == "FAILED" and "nothing" in notified[failed]["state_change_reason"]
+        assert notified[cancelled]["status"] == "CANCELLED"
+        assert notified[cancelled]["state_change_reason"] == "Query was cancelled by user"
 
-    def test_athena_that_fails_is_no_failure_of_looking(self, running, stack, aws, client, publisher):
+    def test_athena_that_fails_is_no_failure_of_reading(self, running, stack, aws, client, publisher):
         query = running.start(MISSED)
         with Function(stack, "QueriesFunction", aws.endpoint) as function:
             aws.set("BatchGetQueryExecution", "refuse")
@@ -344,7 +346,7 @@ class TestList:
     ],
     ids=range(14),
 )
-def test_wishes_that_make_no_sense(running, body, words):
+def test_requests_that_make_no_sense(running, body, words):
     answer = running.post("queries", body)
     assert answer.status_code == 400 and words in answer.json()["message"], answer.text
 

@@ -4,7 +4,9 @@ import json
 import re
 
 import pytest
+import yaml
 from conftest import role_credentials
+from settings import ROOT
 from template import read as read_template
 from template import resources
 
@@ -212,7 +214,7 @@ def test_the_bucket_is_private_encrypted_and_forgets():
     assert set(rules) == {"events/", "documents/", *days}
     assert {prefix: rules[prefix]["ExpirationInDays"] for prefix in days} == days
     assert not any("TagFilters" in rules[prefix] for prefix in ("events/", *days))
-    # What the functions choose from (crates/payloads) is enough for the longest that is allowed.
+    # What the functions choose from (crates/objects) is enough for the longest that is allowed.
     assert read_template()["Parameters"]["EventsKeptDays"]["MaxValue"] + 30 <= max(days.values())
     assert rules["documents/"]["TagFilters"] == [{"Key": "retired", "Value": "true"}]
 
@@ -311,9 +313,9 @@ def test_api_gateway_logs_no_requests_beside_the_access_log():
 def test_the_dashboard_shows_what_is_counted(stack):
     dashboard = stack.aws("cloudwatch").get_dashboard(DashboardName=stack.name)
     widgets = json.loads(dashboard["DashboardBody"])["widgets"]
-    shown = json.dumps(widgets)
+    rendered = json.dumps(widgets)
     for metric in ("Deliveries", "Failures", "Retries", "Exhausted", "Latency", "ApproximateAgeOfOldestMessage"):
-        assert metric in shown
+        assert metric in rendered
 
 
 def test_the_stage_is_not_traced():
@@ -433,3 +435,18 @@ def test_one_key_is_used_for_all_that_is_kept_if_the_stack_has_one():
                 [policy] = properties["Policies"]
                 assert "kms:GenerateDataKey" in str(policy), name
     assert read_template()["Parameters"]["KmsKeyArn"]["Default"] == ""
+
+
+def test_no_key_is_written_twice():
+    # Read from the text: YAML takes the second, and cfn-lint doesn't look into mappings that merge others.
+    def check(node) -> None:
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert len(set(keys)) == len(keys), f"line {node.start_mark.line + 1}: {keys}"
+            children = [value for _, value in node.value]
+        else:
+            children = node.value if isinstance(node, yaml.SequenceNode) else []
+        for child in children:
+            check(child)
+
+    check(yaml.compose((ROOT / "template.yaml").read_text()))

@@ -17,34 +17,34 @@ def webhook(**modes) -> list[dict]:
     return [{"type": "webhook", **modes}]
 
 
-def create(stack, publisher, wish: dict, path: str = "/topics") -> requests.Response:
-    answer = stack.call("POST", path, publisher, json=wish)
+def create(stack, publisher, request: dict, path: str = "/topics") -> requests.Response:
+    answer = stack.call("POST", path, publisher, json=request)
     if answer.status_code == 201:
         stack.topics.append(answer.json()["id"])
     return answer
 
 
 @pytest.mark.parametrize("path", SPELLINGS)
-def test_a_topic_is_made_shown_changed_and_deleted(stack, client, publisher, path):
-    wish = definition(
+def test_a_topic_is_created_read_changed_and_deleted(stack, client, publisher, path):
+    request = definition(
         subscribers=webhook(
             allowedSubscriptionModes=["snapshot-only", "snapshot-patch"], defaultSubscriptionMode="snapshot-patch"
         )
     )
-    made = create(stack, publisher, wish, path)
+    made = create(stack, publisher, request, path)
     assert made.status_code == 201
     topic = made.json()
     assert uuid.UUID(topic["id"])
     assert TIMESTAMP.fullmatch(topic["createTimestamp"])
     assert topic["createTimestamp"] == topic["modifyTimestamp"]
-    assert {key: topic[key] for key in wish} == wish
+    assert {key: topic[key] for key in request} == request
 
     here = f"{path}/{topic['id']}"
     for reader in (publisher, client):
-        shown = stack.call("GET", here, reader)
-        assert (shown.status_code, shown.json()) == (200, topic)
+        response = stack.call("GET", here, reader)
+        assert (response.status_code, response.json()) == (200, topic)
 
-    other = definition(name=wish["name"] + "-new", subscribers=webhook(allowedSubscriptionModes=["snapshot-only"]))
+    other = definition(name=request["name"] + "-new", subscribers=webhook(allowedSubscriptionModes=["snapshot-only"]))
     changed = stack.call("PUT", here, publisher, json=other)
     assert changed.status_code == 200
     body = changed.json()
@@ -61,21 +61,21 @@ def test_a_topic_is_made_shown_changed_and_deleted(stack, client, publisher, pat
 
 
 def test_a_name_is_given_once(stack, publisher):
-    wish = definition()
-    first = create(stack, publisher, wish)
-    taken = create(stack, publisher, wish)
+    request = definition()
+    first = create(stack, publisher, request)
+    taken = create(stack, publisher, request)
     assert taken.status_code == 409
     assert "name" in taken.json()["message"]
     second = create(stack, publisher, definition()).json()
-    renamed = stack.call("PUT", f"/topics/{second['id']}", publisher, json=wish)
+    renamed = stack.call("PUT", f"/topics/{second['id']}", publisher, json=request)
     assert renamed.status_code == 409
     stack.call("DELETE", f"/topics/{first.json()['id']}", publisher)
-    assert create(stack, publisher, wish).status_code == 201
+    assert create(stack, publisher, request).status_code == 201
 
 
 def test_of_many_at_once_one_gets_the_name(stack, publisher):
-    wish = definition()
-    answers = at_once(*[lambda: create(stack, publisher, wish)] * 6)
+    request = definition()
+    answers = at_once(*[lambda: create(stack, publisher, request)] * 6)
     assert sorted(it.status_code for it in answers) == [201] + [409] * 5
 
 
@@ -141,11 +141,11 @@ def test_a_topic_that_is_none(stack, publisher, topic):
     ],
 )
 def test_definitions_that_make_no_sense(stack, publisher, change, word):
-    wish = definition() | change
-    answer = create(stack, publisher, wish)
+    request = definition() | change
+    answer = create(stack, publisher, request)
     assert answer.status_code == 400, answer.text
     assert word in answer.json()["message"]
-    listed = stack.call("GET", "/topics", publisher, params={"search": f'name:"{wish["name"]}"'})
+    listed = stack.call("GET", "/topics", publisher, params={"search": f'name:"{request["name"]}"'})
     assert listed.status_code == 400 or listed.json()["items"] == []
 
 
@@ -155,9 +155,9 @@ def mark(stack, publisher) -> str:
     mark = uuid.uuid4().hex
     for n in range(25):
         payload = "event" if n % 5 == 0 else "snapshot"
-        wish = definition(f"{mark}-{n:02}", payload)
-        wish["publisher"]["config"] = {"mark": mark, "number": n}
-        assert create(stack, publisher, wish).status_code == 201
+        request = definition(f"{mark}-{n:02}", payload)
+        request["publisher"]["config"] = {"mark": mark, "number": n}
+        assert create(stack, publisher, request).status_code == 201
     return mark
 
 

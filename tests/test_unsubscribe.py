@@ -4,7 +4,7 @@ import requests
 from conftest import is_confirmation, is_notification, new_query
 
 
-def test_a_confirmed_url_is_told_no_more(stack, client, publisher, receiver):
+def test_a_confirmed_url_is_notified_no_more(stack, client, publisher, receiver):
     gone = stack.confirmed(client, receiver, "/gone")
     stack.confirmed(client, receiver, "/stays")
     answer = stack.unsubscribe(client, gone)

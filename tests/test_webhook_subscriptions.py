@@ -11,28 +11,28 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 URL = "http://127.0.0.1:2/hook"
 
 
-def test_a_subscription_is_made_shown_and_deleted(streams):
+def test_a_subscription_is_created_read_and_deleted(streams):
     topic = streams.topic("snapshot")
-    wish = {
+    request = {
         "webhookUrl": URL,
         "webhookHeaders": {"Authorization": "Bearer AbCdEf123456", "X-Empty": ""},
         "subscriptionMode": "snapshot-only",
     }
-    answer = streams.ask_to_subscribe(topic, **wish)
+    answer = streams.request_subscription(topic, **request)
     assert answer.status_code == 201
     made = answer.json()
-    assert wish.items() <= made.items()
+    assert request.items() <= made.items()
     assert made["topicId"] == topic
     assert uuid.UUID(made["id"])
     assert made["secret"].startswith("whsec_")
     assert made["status"] == "active"
     assert TIMESTAMP.fullmatch(made["createTimestamp"])
     # From now on neither the secret nor a header's value is shown.
-    shown = streams.on(made, method="GET")
-    assert shown.status_code == 200
+    response = streams.on(made, method="GET")
+    assert response.status_code == 200
     del made["secret"]
-    assert shown.json() == made | {"webhookHeaders": {"Authorization": "[redacted]", "X-Empty": "[redacted]"}}
-    assert "AbCdEf" not in shown.text
+    assert response.json() == made | {"webhookHeaders": {"Authorization": "[redacted]", "X-Empty": "[redacted]"}}
+    assert "AbCdEf" not in response.text
     gone = streams.on(made, method="DELETE")
     assert (gone.status_code, gone.content) == (204, b"")
     assert streams.on(made, method="GET").status_code == 404
@@ -55,8 +55,8 @@ def test_a_subscription_is_made_shown_and_deleted(streams):
 )
 def test_modes_are_the_topics(streams, payload, subscribers, asked, got):
     topic = streams.topic(payload, subscribers=[{"type": "webhook", **subscribers}] if subscribers else [])
-    wish = {"subscriptionMode": asked} if asked else {}
-    answer = streams.ask_to_subscribe(topic, webhookUrl=URL, **wish)
+    options = {"subscriptionMode": asked} if asked else {}
+    answer = streams.request_subscription(topic, webhookUrl=URL, **options)
     if got:
         assert (answer.status_code, answer.json()["subscriptionMode"]) == (201, got)
     else:
@@ -124,10 +124,12 @@ OAUTH = {"type": "oauth2", "clientId": "me", "clientSecret": "hush", "provider":
         ({"secret": "whsec_x"}, "secret"),
     ],
 )
-def test_wishes_that_make_no_sense(streams, change, word):
+def test_requests_that_make_no_sense(streams, change, word):
     topic = streams.topic("snapshot")
-    wish = {key: value for key, value in ({"webhookUrl": "https://example.com/"} | change).items() if value is not None}
-    answer = streams.ask_to_subscribe(topic, **wish)
+    request = {
+        key: value for key, value in ({"webhookUrl": "https://example.com/"} | change).items() if value is not None
+    }
+    answer = streams.request_subscription(topic, **request)
     assert answer.status_code == 400, answer.text
     body = answer.json()
     assert word in body["message"]
@@ -234,7 +236,7 @@ def test_the_list_shows_of_each_what_it_shows_itself(streams, stack, client):
     assert listed == [streams.show(made)]
     # The index of the list lacks nothing but how far a subscription has come.
     [index] = resources()["SubscriptionsTable"]["Properties"]["GlobalSecondaryIndexes"]
-    assert set(streams.in_state(made)) - set(index["Projection"]["NonKeyAttributes"]) == {
+    assert set(streams.stored_item(made)) - set(index["Projection"]["NonKeyAttributes"]) == {
         *("subscription_id", "client_id", "listed"),
         *("wanted", "acknowledged", "in_doubt", "snapshots_asked", "failures"),
     }

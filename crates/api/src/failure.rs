@@ -128,7 +128,8 @@ impl Failure {
         }
     }
 
-    pub(crate) fn status(&self) -> StatusCode {
+    /// The status of the response.
+    pub fn status(&self) -> StatusCode {
         self.status
     }
 

@@ -29,7 +29,7 @@ use bellwire_store::{
 };
 
 pub use bellwire_runtime::env::BadSetting;
-pub use settings::Setting;
+pub use settings::{Setting, Settings};
 
 /// The result of reading settings.
 type Read<T> = Result<T, BadSetting>;
@@ -38,6 +38,7 @@ type Read<T> = Result<T, BadSetting>;
 #[derive(Debug)]
 pub struct App {
     config: SdkConfig,
+    settings: Settings,
     db: OnceLock<aws_sdk_dynamodb::Client>,
     sqs: Lazy<aws_sdk_sqs::Client>,
     sns: Lazy<aws_sdk_sns::Client>,
@@ -50,13 +51,18 @@ impl App {
     /// When the region is not set.
     pub fn start() -> Read<Self> {
         logs::start();
-        let config = aws::lambda_config()?;
-        Ok(Self {
+        Ok(Self::new(aws::lambda_config()?, Settings::Environment))
+    }
+
+    /// The parts of a function that reaches AWS by `config`.
+    pub fn new(config: SdkConfig, settings: Settings) -> Self {
+        Self {
             db: OnceLock::new(),
             sqs: Lazy::new(&config, aws_sdk_sqs::Client::new),
             sns: Lazy::new(&config, aws_sdk_sns::Client::new),
+            settings,
             config,
-        })
+        }
     }
 
     /// The value of a setting, parsed as a `T`.
@@ -67,7 +73,7 @@ impl App {
     where
         T: FromStr<Err: Into<Box<dyn StdError + Send + Sync>>>,
     {
-        env::required(setting.name())
+        env::parsed(setting.name(), self.settings.get(setting))
     }
 
     /// The value of a setting that is a number of days, which may be a fraction.
@@ -75,7 +81,7 @@ impl App {
     /// # Errors
     /// When it isn't set, isn't a number, or is out of a duration's range.
     pub fn days(&self, setting: Setting) -> Read<time::Duration> {
-        env::days(setting.name())
+        env::days(setting.name(), self.settings.get(setting))
     }
 
     /// The client of DynamoDB, which all tables share.

@@ -1,6 +1,27 @@
 //! The settings that the template passes to functions as environment variables. Their names are here
 //! and nowhere else.
 
+use std::collections::BTreeMap;
+
+/// Where the values of settings come from.
+#[derive(Clone, Debug)]
+pub enum Settings {
+    /// The environment variables of the process.
+    Environment,
+    /// These values, by the names of environment variables: for tests.
+    Given(BTreeMap<String, String>),
+}
+
+impl Settings {
+    /// The value of a setting; `None` if it isn't set.
+    pub fn get(&self, setting: Setting) -> Option<String> {
+        match self {
+            Self::Environment => std::env::var(setting.name()).ok(),
+            Self::Given(values) => values.get(setting.name()).cloned(),
+        }
+    }
+}
+
 macro_rules! settings {
     ($($(#[$doc:meta])* $setting:ident = $name:literal,)*) => {
         /// A setting of a stack; `template.yaml` has the values.

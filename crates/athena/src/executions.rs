@@ -123,7 +123,7 @@ impl Executions {
                 tracing::info!(query = id.as_str(), "the owner is being notified");
             }
             Err(error) => {
-                tracing::error!(query = id.as_str(), %error, "the owner could not be told")
+                tracing::error!(query = id.as_str(), %error, "the owner could not be notified")
             }
         }
     }

@@ -122,7 +122,7 @@ pub fn lambda_config() -> Result<SdkConfig, BadSetting> {
         .operation_attempt_timeout(attempt)
         .operation_timeout(operation)
         .build();
-    let region: String = env::required("AWS_REGION")?;
+    let region: String = env::parsed("AWS_REGION", std::env::var("AWS_REGION").ok())?;
     let http_client = http_client_for(&region);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -135,7 +135,7 @@ pub fn lambda_config() -> Result<SdkConfig, BadSetting> {
         .time_source(SharedTimeSource::new(SystemTimeSource::new()))
         .retry_config(RetryConfig::standard())
         .timeout_config(timeouts);
-    if let Ok(endpoint) = env::required::<String>("AWS_ENDPOINT_URL") {
+    if let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL") {
         config = config.endpoint_url(endpoint);
     }
     Ok(config.build())

@@ -1,6 +1,5 @@
 //! Settings, which the template passes to functions as environment variables.
 
-use std::env::VarError;
 use std::error::Error;
 use std::str::FromStr;
 
@@ -12,25 +11,25 @@ pub struct BadSetting {
     cause: Box<dyn Error + Send + Sync>,
 }
 
-/// The value of an environment variable, parsed as a `T`.
+/// The value of a variable, parsed as a `T`.
 ///
 /// # Errors
 /// When it isn't set, or can't be parsed.
-pub fn required<T>(name: &'static str) -> Result<T, BadSetting>
+pub fn parsed<T>(name: &'static str, value: Option<String>) -> Result<T, BadSetting>
 where
     T: FromStr<Err: Into<Box<dyn Error + Send + Sync>>>,
 {
     let bad = |cause| BadSetting { name, cause };
-    let text = std::env::var(name).map_err(|cause: VarError| bad(cause.into()))?;
+    let text = value.ok_or_else(|| bad("is not set".into()))?;
     text.parse().map_err(|cause: T::Err| bad(cause.into()))
 }
 
-/// The value of an environment variable that is a number of days, which may be a fraction.
+/// The value of a variable that is a number of days, which may be a fraction.
 ///
 /// # Errors
 /// When it isn't set, isn't a number, or is out of a duration's range.
-pub fn days(name: &'static str) -> Result<time::Duration, BadSetting> {
-    let days: f64 = required(name)?;
+pub fn days(name: &'static str, value: Option<String>) -> Result<time::Duration, BadSetting> {
+    let days: f64 = parsed(name, value)?;
     time::Duration::checked_seconds_f64(days * 86_400.0).ok_or_else(|| BadSetting {
         name,
         cause: "is no number of days".into(),

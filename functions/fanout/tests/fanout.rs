@@ -1,0 +1,239 @@
+//! What `fanout` makes of its messages when AWS fails, and when it is killed.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+
+use bellwire_domain::ids::{AudienceId, EventId, SubscriptionId, TopicId};
+use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::topic::payload::{Payload, compress};
+use bellwire_doubles::{Aws, Effect, Fault, received};
+use bellwire_queues::{AudienceEvent, Delivery, DeliveryKind, FanOut, Replay};
+use bellwire_store::events::Event;
+use fanout::FanoutFunction;
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+const TABLES: [&str; 3] = ["EventsTable", "MembersTable", "SubscriptionsTable"];
+const URL: &str = "https://example.com/";
+
+async fn handle(aws: &Aws, message: &FanOut) -> bool {
+    let function = FanoutFunction::new(&aws.app("Fanout", &[])).unwrap();
+    let batch = vec![received("m1", "g1", message.clone())];
+    function.handle(batch).await.is_empty()
+}
+
+fn payload() -> Payload {
+    Payload::inline(&compress(b"{}"))
+}
+
+/// The subscriptions for which there are deliveries, and how many deliveries there are.
+fn subscriptions(aws: &Aws) -> (BTreeSet<String>, usize) {
+    let deliveries = aws.messages::<Delivery>("DeliveriesQueue");
+    let ids = deliveries.iter().map(|it| it.subscription_id.to_string());
+    (ids.collect(), deliveries.len())
+}
+
+fn ids(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn segment() -> FanOut {
+    FanOut::Segment {
+        audience_id: AudienceId::of_topic(&TopicId::new("t1")),
+        segment: 0,
+        event: AudienceEvent {
+            accepted_at: OffsetDateTime::now_utc(),
+            kind: DeliveryKind::Event {
+                event_id: EventId::new("e1"),
+                payload: payload(),
+            },
+        },
+    }
+}
+
+/// An account in which three clients have subscribed to a topic.
+async fn subscribed() -> Aws {
+    let aws = Aws::with_tables(&TABLES).await;
+    for id in ["s1", "s2", "s3"] {
+        aws.subscribe(id, "t1", SubscriptionMode::Event, URL).await;
+    }
+    aws
+}
+
+#[tokio::test]
+async fn every_member_of_a_segment_has_a_delivery_whatever_fails() {
+    for operation in ["Query", "SendMessageBatch"] {
+        for fault in [Fault::Throttled, Fault::LostAnswer, Fault::Partial] {
+            if (operation, fault) == ("Query", Fault::Partial) {
+                continue;
+            }
+            let aws = subscribed().await;
+            aws.fail(operation, fault, 2);
+            assert!(handle(&aws, &segment()).await);
+            let (found, count) = subscriptions(&aws);
+            assert_eq!(found, ids(&["s1", "s2", "s3"]), "{operation} {fault:?}");
+            // A message whose answer was lost is there once more.
+            assert!(
+                count == 3 || fault == Fault::LostAnswer,
+                "{operation} {fault:?}: {count}"
+            );
+        }
+    }
+    let aws = subscribed().await;
+    aws.fail("SendMessageBatch", Fault::Throttled, usize::MAX);
+    assert!(
+        !handle(&aws, &segment()).await,
+        "the message is received again"
+    );
+}
+
+#[tokio::test]
+async fn every_member_of_a_segment_has_a_delivery_wherever_the_function_is_killed() {
+    for effect in [Effect::None, Effect::Done] {
+        for n in 1.. {
+            let aws = subscribed().await;
+            let ended = aws.killed_at(n, effect, handle(&aws, &segment())).await;
+            assert!(ended.is_some() || handle(&aws, &segment()).await);
+            assert_eq!(
+                subscriptions(&aws).0,
+                ids(&["s1", "s2", "s3"]),
+                "{n} {effect:?}"
+            );
+            if ended.is_some() {
+                assert!(n > 2, "only {n} calls");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_entitys_event_is_delivered_to_the_clients_that_it_names_and_no_others() {
+    let aws = Aws::with_tables(&TABLES).await;
+    let client = |letter: char| format!("cl_{}", letter.to_string().repeat(24));
+    for (id, letter, key) in [
+        ("s1", 'a', "key1"),
+        ("s2", 'b', "key1"),
+        ("s3", 'c', "key1"),
+        ("s4", 'a', "key2"),
+    ] {
+        let key = serde_json::from_value(json!(key)).unwrap();
+        aws.follow(id, &client(letter), key).await;
+    }
+    let event = json!({
+        "entity_key": "key1",
+        "entity_type": "Document",
+        "callback_event": "entity_updated",
+        "client_ids": [client('a'), client('b')],
+    });
+    let message = FanOut::Entity {
+        event_id: EventId::new("e1"),
+        accepted_at: OffsetDateTime::now_utc(),
+        event: serde_json::from_value(event).unwrap(),
+    };
+    assert!(handle(&aws, &message).await);
+    assert_eq!(subscriptions(&aws), (ids(&["s1", "s2"]), 2));
+}
+
+/// An account with a subscription whose replay of `events` events has begun, and the replay's message.
+async fn replaying(events: usize) -> (Aws, FanOut) {
+    let aws = Aws::with_tables(&TABLES).await;
+    let subscription = aws
+        .subscribe("s1", "t1", SubscriptionMode::Event, URL)
+        .await;
+    let table = aws.app("Fanout", &[]).events().unwrap();
+    let now = OffsetDateTime::now_utc();
+    for n in 0..events {
+        let event = Event {
+            event_id: EventId::new(format!("e{n}")),
+            accepted_at: now - Duration::seconds(10),
+            payload: payload(),
+        };
+        table
+            .record(&TopicId::new("t1"), &event, now)
+            .await
+            .unwrap();
+    }
+    let subscriptions = aws.subscriptions();
+    let begun = subscriptions.begin_replay(&subscription.subscription_id, "r1", now);
+    assert!(begun.await.unwrap());
+    let message = FanOut::Replay(Replay {
+        replay_id: "r1".to_owned(),
+        subscription_id: SubscriptionId::new("s1"),
+        client_id: "c1".to_owned(),
+        topic_id: TopicId::new("t1"),
+        start: now - Duration::hours(1),
+        end: now,
+        after: None,
+        hops: Default::default(),
+    });
+    aws.calls();
+    (aws, message)
+}
+
+/// Processes a replay's message and those that it leads to.
+async fn replay_all(aws: &Aws, first: &FanOut) {
+    let mut done = 0;
+    assert!(handle(aws, first).await);
+    loop {
+        let messages = aws.messages::<FanOut>("FanOutsQueue");
+        let Some(next) = messages.get(done) else {
+            break;
+        };
+        done += 1;
+        assert!(done < 10, "it doesn't end");
+        assert!(handle(aws, next).await);
+    }
+}
+
+/// How many events have a delivery.
+fn replayed(aws: &Aws) -> usize {
+    let deliveries = aws.messages::<Delivery>("DeliveriesQueue").into_iter();
+    let events: BTreeSet<String> = deliveries
+        .map(|delivery| delivery.kind.event_id().unwrap().to_string())
+        .collect();
+    events.len()
+}
+
+#[tokio::test]
+async fn a_replay_of_several_steps_replays_everything_and_another_may_begin() {
+    let (aws, message) = replaying(501).await;
+    replay_all(&aws, &message).await;
+    assert_eq!(replayed(&aws), 501);
+    assert_eq!(aws.sent("FanOutsQueue").len(), 1, "two steps");
+    let now = OffsetDateTime::now_utc();
+    let id = SubscriptionId::new("s1");
+    assert!(
+        aws.subscriptions()
+            .begin_replay(&id, "r2", now)
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn a_replay_replays_everything_wherever_the_function_is_killed() {
+    for effect in [Effect::None, Effect::Done] {
+        for n in 1.. {
+            let (aws, message) = replaying(3).await;
+            let ended = aws.killed_at(n, effect, handle(&aws, &message)).await;
+            if ended.is_none() {
+                replay_all(&aws, &message).await;
+            }
+            assert_eq!(replayed(&aws), 3, "{n} {effect:?}");
+            let now = OffsetDateTime::now_utc();
+            let id = SubscriptionId::new("s1");
+            assert!(
+                aws.subscriptions()
+                    .begin_replay(&id, "r2", now)
+                    .await
+                    .unwrap(),
+                "{n} {effect:?}"
+            );
+            if ended.is_some() {
+                assert!(n > 4, "only {n} calls");
+                break;
+            }
+        }
+    }
+}
