@@ -42,6 +42,7 @@ impl EntityEvent {
             event_id: EventId::new(event.id),
             accepted_at: event.time,
             event: event.detail,
+            repeated: false,
         })
     }
 }
@@ -74,6 +75,7 @@ impl Carried {
         match self {
             Self::Publication(publication) => Some(publication.topic_id.as_str()),
             Self::FanOut(FanOut::Segment { audience_id, .. }) => Some(audience_id.as_str()),
+            Self::FanOut(FanOut::Audience { topic_id, .. }) => Some(topic_id.as_str()),
             Self::FanOut(FanOut::Replay(replay)) => Some(replay.topic_id.as_str()),
             _ => None,
         }
@@ -90,6 +92,7 @@ impl Carried {
                 DeliveryKind::Entity { event_id, .. } => format!("entity event {event_id}"),
             },
             Self::FanOut(FanOut::Segment { segment, .. }) => format!("segment {segment}"),
+            Self::FanOut(FanOut::Audience { .. }) => "audience".to_owned(),
             Self::FanOut(FanOut::Replay(_)) => "replay".to_owned(),
             Self::FanOut(FanOut::Entity { event_id, .. }) => format!("entity event {event_id}"),
             Self::Publication(publication) => format!("publication {}", publication.event_id),

@@ -170,6 +170,12 @@ impl From<bellwire_store::StoreError> for Failure {
 }
 
 /// So is a queue that can't be sent to.
+impl From<bellwire_fanout::FanOutError> for Failure {
+    fn from(error: bellwire_fanout::FanOutError) -> Self {
+        Self::internal(error)
+    }
+}
+
 impl From<bellwire_queues::QueueError> for Failure {
     fn from(error: bellwire_queues::QueueError) -> Self {
         Self::internal(error)

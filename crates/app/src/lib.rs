@@ -15,7 +15,7 @@ use bellwire_api::Authenticator;
 use bellwire_api::idempotency::Idempotency;
 use bellwire_athena::{Athena, Executions};
 use bellwire_domain::UrlPolicy;
-use bellwire_fanout::Audience;
+use bellwire_fanout::{Audience, EventPublisher};
 use bellwire_objects::Payloads;
 use bellwire_objects::Results;
 use bellwire_outbound::Consent;
@@ -259,6 +259,16 @@ impl App {
             self.members()?,
             self.queue(Setting::FanOutsQueueUrl)?,
             self.queue(Setting::DeliveriesQueueUrl)?,
+        ))
+    }
+
+    /// Publishes events: records them, and creates their deliveries.
+    pub fn event_publisher(&self) -> Read<EventPublisher> {
+        let fan_outs = self.queue(Setting::FanOutsQueueUrl)?;
+        Ok(EventPublisher::new(
+            self.events()?,
+            self.audience()?,
+            fan_outs,
         ))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
@@ -156,22 +157,37 @@ impl Aws {
             .collect()
     }
 
-    /// The client of DynamoDB, to write what a test begins with.
-    pub fn db(&self) -> &aws_sdk_dynamodb::Client {
-        &self.db
+    /// Sets an attribute of an item to a text.
+    pub async fn set_text(&self, table: &str, key: &[(&str, &str)], name: &str, value: &str) {
+        let update = self
+            .update(table, key)
+            .update_expression("SET #name = :value");
+        let update = update.expression_attribute_names("#name", name);
+        let value = AttributeValue::S(value.to_owned());
+        let update = update.expression_attribute_values(":value", value);
+        update.send().await.unwrap();
     }
 
-    /// Deletes an item, as the time to live does.
-    pub async fn delete_item(&self, table: &str, key: &[(&str, &str)]) {
-        let key = key
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), AttributeValue::S((*value).to_owned())));
-        let delete = self
-            .db
-            .delete_item()
+    /// Sets an attribute of an item to a number, if the item has the attribute: to let a lease expire.
+    pub async fn set_number(&self, table: &str, key: &[(&str, &str)], name: &str, value: u64) {
+        let update = self
+            .update(table, key)
+            .update_expression("SET #name = :value");
+        let update = update.expression_attribute_names("#name", name);
+        let value = AttributeValue::N(value.to_string());
+        let update = update.expression_attribute_values(":value", value);
+        let update = update.condition_expression("attribute_exists(#name)");
+        let _ = update.send().await;
+    }
+
+    fn update(&self, table: &str, key: &[(&str, &str)]) -> UpdateItemFluentBuilder {
+        let key = key.iter();
+        let key =
+            key.map(|(name, value)| ((*name).to_owned(), AttributeValue::S((*value).to_owned())));
+        self.db
+            .update_item()
             .table_name(table)
-            .set_key(Some(key.collect()));
-        delete.send().await.unwrap();
+            .set_key(Some(key.collect()))
     }
 
     /// The keys of the objects in all buckets: the bucket's name, a slash and the key.

@@ -1,12 +1,13 @@
 //! Subscriptions to topics and entities, to begin a test with.
 
-use bellwire_domain::Secret;
 use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::entity::EntityKey;
 use bellwire_domain::ids::{SubscriptionId, TopicId};
+use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::{ClientId, Secret};
 use bellwire_store::subscription::{Source, Subscription, Webhook};
-use bellwire_store::{Limits, Subscriptions};
+use bellwire_store::{Client, Limits, Subscriptions};
 use time::OffsetDateTime;
 
 use crate::Aws;
@@ -23,6 +24,33 @@ impl Aws {
         self.app("WebhookSubscriptions", &[])
             .subscriptions()
             .unwrap()
+    }
+
+    /// Adds a client whose API key is `key`.
+    pub async fn add_client(&self, key: &str, publisher: bool) -> ClientId {
+        let client_id = ClientId::generate().unwrap();
+        let client = Client {
+            client_id: client_id.clone(),
+            name: key.to_owned(),
+            publisher,
+            api_key_sha256: Secret::new(key).hash(),
+            client_secret_sha256: Secret::new("secret").hash(),
+            earlier_client_secrets: Vec::new(),
+            created_at: OffsetDateTime::now_utc(),
+            key_rotated_at: None,
+            disabled_at: None,
+        };
+        let clients = self.app("Publish", &[]).clients().unwrap();
+        clients.create(&client).await.unwrap();
+        client_id
+    }
+
+    /// Creates a topic.
+    pub async fn add_topic(&self, id: &str, definition: serde_json::Value) {
+        let definition = serde_json::from_value(definition).unwrap();
+        let topic = Topic::new(TopicId::new(id), definition, OffsetDateTime::now_utc());
+        let topics = self.app("Topics", &[]).topics().unwrap();
+        topics.create(&topic, None).await.unwrap();
     }
 
     /// Subscribes a client to a topic, at this URL.

@@ -25,6 +25,14 @@ impl Engine {
             tracing::info!("the subscription is gone");
             return Ok(());
         };
+        // Accepted while the topic was being deleted: its subscribers were told that it is the end.
+        let too_late = subscription
+            .ended_at
+            .is_some_and(|end| delivery.accepted_at > end);
+        if too_late {
+            tracing::info!("the topic was deleted before");
+            return Ok(());
+        }
         let is_test = matches!(delivery.kind, DeliveryKind::Test { .. });
         if subscription.client_disabled {
             tracing::info!("the client is disabled");
@@ -129,7 +137,9 @@ impl Engine {
     async fn end(&self, delivery: &Delivery, subscription: &Subscription) -> Result<(), Error> {
         if matches!(delivery.kind, DeliveryKind::TopicDeleted { .. }) {
             let now = OffsetDateTime::now_utc();
-            self.subscriptions.expire(subscription, now).await?;
+            self.subscriptions
+                .expire(subscription, delivery.accepted_at, now)
+                .await?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Fan-out: creating the deliveries of an event for its audience, one message each.
+//! Fan-out: creating the deliveries of an event for its audience, one message each; and publishing events, which is
+//! recording them and fanning them out ([`EventPublisher`]).
 //!
 //! The deliveries to a small topic's audience are created at once, by the caller. Those of a large topic
 //! are created by segments: a message is sent for each, and the function that receives it creates the
@@ -6,18 +7,29 @@
 //! again, and `deliver` leaves out what has been delivered.
 
 mod current_document;
+mod event_publisher;
 
-use bellwire_domain::ids::{AudienceId, TopicId};
-use bellwire_queues::{AudienceEvent, Delivery, FanOut, Message, Queue, QueueError};
-use bellwire_store::members::Member;
+use bellwire_domain::entity::{Clients, EntityKey};
+use bellwire_domain::ids::{AudienceId, TopicId, entity_audience_id};
+use bellwire_queues::{AudienceEvent, Delivery, DeliveryKind, FanOut, Message, Queue, QueueError};
+use bellwire_store::members::{Member, Segments};
 use bellwire_store::{Members, StoreError};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use time::Duration;
 
 pub use current_document::deliver_current_document;
+pub use event_publisher::{EventPublisher, RecordedEvent};
 
 /// Up to how many subscriptions a topic's deliveries are created without a message for each segment.
 const SMALL: u64 = 100;
+/// How large the messages of a topic's deliveries may be in all to be created so, in bytes.
+const SMALL_BYTES: u64 = 1024 * 1024;
 /// How many messages are built before they are sent, to limit memory: small payloads are in them.
 const AT_ONCE: usize = 100;
+/// For how many clients deliveries are created concurrently: each may take a dozen connections to SQS.
+const CLIENTS_AT_ONCE: usize = 8;
+/// By how much the clocks of two functions may differ.
+const CLOCK_SKEW: Duration = Duration::seconds(1);
 
 /// The fan-out could not be completed; a part of the deliveries may have been created.
 #[derive(Debug, thiserror::Error)]
@@ -48,15 +60,26 @@ impl Audience {
         }
     }
 
+    /// The segments of a topic's audience, for [`Self::fan_out`].
+    pub async fn segments(&self, topic_id: &TopicId) -> Result<Segments, FanOutError> {
+        Ok(self.members.segments(topic_id).await?)
+    }
+
+    /// The Members table.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
     /// Creates the deliveries of an event for a topic's audience, directly or by segments.
     pub async fn fan_out(
         &self,
         topic_id: &TopicId,
+        segments: &Segments,
         event: AudienceEvent,
     ) -> Result<(), FanOutError> {
         let audience_id = AudienceId::of_topic(topic_id);
-        let segments = self.members.segments(topic_id).await?;
-        if segments.given <= SMALL {
+        let bytes = payload_bytes(&event.kind).saturating_mul(segments.given);
+        if segments.given <= SMALL && bytes <= SMALL_BYTES {
             self.fan_out_segment(&audience_id, 0, &event).await?;
             return Ok(());
         }
@@ -81,7 +104,12 @@ impl Audience {
         segment: u64,
         event: &AudienceEvent,
     ) -> Result<usize, FanOutError> {
-        let members = self.members.of(audience_id, segment).await?;
+        let mut members = self.members.of(audience_id, segment).await?;
+        if event.repeated {
+            // Those that can't be told apart by their clocks receive it.
+            let until = event.accepted_at + CLOCK_SKEW;
+            members.retain(|member| member.created_at.is_none_or(|at| at <= until));
+        }
         for members in members.chunks(AT_ONCE) {
             let messages = members
                 .iter()
@@ -92,6 +120,25 @@ impl Audience {
         Ok(members.len())
     }
 
+    /// Creates the deliveries of an entity's event for the clients that it names, and for no others. A part of
+    /// them may have been created when that fails.
+    pub async fn fan_out_entity(
+        &self,
+        entity_key: &EntityKey,
+        clients: &Clients,
+        event: &AudienceEvent,
+    ) -> Result<(), FanOutError> {
+        let audiences: Vec<AudienceId> = clients
+            .iter()
+            .map(|client| entity_audience_id(client.as_str(), entity_key.as_str()))
+            .collect();
+        stream::iter(audiences)
+            .map(|audience| async move { self.fan_out_segment(&audience, 0, event).await })
+            .buffer_unordered(CLIENTS_AT_ONCE)
+            .try_for_each(|_| async { Ok(()) })
+            .await
+    }
+
     /// Excludes a segment of a topic that was found empty from now on, if it can't get members any more.
     /// Returns whether it is excluded.
     pub async fn skip_if_empty(
@@ -100,6 +147,14 @@ impl Audience {
         segment: u64,
     ) -> Result<bool, FanOutError> {
         Ok(self.members.skip_if_empty(audience_id, segment).await?)
+    }
+}
+
+/// How large a delivery's payload is in its message, in bytes.
+fn payload_bytes(kind: &DeliveryKind) -> u64 {
+    match kind {
+        DeliveryKind::Event { payload, .. } => payload.message_bytes(),
+        _ => 0,
     }
 }
 

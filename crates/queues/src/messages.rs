@@ -60,6 +60,13 @@ pub enum FanOut {
         #[serde(rename = "announcement")]
         event: AudienceEvent,
     },
+    /// Create the deliveries of an event for a topic's audience, directly or by segments.
+    Audience {
+        /// The topic's id.
+        topic_id: TopicId,
+        /// What the members receive.
+        event: AudienceEvent,
+    },
     /// Create the deliveries of past events for one subscription.
     Replay(Replay),
     /// Create the deliveries of an entity's event for the clients that it names. EventBridge sends
@@ -72,6 +79,9 @@ pub enum FanOut {
         accepted_at: OffsetDateTime,
         /// The event.
         event: EntityEvent,
+        /// As [`AudienceEvent::repeated`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        repeated: bool,
     },
 }
 
@@ -84,6 +94,10 @@ pub struct AudienceEvent {
     /// What is delivered to each subscription.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
+    /// Whether this is the repetition of a fan-out that may not have been completed: it is for the members of
+    /// that time, and not for those that have subscribed since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }
 
 /// A request to deliver a topic's past events to a subscription; those that were delivered are left out.

@@ -97,6 +97,7 @@ fn fan_outs() {
         event: AudienceEvent {
             accepted_at: NOW,
             kind,
+            repeated: false,
         },
     };
     let mut messages: Vec<FanOut> = every_kind().into_iter().map(segment).collect();
@@ -115,6 +116,17 @@ fn fan_outs() {
         event_id: EventId::new("e1"),
         accepted_at: NOW,
         event: entity_event(),
+        repeated: false,
+    });
+    messages.push(FanOut::Audience {
+        topic_id: TopicId::new("t1"),
+        event: AudienceEvent {
+            accepted_at: NOW,
+            kind: DeliveryKind::TopicDeleted {
+                event_id: EventId::new("e1"),
+            },
+            repeated: true,
+        },
     });
     insta::assert_snapshot!(written(&messages));
 }

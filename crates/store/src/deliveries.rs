@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use bellwire_domain::delivery::retry::ON_ITS_WAY_DAYS;
 use bellwire_domain::ids::DeliveryId;
 use bellwire_domain::ids::SubscriptionId;
@@ -17,6 +17,8 @@ use futures_util::future::join_all;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::{Duration, OffsetDateTime};
 
+use crate::batch_get::{batch_get, keys};
+use crate::conditional::Item;
 use crate::exchanges::{Exchange, Exchanges};
 use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
@@ -79,46 +81,31 @@ impl Deliveries {
         delivery_ids: HashSet<DeliveryId>,
     ) -> Result<Prefetched, StoreError> {
         let mut known = Prefetched::default();
-        let mut wanted = HashMap::from([
+        let wanted = HashMap::from([
             (
                 self.subscriptions.table().to_owned(),
-                keys(
+                keys(named(
                     "subscription_id",
                     subscription_ids.iter().map(|id| id.as_str()),
-                )?,
+                ))?,
             ),
             (
                 self.table.clone(),
-                keys("delivery_id", delivery_ids.iter().map(DeliveryId::as_str))?,
+                keys(named(
+                    "delivery_id",
+                    delivery_ids.iter().map(DeliveryId::as_str),
+                ))?,
             ),
         ]);
-        wanted.retain(|_, keys| !keys.keys.is_empty());
-        let mut backoff = Backoff::new();
-        while !wanted.is_empty() {
-            let answer = self
-                .db
-                .batch_get_item()
-                .set_request_items(Some(wanted))
-                .send()
-                .await?;
-            for (table, items) in answer.responses.unwrap_or_default() {
-                for item in items {
-                    if table == self.table {
-                        known
-                            .arrived
-                            .extend(text(&item, "delivery_id").map(DeliveryId::new));
-                    } else if Subscriptions::is_there(&item, OffsetDateTime::now_utc()) {
-                        let subscription: Subscription = from_item(item)?;
-                        known
-                            .subscriptions
-                            .insert(subscription.subscription_id.clone(), subscription);
-                    }
-                }
-            }
-            wanted = answer.unprocessed_keys.unwrap_or_default();
-            if !wanted.is_empty() && !backoff.pause().await {
-                let cause = "throttled: keys were left out";
-                return Err(StoreError::DynamoDb(cause.to_owned()));
+        let now = OffsetDateTime::now_utc();
+        for (table, item) in batch_get(&self.db, wanted).await? {
+            if table == self.table {
+                let id = text(&item, "delivery_id").map(DeliveryId::new);
+                known.arrived.extend(id);
+            } else if Subscriptions::is_there(&item, now) {
+                let subscription: Subscription = from_item(item)?;
+                let id = subscription.subscription_id.clone();
+                known.subscriptions.insert(id, subscription);
             }
         }
         Ok(known)
@@ -186,24 +173,17 @@ impl Deliveries {
                 return Ok(());
             }
             if !backoff.pause().await {
-                let cause = "throttled: items were left out";
-                return Err(StoreError::DynamoDb(cause.to_owned()));
+                return Err(StoreError::LeftOut);
             }
         }
     }
 }
 
-fn keys<'a>(
-    name: &str,
-    values: impl Iterator<Item = &'a str>,
-) -> Result<KeysAndAttributes, StoreError> {
-    let keys = values
+/// The keys of items whose key is one text with this name.
+fn named<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Vec<Item> {
+    values
         .map(|value| HashMap::from([(name.to_owned(), AttributeValue::S(value.to_owned()))]))
-        .collect();
-    Ok(KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .consistent_read(true)
-        .build()?)
+        .collect()
 }
 
 fn put(item: HashMap<String, AttributeValue>) -> Result<WriteRequest, StoreError> {

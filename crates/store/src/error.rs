@@ -15,6 +15,9 @@ pub enum StoreError {
     /// Others kept writing the same items at the same time. Nothing was written.
     #[error("others kept writing the same items")]
     Conflict,
+    /// A batch was not carried out as a whole, again and again: DynamoDB throttles.
+    #[error("throttled: a part of the batch was left out")]
+    LeftOut,
     /// An item can't be converted from or to the type that this version stores.
     #[error("malformed item: {0}")]
     Malformed(#[from] serde_dynamo::Error),

@@ -3,6 +3,7 @@
 //! and time to live; nothing outside this crate writes a DynamoDB expression.
 
 pub mod answers;
+mod batch_get;
 pub mod callbacks;
 pub mod clients;
 mod conditional;

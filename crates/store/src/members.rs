@@ -11,15 +11,18 @@
 //! more. A client's counts of subscriptions are in the same table (`usage`).
 
 use bellwire_domain::ids::{AudienceId, SubscriptionId, TopicId};
+use bellwire_domain::timestamp::iso_serde;
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::from_items;
+use time::OffsetDateTime;
 
 use crate::StoreError;
 use crate::answers::Together;
+use crate::conditional::Item;
 
 /// How many subscriptions a segment takes.
 pub const SEGMENT: u64 = 1000;
@@ -31,6 +34,13 @@ pub struct Member {
     pub subscription_id: SubscriptionId,
     /// The id of the subscription's client.
     pub client_id: String,
+    /// When the subscription was created; missing for those of earlier versions.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub created_at: Option<OffsetDateTime>,
 }
 
 /// The segments of a topic's audience.
@@ -43,6 +53,16 @@ pub struct Segments {
 }
 
 impl Segments {
+    /// What the item [`COUNT`] says; nothing was given if there is none.
+    pub(crate) fn of(item: Option<&Item>) -> Self {
+        let empty = item.and_then(|item| item.get("empty")?.as_ns().ok());
+        let empty = empty.into_iter().flatten();
+        Self {
+            given: given(item),
+            empty: empty.filter_map(|number| number.parse().ok()).collect(),
+        }
+    }
+
     /// The numbers of the segments that may have members.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         (0..self.given.div_ceil(SEGMENT)).filter(|segment| !self.empty.contains(segment))
@@ -60,6 +80,11 @@ impl Members {
     /// `table` is the table's name.
     pub fn new(db: DynamoDb, table: String) -> Self {
         Self { db, table }
+    }
+
+    /// The name of the table.
+    pub(crate) fn table(&self) -> &str {
+        &self.table
     }
 
     /// Gives a topic's next subscription its number. Returns the segment that follows from it.
@@ -93,13 +118,7 @@ impl Members {
             .consistent_read(true)
             .send()
             .await?;
-        let item = answer.item.as_ref();
-        let empty = item.and_then(|item| item.get("empty")?.as_ns().ok());
-        let empty = empty.into_iter().flatten();
-        Ok(Segments {
-            given: given(item),
-            empty: empty.filter_map(|number| number.parse().ok()).collect(),
-        })
+        Ok(Segments::of(answer.item.as_ref()))
     }
 
     /// The condition that a segment still takes members, for the transaction that adds one.
@@ -173,6 +192,11 @@ impl Members {
 }
 
 const COUNT: &str = "count";
+
+/// The key of the item about a topic's segments.
+pub(crate) fn count_key(topic_id: &TopicId) -> Item {
+    key(topic_id.as_str(), COUNT)
+}
 
 fn closed(segment: u64) -> String {
     format!("closed#{segment}")

@@ -58,6 +58,13 @@ pub struct Subscription {
         skip_serializing_if = "Option::is_none"
     )]
     pub failing_since: Option<OffsetDateTime>,
+    /// When its topic was deleted; missing unless it was.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ended_at: Option<OffsetDateTime>,
     /// How far the delivery of a document's versions has come, and the lease; the default unless it is to
     /// a document.
     #[serde(flatten)]
@@ -144,6 +151,7 @@ impl Subscription {
             owner_unnotified: false,
             client_disabled: false,
             failing_since: None,
+            ended_at: None,
             progress: Progress::default(),
         }
     }

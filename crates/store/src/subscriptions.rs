@@ -99,6 +99,7 @@ impl Subscriptions {
             member: Member {
                 subscription_id: subscription.subscription_id.clone(),
                 client_id: subscription.client_id.clone(),
+                created_at: Some(subscription.created_at),
             },
         })?;
         let put = Put::builder()
@@ -134,18 +135,21 @@ impl Subscriptions {
     }
 
     /// Ends the subscription to a deleted topic: removes its membership now, and the subscription in 30
-    /// days. It receives nothing new, and deliveries that are under way are completed. Idempotent.
+    /// days. It receives nothing that is accepted after `ended_at`, the time of the deletion, and deliveries
+    /// that are under way are completed. Idempotent.
     pub async fn expire(
         &self,
         subscription: &Subscription,
+        ended_at: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let id = &subscription.subscription_id;
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(id)))
-            .update_expression("SET expires_at = :at")
+            .update_expression("SET expires_at = :at, ended_at = :ended_at")
             .condition_expression(COUNTED)
+            .expression_attribute_values(":ended_at", AttributeValue::S(timestamp::iso(ended_at)))
             .expression_attribute_values(
                 ":at",
                 AttributeValue::N(

@@ -5,6 +5,8 @@
 //! `listed` holds the topics that are not deleted, oldest first. A deleted topic leaves a mark, so that a
 //! publisher learns that it was deleted, and not that it never existed.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
 use bellwire_domain::digest::sha256_hex;
@@ -14,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
-use crate::StoreError;
 use crate::answers::Together;
+use crate::batch_get::{batch_get, keys};
 use crate::conditional::conditional;
+use crate::members::{Segments, count_key};
 use crate::transaction::{Transacted, transact};
+use crate::{Members, StoreError};
 
 /// The name of the index, and the value of its partition key.
 const LISTED: &str = "listed";
@@ -113,17 +117,33 @@ impl Topics {
             .consistent_read(true)
             .send()
             .await?;
-        let Some(item) = answer.item.filter(|item| item.contains_key("topic")) else {
-            return Ok(Found::Unknown);
-        };
-        let stored = read(from_item(item)?)?;
-        Ok(if stored.deleted {
-            Found::Deleted {
-                deletion_unqueued: stored.deletion_unqueued,
+        found(answer.item)
+    }
+
+    /// The topic with this id and the segments of its audience, with consistent reads in one call. Every
+    /// subscription that was created before this call is in one of the segments.
+    pub async fn get_with_segments(
+        &self,
+        id: &TopicId,
+        members: &Members,
+    ) -> Result<(Found, Segments), StoreError> {
+        if id.as_str().len() > MAX_ID_LENGTH {
+            return Ok((Found::Unknown, Segments::default()));
+        }
+        let key = HashMap::from([("topic_id".to_owned(), AttributeValue::S(id.to_string()))]);
+        let wanted = HashMap::from([
+            (self.table.clone(), keys(vec![key])?),
+            (members.table().to_owned(), keys(vec![count_key(id)])?),
+        ]);
+        let (mut topic, mut count) = (None, None);
+        for (table, item) in batch_get(&self.db, wanted).await? {
+            if table == self.table {
+                topic = Some(item);
+            } else {
+                count = Some(item);
             }
-        } else {
-            Found::Live(stored)
-        })
+        }
+        Ok((found(topic)?, Segments::of(count.as_ref())))
     }
 
     /// All topics that are not deleted, oldest first, from the index.
@@ -299,6 +319,21 @@ fn item(topic: &Topic, revision: u64) -> Result<Item, StoreError> {
         topic: serde_json::to_string(topic)?,
         deletion_unqueued: false,
         expires_at: None,
+    })
+}
+
+/// What an item says; `None` if there is none.
+fn found(item: Option<HashMap<String, AttributeValue>>) -> Result<Found, StoreError> {
+    let Some(item) = item.filter(|item| item.contains_key("topic")) else {
+        return Ok(Found::Unknown);
+    };
+    let stored = read(from_item(item)?)?;
+    Ok(if stored.deleted {
+        Found::Deleted {
+            deletion_unqueued: stored.deletion_unqueued,
+        }
+    } else {
+        Found::Live(stored)
     })
 }
 

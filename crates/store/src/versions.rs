@@ -175,7 +175,7 @@ impl Events {
         let mark = Mark { committed_as: None };
         let until = self.recognised_until(now);
         let put = self.item(
-            topic_id,
+            topic_id.as_str(),
             publication_key(publication_id),
             &mark,
             Some(until),
@@ -232,14 +232,24 @@ impl Events {
         #[derive(Serialize)]
         struct Nothing {}
         let until = self.recognised_until(now);
-        let end = self.item(topic_id, DELETED.to_owned(), &Nothing {}, Some(until))?;
+        let end = self.item(
+            topic_id.as_str(),
+            DELETED.to_owned(),
+            &Nothing {},
+            Some(until),
+        )?;
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(end))
             .build()?;
         let mut writes = vec![TransactWriteItem::builder().put(put).build()];
         if let Some(last) = last {
-            let last = self.item(topic_id, version_key(last.version), last, Some(until))?;
+            let last = self.item(
+                topic_id.as_str(),
+                version_key(last.version),
+                last,
+                Some(until),
+            )?;
             let put = Put::builder()
                 .table_name(&self.table)
                 .set_item(Some(last))
@@ -259,7 +269,12 @@ impl Events {
     ) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(self.item(topic_id, key, content, expires_at)?))
+            .set_item(Some(self.item(
+                topic_id.as_str(),
+                key,
+                content,
+                expires_at,
+            )?))
             .condition_expression("attribute_not_exists(#source)")
             .expression_attribute_names("#source", "source")
             .return_values_on_condition_check_failure(OnRefusal::AllOld)

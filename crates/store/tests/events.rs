@@ -7,10 +7,15 @@ use aws_sdk_dynamodb::Client;
 use bellwire_domain::ids::EventId;
 use bellwire_domain::topic::payload::Payload;
 use bellwire_store::Events;
-use bellwire_store::events::Event;
+use bellwire_store::events::{Event, EventSource, Recorded};
 use bellwire_store::versions::{Committed, Current, Version};
 use support::{TABLE, tid};
 use time::{Duration, OffsetDateTime};
+
+/// What the events are about.
+fn source() -> EventSource {
+    EventSource::from(tid("t1"))
+}
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -131,8 +136,8 @@ async fn events_are_had_by_time_in_pages() {
             accepted_at: at(n),
             payload: Payload::Stored(String::new()),
         };
-        events.record(tid("t1"), &event, NOW).await.unwrap();
-        events.record(tid("t1"), &event, NOW).await.unwrap();
+        events.record(&source(), &event, NOW).await.unwrap();
+        events.record(&source(), &event, NOW).await.unwrap();
     }
     let (mut after, mut found) = (None, Vec::new());
     loop {
@@ -167,16 +172,23 @@ async fn an_event_that_may_be_repeated_is_recorded_once() {
         payload: Payload::Stored(String::new()),
     };
     let record = async |second| {
-        events
-            .record_once(tid("t1"), &event(second), NOW)
-            .await
-            .unwrap()
+        let (source, event) = (source(), event(second));
+        match events.record_once(&source, &event, NOW).await.unwrap() {
+            Recorded::New => None,
+            Recorded::Pending(first) => Some(Some(first.accepted_at)),
+            Recorded::Done => Some(None),
+        }
     };
-    assert!(record(1).await);
-    // The same publication, committed twice.
-    assert!(record(1).await);
-    // The same key, published later.
-    assert!(!record(2).await);
+    let first = Some(Some(event(1).accepted_at));
+    assert_eq!(record(1).await, None);
+    // The same request again, and another one with the same key, before the fan-out was completed.
+    assert_eq!(record(1).await, first);
+    assert_eq!(record(2).await, first);
+    let id = EventId::new("e1");
+    events.note_fanned_out(&source(), &id).await.unwrap();
+    assert_eq!(record(2).await, Some(None));
+    // Of what earlier versions have recorded, `commit` repeats its own.
+    assert_eq!(record(1).await, first);
     let end = NOW + Duration::hours(1);
     let page = events.between(tid("t1"), NOW, end, None, 10).await.unwrap();
     assert_eq!(page.events.len(), 1);

@@ -178,7 +178,7 @@ async fn a_client_has_as_many_subscriptions_as_it_may_have() {
     // The same when a topic is deleted.
     for _ in 0..3 {
         let now = OffsetDateTime::now_utc();
-        subscriptions.expire(&here("f"), now).await.unwrap();
+        subscriptions.expire(&here("f"), now, now).await.unwrap();
     }
     subscriptions.delete(&here("f")).await.unwrap();
     assert!(subscriptions.get(sid("f")).await.unwrap().is_none());

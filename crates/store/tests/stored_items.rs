@@ -23,7 +23,7 @@ use bellwire_domain::{ClientId, ExecutionId, Format, QueryState, Secret, Statuse
 use bellwire_store::answers::{Answer, RepeatableRequest};
 use bellwire_store::callbacks::Wanted;
 use bellwire_store::deliveries::Attempt;
-use bellwire_store::events::Event;
+use bellwire_store::events::{Event, EventSource};
 use bellwire_store::exchanges::{CallbackRecord, Exchange};
 use bellwire_store::leases::Acquisition;
 use bellwire_store::queries::End;
@@ -268,7 +268,7 @@ async fn subscriptions_and_members() {
         .create(&ended, &LIMITS, Vec::new())
         .await
         .unwrap();
-    subscriptions.expire(&ended, NOW).await.unwrap();
+    subscriptions.expire(&ended, NOW, NOW).await.unwrap();
     insta::assert_snapshot!("subscriptions", items(&db, TABLE).await);
     insta::assert_snapshot!("members", items(&db, "members").await);
 }
@@ -282,13 +282,17 @@ async fn events() {
         accepted_at: NOW,
         payload: Payload::Inline(r#"{"n":1}"#.to_owned()),
     };
-    events.record(tid("topic"), &event, NOW).await.unwrap();
+    let source = EventSource::from(tid("topic"));
+    events.record(&source, &event, NOW).await.unwrap();
+    let key: EntityKey = serde_json::from_str("\"entity\"").unwrap();
+    let of_entity = EventSource::from(&key);
+    events.record(&of_entity, &event, NOW).await.unwrap();
     let once = Event {
         event_id: EventId::new("e2"),
         payload: Payload::Stored("events-45/e2".to_owned()),
-        ..event
+        ..event.clone()
     };
-    events.record_once(tid("topic"), &once, NOW).await.unwrap();
+    events.record_once(&source, &once, NOW).await.unwrap();
     let version = |number| Version {
         version: number,
         accepted_at: NOW,

@@ -13,13 +13,13 @@ async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
     let subscriptions = subscribed().await;
     let known = subscription();
     let now = OffsetDateTime::now_utc();
-    subscriptions.expire(&known, now).await.unwrap();
+    subscriptions.expire(&known, now, now).await.unwrap();
     // Expiring it again later changes nothing.
     let later = now + Duration::days(30);
-    subscriptions.expire(&known, later).await.unwrap();
+    subscriptions.expire(&known, later, later).await.unwrap();
     assert!(subscriptions.get(sid("s1")).await.unwrap().is_some());
     subscriptions.delete(&known).await.unwrap();
-    subscriptions.expire(&known, now).await.unwrap();
+    subscriptions.expire(&known, now, now).await.unwrap();
     assert!(subscriptions.get(sid("s1")).await.unwrap().is_none());
     // Once it has expired it isn't found, whether or not DynamoDB has removed it.
     subscriptions
@@ -27,7 +27,7 @@ async fn the_subscription_to_a_deleted_topic_stays_for_what_is_on_its_way() {
         .await
         .unwrap();
     let before = now - Duration::days(31);
-    subscriptions.expire(&known, before).await.unwrap();
+    subscriptions.expire(&known, before, before).await.unwrap();
     assert!(subscriptions.get(sid("s1")).await.unwrap().is_none());
 }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::ids::MessageId;
-use bellwire_fanout::Audience;
+use bellwire_fanout::{Audience, EventPublisher};
 use bellwire_objects::{ObjectError, Payloads};
 use bellwire_queues::{Publication, Received, Source};
 use bellwire_store::Events;
@@ -26,6 +26,7 @@ pub struct CommitFunction {
     events: Events,
     payloads: Payloads,
     audience: Audience,
+    publisher: EventPublisher,
     /// The queue that its messages are received from.
     pub source: Source,
 }
@@ -40,6 +41,7 @@ impl CommitFunction {
             events: app.events()?,
             payloads: app.payloads()?,
             audience: app.audience()?,
+            publisher: app.event_publisher()?,
             source: app.source(
                 &[Setting::PublicationsQueueUrl],
                 Setting::DeadPublicationsQueueUrl,

@@ -1,9 +1,8 @@
 //! Commits one publication.
 
 use bellwire_queues::{AudienceEvent, DeliveryKind, Publication, Work};
-use bellwire_store::events::Event;
+use bellwire_store::events::{Event, EventSource};
 use lambda_runtime::Error;
-use time::OffsetDateTime;
 
 use crate::CommitFunction;
 
@@ -22,8 +21,13 @@ impl CommitFunction {
             work,
         } = publication;
         let fan_out = async |kind| {
-            let event = AudienceEvent { accepted_at, kind };
-            self.audience.fan_out(&topic_id, event).await
+            let event = AudienceEvent {
+                accepted_at,
+                kind,
+                repeated: false,
+            };
+            let segments = self.audience.segments(&topic_id).await?;
+            self.audience.fan_out(&topic_id, &segments, event).await
         };
         match work {
             Work::Document { payload } => {
@@ -41,25 +45,25 @@ impl CommitFunction {
                 }
                 tracing::info!(version, "document committed");
             }
+            // From before events were published by who accepts them; it may also be redriven from the dead letters.
             Work::Event {
                 payload,
                 repeatable,
             } => {
+                let source = EventSource::from(&topic_id);
                 let event = Event {
-                    event_id: event_id.clone(),
+                    event_id,
                     accepted_at,
-                    payload: payload.clone(),
+                    payload,
                 };
-                let now = OffsetDateTime::now_utc();
-                if repeatable {
-                    if !self.events.record_once(&topic_id, &event, now).await? {
-                        tracing::info!("event has been published before");
-                        return Ok(());
-                    }
-                } else {
-                    self.events.record(&topic_id, &event, now).await?;
-                }
-                fan_out(DeliveryKind::Event { event_id, payload }).await?;
+                let Some(recorded) = self.publisher.record(source, event, repeatable).await? else {
+                    tracing::info!("event has been published before");
+                    return Ok(());
+                };
+                let segments = self.audience.segments(&topic_id).await?;
+                self.publisher
+                    .fan_out(&topic_id, &segments, &recorded)
+                    .await?;
                 tracing::info!("event committed");
             }
             Work::TopicDeleted => {

@@ -1,7 +1,6 @@
 //! What becomes of deliveries when AWS or an endpoint fails, and when the function is killed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::ids::{EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::{Payload, compress};
@@ -264,16 +263,8 @@ async fn commit(aws: &Aws, version: u64) {
 
 /// Lets the lease of the subscription expire.
 async fn expire_lease(aws: &Aws) {
-    let update = aws.db().update_item().table_name("SubscriptionsTable");
-    let update = update.key("subscription_id", AttributeValue::S("s1".to_owned()));
-    let update = update
-        .update_expression("SET turn_until = :past")
-        .condition_expression("attribute_exists(turn)");
-    let past = AttributeValue::N("1".to_owned());
-    // Without a lease there is none to expire.
-    let _ = update
-        .expression_attribute_values(":past", past)
-        .send()
+    let key = [("subscription_id", "s1")];
+    aws.set_number("SubscriptionsTable", &key, "turn_until", 1)
         .await;
 }
 
@@ -327,4 +318,32 @@ async fn a_document_ends_at_its_last_version_wherever_the_function_is_killed() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn events_accepted_after_the_end_of_their_topic_are_dropped_and_earlier_ones_delivered() {
+    let (aws, endpoint) = subscribed(SubscriptionMode::Event).await;
+    let (before, after) = (event("before"), event("after"));
+    let end = Delivery {
+        accepted_at: before.accepted_at + time::Duration::microseconds(1),
+        ..delivery(DeliveryKind::TopicDeleted {
+            event_id: EventId::new("end"),
+        })
+    };
+    let after = Delivery {
+        accepted_at: end.accepted_at + time::Duration::microseconds(1),
+        ..after
+    };
+    assert!(deliver(&aws, &[end]).await.is_empty());
+    assert!(deliver(&aws, &[after, before]).await.is_empty());
+    let received = endpoint.received().into_iter();
+    let types: Vec<String> = received
+        .map(|request| {
+            request
+                .header("x-axway-streams-event-id")
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(types, ["end", "before"]);
 }

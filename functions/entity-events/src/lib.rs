@@ -1,15 +1,16 @@
 //! `POST /entities/events`: accepts an event of an entity (protocol C).
 //!
-//! Before the response, it is in the queue `FanOuts`, into which EventBridge puts such events as well.
-//! The function `fanout` does the rest. This file handles the call, `routes` recognises it.
+//! Before the response, the event is on record, and its deliveries are created, or left to the function `fanout`, to
+//! which EventBridge's events go as well. This file handles the call, `routes` recognises it.
 
 mod routes;
 
 use bellwire_api::{Authenticator, Failure, body, envelope, idempotency_key, route};
-use bellwire_app::{App, BadSetting, Setting};
+use bellwire_app::{App, BadSetting};
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::{idempotent_event_id, new_event_id};
-use bellwire_queues::{FanOut, Message, Queue};
+use bellwire_fanout::EventPublisher;
+use bellwire_store::events::{Event, EventSource};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
 use serde_json::json;
@@ -21,7 +22,7 @@ use crate::routes::Route;
 #[derive(Debug)]
 pub struct EntityEventsFunction {
     authenticator: Authenticator,
-    fan_outs: Queue,
+    events: EventPublisher,
 }
 
 impl EntityEventsFunction {
@@ -32,7 +33,7 @@ impl EntityEventsFunction {
     pub fn new(app: &App) -> Result<Self, BadSetting> {
         Ok(Self {
             authenticator: app.authenticator()?,
-            fan_outs: app.queue(Setting::FanOutsQueueUrl)?,
+            events: app.event_publisher()?,
         })
     }
 
@@ -40,7 +41,7 @@ impl EntityEventsFunction {
     ///
     /// # Errors
     /// 400 for a body or an `Idempotency-Key` that is refused; 401; 403 when the client is not a
-    /// publisher; 413; 500 when the table or the queue fails.
+    /// publisher; 413; 500 when a table or a queue fails.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let Route::Publish = route(&request, Route::of)?;
         let publisher = self.authenticator.publisher(&request).await?;
@@ -52,12 +53,21 @@ impl EntityEventsFunction {
             }
             None => new_event_id(),
         };
-        let fan_out = FanOut::Entity {
+        let source = EventSource::from(&event.entity_key);
+        let event = Event {
             event_id: event_id.clone(),
             accepted_at: OffsetDateTime::now_utc(),
-            event,
+            payload: event,
         };
-        self.fan_outs.send(Message::new(&fan_out)?).await?;
+        match self.events.record(source, event, key.is_some()).await? {
+            None => tracing::info!("event has been published before"),
+            Some(recorded) => {
+                if let Err(error) = self.events.fan_out_entity(&recorded).await {
+                    tracing::warn!(%error, "the fan-out is left to another function");
+                    self.events.leave_entity(&recorded).await?;
+                }
+            }
+        }
         tracing::info!(event = %event_id, "accepted");
         let data = json!({ "event": { "id": event_id } });
         envelope::with(StatusCode::ACCEPTED, &data)

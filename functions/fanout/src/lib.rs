@@ -1,6 +1,7 @@
 //! `FanOuts`: creates deliveries.
 //!
-//! - Of an event, or a document's version, for one segment of a large topic's audience: this file.
+//! - Of an event, or a document's version, for one segment of a large topic's audience; of an event whose fan-out its
+//!   publisher had to leave: this file.
 //! - Of an entity's event, for the clients that it names: `entity`.
 //! - Of a topic's past events, for one subscription: `replay`.
 
@@ -8,9 +9,10 @@ mod entity;
 mod replay;
 
 use bellwire_app::{App, BadSetting, Setting};
-use bellwire_domain::ids::{AudienceId, MessageId};
+use bellwire_domain::ids::{AudienceId, MessageId, TopicId};
 use bellwire_fanout::Audience;
 use bellwire_queues::{AudienceEvent, FanOut, Queue, Received, Source};
+use bellwire_store::events::Event;
 use bellwire_store::{Events, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
@@ -60,16 +62,33 @@ impl FanoutFunction {
                 segment,
                 event,
             } => self.fan_out_segment(&audience_id, segment, &event).await,
+            FanOut::Audience { topic_id, event } => self.fan_out_topic(&topic_id, event).await,
             FanOut::Entity {
                 event_id,
                 accepted_at,
                 event,
-            } => self.fan_out_entity(event_id, accepted_at, event).await,
+                repeated,
+            } => {
+                let event = Event {
+                    event_id,
+                    accepted_at,
+                    payload: event,
+                };
+                self.fan_out_entity(event, repeated).await
+            }
             FanOut::Replay(replay) => self.replay(replay).await,
         };
         let cause = done.err()?;
         tracing::error!(%cause, message_id = %id, "fan-out failed");
         Some(id)
+    }
+
+    /// Creates the deliveries of an event for a topic's audience.
+    async fn fan_out_topic(&self, topic_id: &TopicId, event: AudienceEvent) -> Result<(), Error> {
+        let segments = self.audience.segments(topic_id).await?;
+        self.audience.fan_out(topic_id, &segments, event).await?;
+        tracing::info!(topic = %topic_id, "fanned out");
+        Ok(())
     }
 
     /// Creates the deliveries of an event for a segment of a large topic's audience. A segment that is

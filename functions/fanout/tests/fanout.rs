@@ -8,7 +8,7 @@ use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::{Payload, compress};
 use bellwire_doubles::{Aws, Effect, Fault, received};
 use bellwire_queues::{AudienceEvent, Delivery, DeliveryKind, FanOut, Replay};
-use bellwire_store::events::Event;
+use bellwire_store::events::{Event, EventSource};
 use fanout::FanoutFunction;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -47,6 +47,7 @@ fn segment() -> FanOut {
                 event_id: EventId::new("e1"),
                 payload: payload(),
             },
+            repeated: false,
         },
     }
 }
@@ -130,6 +131,7 @@ async fn an_entitys_event_is_delivered_to_the_clients_that_it_names_and_no_other
         event_id: EventId::new("e1"),
         accepted_at: OffsetDateTime::now_utc(),
         event: serde_json::from_value(event).unwrap(),
+        repeated: false,
     };
     assert!(handle(&aws, &message).await);
     assert_eq!(subscriptions(&aws), (ids(&["s1", "s2"]), 2));
@@ -150,7 +152,7 @@ async fn replaying(events: usize) -> (Aws, FanOut) {
             payload: payload(),
         };
         table
-            .record(&TopicId::new("t1"), &event, now)
+            .record(&EventSource::from(&TopicId::new("t1")), &event, now)
             .await
             .unwrap();
     }

@@ -1,9 +1,10 @@
 //! `POST /publishers/http-post/topics/{topicId}`: accepts a publication to a topic (protocol B).
 //!
-//! Before the response, it is in the queue `Publications.fifo`, behind what was accepted for the same
-//! topic before. The function `commit` does the rest. This file handles the call, `routes` recognises
-//! it.
+//! Before the response, a document is in the queue `Publications.fifo`, behind what was accepted for the same topic
+//! before; the function `commit` does the rest. An event is on record before the response, and its deliveries are
+//! created, or left to the function `fanout`: `event`. This file handles the call, `routes` recognises it.
 
+mod event;
 mod routes;
 
 use bellwire_api::{
@@ -13,10 +14,13 @@ use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::ids::{EventId, TopicId, idempotent_event_id, new_event_id, random_id};
 use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::PayloadType;
+use bellwire_fanout::EventPublisher;
 use bellwire_objects::Payloads;
 use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Message, Publication, Queue, Work};
 use bellwire_store::Topics;
+use bellwire_store::events::Event;
+use bellwire_store::members::Segments;
 use bellwire_store::topics::Found;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
@@ -31,7 +35,8 @@ pub struct PublishFunction {
     authenticator: Authenticator,
     topics: Topics,
     payloads: Payloads,
-    publications: Queue,
+    documents: Queue,
+    events: EventPublisher,
 }
 
 /// The body of the response: the id of the publication, and of the event if it is one.
@@ -50,7 +55,8 @@ impl PublishFunction {
             authenticator: app.authenticator()?,
             topics: app.topics()?,
             payloads: app.payloads()?,
-            publications: app.queue(Setting::PublicationsQueueUrl)?,
+            documents: app.queue(Setting::PublicationsQueueUrl)?,
+            events: app.event_publisher()?,
         })
     }
 
@@ -68,7 +74,7 @@ impl PublishFunction {
         body::must_be_json(&request)?;
         let key = idempotency_key::of(&request)?;
         let document = body::document(&request)?;
-        let topic = self.live(&topic_id).await?;
+        let (topic, segments) = self.live(&topic_id).await?;
 
         let event_id = match key {
             Some(key) => idempotent_event_id(publisher.client_id.as_str(), topic.id.as_str(), key),
@@ -82,33 +88,40 @@ impl PublishFunction {
             .payloads
             .keep(&payload_id, text, Kept::LikeEvents)
             .await?;
-        let work = match topic.publisher.payload.kind {
-            PayloadType::Snapshot => Work::Document { payload },
-            PayloadType::Event => Work::Event {
-                payload,
-                repeatable: key.is_some(),
-            },
-        };
-        let publication = Publication {
-            event_id,
-            topic_id: topic.id,
-            accepted_at: OffsetDateTime::now_utc(),
-            redriven: false,
-            work,
-        };
-        self.publications
-            .send(Message::publication(&publication)?)
-            .await?;
-        tracing::info!(event = %publication.event_id, "accepted");
-        accepted(&Accepted {
-            id: publication.event_id,
-        })
+        let accepted_at = OffsetDateTime::now_utc();
+        match topic.publisher.payload.kind {
+            PayloadType::Snapshot => {
+                let publication = Publication {
+                    event_id: event_id.clone(),
+                    topic_id: topic.id,
+                    accepted_at,
+                    redriven: false,
+                    work: Work::Document { payload },
+                };
+                self.documents
+                    .send(Message::publication(&publication)?)
+                    .await?;
+            }
+            PayloadType::Event => {
+                let event = Event {
+                    event_id: event_id.clone(),
+                    accepted_at,
+                    payload,
+                };
+                self.publish_event(&topic.id, &segments, event, key.is_some())
+                    .await?;
+            }
+        }
+        tracing::info!(event = %event_id, "accepted");
+        accepted(&Accepted { id: event_id })
     }
 
-    /// The topic, if it is not deleted: 410 if it is, 404 if there is none.
-    async fn live(&self, topic_id: &TopicId) -> Result<Topic, Failure> {
-        match self.topics.get(topic_id).await? {
-            Found::Live(stored) => Ok(stored.topic),
+    /// The topic, if it is not deleted, and the segments of its audience: 410 if it is, 404 if there is none.
+    async fn live(&self, topic_id: &TopicId) -> Result<(Topic, Segments), Failure> {
+        let members = self.events.audience().members();
+        let (found, segments) = self.topics.get_with_segments(topic_id, members).await?;
+        match found {
+            Found::Live(stored) => Ok((stored.topic, segments)),
             Found::Deleted { .. } => Err(Failure::gone("the topic was deleted")),
             Found::Unknown => Err(Failure::not_found("there is no such topic")),
         }

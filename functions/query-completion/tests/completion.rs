@@ -1,13 +1,10 @@
 //! Who is notified of a query's end, when AWS fails, and when the function is killed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use bellwire_domain::{ClientId, ExecutionId, Secret};
+use bellwire_domain::{ClientId, ExecutionId};
 use bellwire_doubles::{Aws, Effect, Fault};
-use bellwire_store::Client;
 use query_completion::QueryCompletionFunction;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 const TABLES: [&str; 2] = ["QueriesTable", "ClientsTable"];
 const QUERY: &str = "694e7d20-076a-404a-8adf-d5c58a194a13";
@@ -29,19 +26,7 @@ fn event(state: &str, number: &str) -> Value {
 async fn owned() -> (Aws, ClientId) {
     let aws = Aws::with_tables(&TABLES).await;
     let app = aws.app("QueryCompletion", &[]);
-    let owner = ClientId::generate().unwrap();
-    let client = Client {
-        client_id: owner.clone(),
-        name: "owner".to_owned(),
-        publisher: false,
-        api_key_sha256: Secret::new("key").hash(),
-        client_secret_sha256: Secret::new("secret").hash(),
-        earlier_client_secrets: Vec::new(),
-        created_at: OffsetDateTime::now_utc(),
-        key_rotated_at: None,
-        disabled_at: None,
-    };
-    app.clients().unwrap().create(&client).await.unwrap();
+    let owner = aws.add_client("owner", false).await;
     aws.create_topic(&format!("bellwire-{owner}"));
     let id = ExecutionId::parse(QUERY).unwrap();
     let completions = app.completions().unwrap();
@@ -61,15 +46,8 @@ fn published(aws: &Aws, owner: &ClientId) -> Vec<Value> {
 
 /// Lets the lease to publish expire.
 async fn expire_lease(aws: &Aws) {
-    let update = aws.db().update_item().table_name("QueriesTable");
-    let update = update.key("execution_id", AttributeValue::S(QUERY.to_owned()));
-    let update = update.update_expression("SET turn_until = :past");
-    let past = AttributeValue::N("0".to_owned());
-    update
-        .expression_attribute_values(":past", past)
-        .send()
-        .await
-        .unwrap();
+    let key = [("execution_id", QUERY)];
+    aws.set_number("QueriesTable", &key, "turn_until", 0).await;
 }
 
 #[tokio::test]

@@ -1,13 +1,10 @@
 //! What becomes of registrations when SNS or a table fails, and when the function is killed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use bellwire_domain::{ClientId, Secret};
 use bellwire_doubles::{Aws, Effect, Fault, request};
-use bellwire_store::Client;
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
 use subscribe::SubscribeFunction;
-use time::OffsetDateTime;
 
 const TABLES: [&str; 2] = ["ClientsTable", "CallbacksTable"];
 const URL: &str = "https://hooks.example.com/bellwire";
@@ -15,19 +12,7 @@ const URL: &str = "https://hooks.example.com/bellwire";
 /// An account with a client whose key is `key`.
 async fn account() -> Aws {
     let aws = Aws::with_tables(&TABLES).await;
-    let client = Client {
-        client_id: ClientId::generate().unwrap(),
-        name: "client".to_owned(),
-        publisher: false,
-        api_key_sha256: Secret::new("key").hash(),
-        client_secret_sha256: Secret::new("secret").hash(),
-        earlier_client_secrets: Vec::new(),
-        created_at: OffsetDateTime::now_utc(),
-        key_rotated_at: None,
-        disabled_at: None,
-    };
-    let clients = aws.app("Subscribe", &[]).clients().unwrap();
-    clients.create(&client).await.unwrap();
+    aws.add_client("key", false).await;
     aws
 }
 

@@ -62,6 +62,12 @@ pub fn decompress(gzip: &[u8]) -> Result<Vec<u8>, Damaged> {
 }
 
 impl Payload {
+    /// How large it is in a message, in bytes.
+    pub fn message_bytes(&self) -> u64 {
+        let (Self::Inline(text) | Self::Stored(text)) = self;
+        u64::try_from(text.len()).unwrap_or(u64::MAX)
+    }
+
     /// A payload, carried inline, from its gzip.
     pub fn inline(gzip: &[u8]) -> Self {
         Self::Inline(BASE64.encode(gzip))

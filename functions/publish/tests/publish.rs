@@ -1,0 +1,251 @@
+//! What becomes of events that are published when AWS fails, and when the function is killed.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+
+use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_doubles::{Aws, Effect, Fault, request};
+use bellwire_queues::{Delivery, FanOut, Publication};
+use lambda_http::http::{HeaderValue, StatusCode};
+use publish::PublishFunction;
+use serde_json::{Value, json};
+
+const TABLES: [&str; 5] = [
+    "ClientsTable",
+    "TopicsTable",
+    "MembersTable",
+    "SubscriptionsTable",
+    "EventsTable",
+];
+const URL: &str = "https://example.com/";
+
+/// An account with a publisher whose key is `key`, and a topic `t1` of this payload type.
+async fn account(payload: &str) -> Aws {
+    let aws = Aws::with_tables(&TABLES).await;
+    aws.add_client("key", true).await;
+    let publisher = json!({"type": "http-post", "config": {}, "payload": {"type": payload}});
+    aws.add_topic("t1", json!({"name": "t1", "publisher": publisher}))
+        .await;
+    aws
+}
+
+/// Publishes to `t1`. Returns the status and the id.
+async fn publish(aws: &Aws, key: Option<&str>, body: &Value) -> (StatusCode, String) {
+    publish_by(&function(aws), key, body).await
+}
+
+fn function(aws: &Aws) -> PublishFunction {
+    PublishFunction::new(&aws.app("Publish", &[])).unwrap()
+}
+
+async fn publish_by(
+    function: &PublishFunction,
+    key: Option<&str>,
+    body: &Value,
+) -> (StatusCode, String) {
+    let path = "/publishers/http-post/topics/";
+    let (resource, path) = (format!("{path}{{topicId}}"), format!("{path}t1"));
+    let mut request = request("POST", &resource, &path, Some("key"), body);
+    if let Some(key) = key {
+        let key = HeaderValue::from_str(key).unwrap();
+        request.headers_mut().insert("idempotency-key", key);
+    }
+    match function.handle(request).await {
+        Ok(response) => {
+            let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+            (response.status(), body["id"].as_str().unwrap().to_owned())
+        }
+        Err(failure) => (failure.status(), String::new()),
+    }
+}
+
+/// The subscriptions and events for which deliveries were created.
+fn delivered(aws: &Aws) -> BTreeSet<(String, String)> {
+    let deliveries = aws.messages::<Delivery>("DeliveriesQueue").into_iter();
+    deliveries
+        .map(|it| {
+            (
+                it.subscription_id.to_string(),
+                it.kind.event_id().unwrap().to_string(),
+            )
+        })
+        .collect()
+}
+
+/// The bodies of the deliveries.
+fn bodies(aws: &Aws) -> BTreeSet<String> {
+    let sent = aws.sent("DeliveriesQueue").into_iter();
+    let payloads = sent.map(|it| {
+        serde_json::from_str::<Value>(&it.body).unwrap()["told"]["event"]["payload"].to_string()
+    });
+    payloads.collect()
+}
+
+#[tokio::test]
+async fn an_event_of_a_small_topic_is_delivered_by_who_accepts_it_in_few_calls() {
+    let aws = account("event").await;
+    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+        .await;
+    let function = function(&aws);
+    publish_by(&function, None, &json!({"n": 0})).await;
+    aws.calls();
+    aws.empty_queues();
+    let (status, id) = publish_by(&function, None, &json!({"n": 1})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!(delivered(&aws), BTreeSet::from([("s1".to_owned(), id)]));
+    // The client is remembered; there is nothing in a queue but the delivery.
+    assert_eq!(
+        aws.calls(),
+        ["BatchGetItem", "PutItem", "Query", "SendMessageBatch"]
+    );
+    assert!(aws.sent("PublicationsQueue").is_empty() && aws.sent("FanOutsQueue").is_empty());
+}
+
+#[tokio::test]
+async fn a_large_topic_is_fanned_out_by_segments_and_so_are_large_events() {
+    let aws = account("event").await;
+    for n in 0..101 {
+        aws.subscribe(&format!("s{n}"), "t1", SubscriptionMode::Event, URL)
+            .await;
+    }
+    publish(&aws, None, &json!({})).await;
+    let messages: Vec<FanOut> = aws.messages("FanOutsQueue");
+    assert!(
+        matches!(messages[..], [FanOut::Segment { segment: 0, .. }]),
+        "{messages:?}"
+    );
+    assert!(aws.sent("DeliveriesQueue").is_empty());
+
+    let aws = account("event").await;
+    for n in 0..40 {
+        aws.subscribe(&format!("s{n}"), "t1", SubscriptionMode::Event, URL)
+            .await;
+    }
+    // Digits that don't compress: some 30 KB for each of the messages, more than 1 MiB in all.
+    let mut number: u64 = 1;
+    let digits = std::iter::repeat_with(|| {
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        number.to_string()
+    });
+    let text: String = digits.take(3_000).collect();
+    publish(&aws, None, &json!({"text": text})).await;
+    assert_eq!(
+        (
+            aws.sent("FanOutsQueue").len(),
+            aws.sent("DeliveriesQueue").len()
+        ),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn when_the_fan_out_fails_the_event_is_accepted_and_left_to_another_function() {
+    for operation in ["Query", "SendMessageBatch"] {
+        let aws = account("event").await;
+        aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+            .await;
+        let function = function(&aws);
+        publish_by(&function, None, &json!({"n": 0})).await;
+        // The client is remembered: its look-up is a query too.
+        aws.fail(operation, Fault::Throttled, usize::MAX);
+        let (status, id) = publish_by(&function, None, &json!({"n": 1})).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{operation}");
+        let messages: Vec<FanOut> = aws.messages("FanOutsQueue");
+        let [FanOut::Audience { topic_id, event }] = &messages[..] else {
+            panic!("{messages:?}");
+        };
+        assert_eq!(
+            (topic_id.as_str(), event.kind.event_id().unwrap().as_str()),
+            ("t1", id.as_str())
+        );
+        assert_eq!(aws.items("EventsTable").await.len(), 2);
+    }
+    // What can be left to nobody is not accepted.
+    let aws = account("event").await;
+    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+        .await;
+    aws.fail("SendMessageBatch", Fault::Throttled, usize::MAX);
+    aws.fail("SendMessage", Fault::Throttled, usize::MAX);
+    let (status, _) = publish(&aws, None, &json!({"n": 1})).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_with_the_same_key_completes_what_was_cut_off_with_the_first_payload() {
+    for effect in [Effect::None, Effect::Done] {
+        for n in 1.. {
+            let aws = account("event").await;
+            aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+                .await;
+            let first = aws
+                .killed_at(n, effect, publish(&aws, Some("k"), &json!({"n": 1})))
+                .await;
+            let recorded = aws.items("EventsTable").await.len() == 2;
+            // It is repeated with another body: if the first is on record, that counts.
+            let (status, id) = publish(&aws, Some("k"), &json!({"n": 2})).await;
+            assert_eq!(status, StatusCode::ACCEPTED, "{n} {effect:?}");
+            assert_eq!(
+                delivered(&aws),
+                BTreeSet::from([("s1".to_owned(), id)]),
+                "{n} {effect:?}"
+            );
+            assert_eq!(bodies(&aws).len(), 1, "{n} {effect:?}");
+            assert_eq!(aws.items("EventsTable").await.len(), 2, "{n} {effect:?}");
+            // Once it is complete, nothing is sent any more.
+            let before = aws.sent("DeliveriesQueue").len();
+            publish(&aws, Some("k"), &json!({"n": 3})).await;
+            assert_eq!(aws.sent("DeliveriesQueue").len(), before, "{n} {effect:?}");
+            if first.is_some() {
+                assert!(recorded && before == 1);
+                assert!(n > 6, "only {n} calls");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_repeated_is_not_for_those_who_subscribed_since() {
+    let aws = account("event").await;
+    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+        .await;
+    aws.fail("SendMessageBatch", Fault::Throttled, usize::MAX);
+    aws.fail("SendMessage", Fault::Throttled, usize::MAX);
+    publish(&aws, Some("k"), &json!({})).await;
+    aws.heal();
+    let event = &aws.items("EventsTable").await;
+    let accepted = event
+        .iter()
+        .find_map(|it| it["accepted_at"].as_str())
+        .unwrap();
+    aws.subscribe("s2", "t1", SubscriptionMode::Event, URL)
+        .await;
+    // An hour later, as far as its record says.
+    aws.set_text(
+        "MembersTable",
+        &[("audience_segment", "t1#0"), ("subscription_id", "s2")],
+        "created_at",
+        "2999-01-01T00:00:00Z",
+    )
+    .await;
+    let (_, id) = publish(&aws, Some("k"), &json!({})).await;
+    assert_eq!(delivered(&aws), BTreeSet::from([("s1".to_owned(), id)]));
+    let deliveries: Vec<Value> = aws.messages("DeliveriesQueue");
+    assert_eq!(deliveries[0]["accepted_at"].as_str(), Some(accepted));
+}
+
+#[tokio::test]
+async fn documents_keep_their_order_in_their_queue() {
+    let aws = account("snapshot").await;
+    let (status, id) = publish(&aws, None, &json!({"n": 1})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let messages: Vec<Publication> = aws.messages("PublicationsQueue");
+    assert_eq!(messages[0].event_id.as_str(), id);
+    assert_eq!(
+        aws.sent("PublicationsQueue")[0].group.as_deref(),
+        Some("t1")
+    );
+    assert!(aws.items("EventsTable").await.is_empty());
+}
