@@ -29,6 +29,7 @@ def delivery(subscription: dict, kind: dict, client_id: str, attempt: int = 0) -
         "client_id": client_id,
         "attempt": attempt,
         "accepted_at": now(),
+        "dated": True,
         "told": kind,
     }
 

@@ -140,14 +140,29 @@ class TestDeliver:
             stack.cli("dead-letters", "drop", "--subscription", subscription["id"])
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_an_exchange_that_cannot_be_recorded_is_not_repeated(self, streams, receiver, aws, start, client, fault):
+    def test_an_exchange_that_cannot_be_recorded_is_not_repeated(
+        self, streams, stack, receiver, aws, start, client, fault
+    ):
         subscription = streams.subscribe(streams.topic(), receiver.url)
         message = sqs_event(delivery(subscription, event({"n": 1}), client.client_id))
         deliver = start("Deliver")
         aws.set("BatchWriteItem", fault)
         assert failures(deliver.invoke(message)) == []
         assert len(receiver.arrivals) == 1
-        assert any(line.get("message") == "exchanges not recorded" for line in deliver.log_lines())
+        assert any(line.get("message") == "attempt not recorded" for line in deliver.log_lines())
+        aws.heal()
+        # A message has it recorded that the delivery has arrived.
+        exchanges = {
+            "TableName": stack.outputs["ExchangesTable"],
+            "KeyConditionExpression": "subscription_id = :id",
+            "ExpressionAttributeValues": {":id": {"S": subscription["id"]}},
+        }
+        dynamodb = stack.aws("dynamodb")
+        eventually(
+            lambda: dynamodb.query(**exchanges)["Items"], lambda it: any("arrived" in item for item in it), "mark"
+        )
+        assert failures(deliver.invoke(message)) == []
+        assert len(receiver.arrivals) == 1
 
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("after", [0, 1])

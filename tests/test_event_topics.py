@@ -36,7 +36,7 @@ def test_an_event_reaches_its_subscriber_as_it_was_published(streams, receiver):
     assert headers["x-axway-streams-event-id"] == accepted.json()["id"]
     assert headers["x-axway-streams-event-type"] == "event"
     assert headers["x-bellwire-attempt"] == "1"
-    assert uuid.UUID(headers["webhook-id"])
+    assert re.fullmatch(r"\d{16}_[0-9a-f-]{36}_[0-9a-f]{8}", headers["webhook-id"])
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def test_copies_in_one_batch_are_sent_once_and_spoil_no_record(streams, receiver
 def test_copies_in_one_batch_share_what_becomes_of_the_delivery(streams, aws, start, client):
     with Receiver(answer=lambda _: Answer(503, {"Retry-After": "60"})) as receiver:
         subscription = streams.subscribe(streams.topic(), receiver.url)
-        kind = event({"n": 1})
-        first, retry = (delivery(subscription, kind, client.client_id, attempt) for attempt in (0, 2))
+        first = delivery(subscription, event({"n": 1}), client.client_id)
+        retry = first | {"attempt": 2}
         message = sqs_event(first, retry, first, ids=["a", "b", "c"])
         deliver = start("Deliver")
         aws.set("SendMessage", "refuse")

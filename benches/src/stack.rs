@@ -68,6 +68,11 @@ const LISTED: [&str; 13] = [
 
 /// The settings of all functions: each reads those that it needs.
 const SETTINGS: &[(&str, &str)] = &[
+    ("RUNNING_QUERIES_PER_CLIENT", "10"),
+    ("WAITING_REQUESTS_PER_CLIENT", "5"),
+    ("SUBSCRIPTIONS_PER_CLIENT", "1000000"),
+    ("SUBSCRIPTIONS_PER_HOST", "1000000"),
+    ("ENDPOINT_CONSENT", "none"),
     ("CLIENTS_TABLE", "clients"),
     ("CALLBACKS_TABLE", "callbacks"),
     ("QUERIES_TABLE", "queries"),

@@ -90,6 +90,7 @@ impl Carried {
                 DeliveryKind::Test { event_id, .. } => format!("test {event_id}"),
                 DeliveryKind::TopicDeleted { .. } => "end of the topic".to_owned(),
                 DeliveryKind::Entity { event_id, .. } => format!("entity event {event_id}"),
+                DeliveryKind::Arrived { event_id } => format!("arrival of event {event_id}"),
             },
             Self::FanOut(FanOut::Segment { segment, .. }) => format!("segment {segment}"),
             Self::FanOut(FanOut::Audience { .. }) => "audience".to_owned(),

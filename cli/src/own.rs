@@ -10,7 +10,7 @@ use bellwire_fanout::deliver_current_document;
 use bellwire_query_notifications::TopicPrefix;
 use bellwire_queues::Queue;
 use bellwire_runtime::aws::Lazy;
-use bellwire_store::{Callbacks, Client, Clients, Events, Exchanges, Queries, Subscriptions};
+use bellwire_store::{Attempts, Callbacks, Client, Clients, Events, Queries, Subscriptions};
 use time::{Duration, OffsetDateTime};
 
 use crate::stack;
@@ -22,7 +22,7 @@ const KEPT: Duration = Duration::ZERO;
 pub struct Own {
     clients: Clients,
     subscriptions: Subscriptions,
-    exchanges: Exchanges,
+    attempts: Attempts,
     events: Events,
     callbacks: Callbacks,
     queries: Queries,
@@ -45,7 +45,7 @@ impl Own {
                 output("SubscriptionsTable").await?,
                 output("MembersTable").await?,
             ),
-            exchanges: Exchanges::new(db.clone(), output("ExchangesTable").await?, KEPT),
+            attempts: Attempts::new(db.clone(), output("ExchangesTable").await?, KEPT),
             events: Events::new(db.clone(), output("EventsTable").await?, KEPT),
             callbacks: Callbacks::new(db.clone(), output("CallbacksTable").await?),
             queries: Queries::new(db, output("QueriesTable").await?),
@@ -95,7 +95,7 @@ impl Own {
         }
         for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
             let id = &subscription.subscription_id;
-            self.exchanges.remove_all(id).await?;
+            self.attempts.remove_all(id).await?;
             self.subscriptions.delete(&subscription).await?;
         }
         // https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html: no error if there is none

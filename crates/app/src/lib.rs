@@ -24,7 +24,7 @@ use bellwire_queues::{Queue, Source};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::{env, logs};
 use bellwire_store::{
-    Answers, Callbacks, Clients, Deliveries, Events, Exchanges, Limits, Members, Queries,
+    Answers, Attempts, Callbacks, Clients, Deliveries, Events, Limits, Members, Queries,
     Subscriptions, Topics,
 };
 
@@ -131,24 +131,22 @@ impl App {
         ))
     }
 
-    /// The Exchanges table: attempts, kept for [`Setting::ExchangesKeptDays`].
-    pub fn exchanges(&self) -> Read<Exchanges> {
-        Ok(Exchanges::new(
+    /// The Exchanges table: attempts, shown for [`Setting::ExchangesKeptDays`].
+    pub fn attempts(&self) -> Read<Attempts> {
+        Ok(Attempts::new(
             self.db(),
             self.setting(Setting::ExchangesTable)?,
             self.days(Setting::ExchangesKeptDays)?,
         ))
     }
 
-    /// The Deliveries table: what has been delivered, with the tables that are read and written with
-    /// it.
+    /// What is on record of deliveries, with the table of marks of earlier versions.
     pub fn deliveries(&self) -> Read<Deliveries> {
         Ok(Deliveries::new(
-            self.db(),
+            self.attempts()?,
             self.setting(Setting::DeliveriesTable)?,
             self.days(Setting::EventsKeptDays)?,
             self.subscriptions()?,
-            self.exchanges()?,
         ))
     }
 

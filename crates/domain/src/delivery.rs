@@ -2,8 +2,10 @@
 
 pub mod decision;
 pub mod error_event;
+pub mod key;
 pub mod lease;
 pub mod outcome;
+pub mod own_headers;
 pub mod progress;
 pub mod retry;
 pub mod retry_after;

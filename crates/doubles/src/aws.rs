@@ -148,13 +148,33 @@ impl Aws {
         self.state.queues.lock().unwrap().clear();
     }
 
-    /// The items of a table, as JSON, in no order.
+    /// The items of a table, as JSON, in no order. Bytes are shown as their number.
     pub async fn items(&self, table: &str) -> Vec<Value> {
         let found = self.db.scan().table_name(table).send().await.unwrap();
         let items = found.items.unwrap_or_default().into_iter();
         items
-            .map(|item| serde_dynamo::from_item(item).unwrap())
+            .map(|mut item| {
+                for value in item.values_mut() {
+                    if let AttributeValue::B(bytes) = value {
+                        *value = AttributeValue::N(bytes.as_ref().len().to_string());
+                    }
+                }
+                serde_dynamo::from_item(item).unwrap()
+            })
             .collect()
+    }
+
+    /// Puts an item of texts into a table.
+    pub async fn put_item(&self, table: &str, item: &[(&str, &str)]) {
+        let item = item.iter();
+        let item =
+            item.map(|(name, value)| ((*name).to_owned(), AttributeValue::S((*value).to_owned())));
+        let put = self
+            .db
+            .put_item()
+            .table_name(table)
+            .set_item(Some(item.collect()));
+        put.send().await.unwrap();
     }
 
     /// Sets an attribute of an item to a text.

@@ -11,7 +11,7 @@ use bellwire_domain::delivery::session::{NextVersion, Session};
 use bellwire_domain::ids::{MessageId, TopicId, nonce};
 use bellwire_domain::timestamp::unix_millis;
 use bellwire_domain::topic::modes::SubscriptionMode;
-use bellwire_queues::{Delivery, DeliveryKind, EventType, Hops, Message, Protocol};
+use bellwire_queues::{Delivery, DeliveryKind, EventType, Hops, Message};
 use bellwire_store::leases::{Acquisition, Held, Released};
 use bellwire_store::subscription::Subscription;
 use bellwire_store::versions::Version;
@@ -214,13 +214,7 @@ impl Engine {
             let decision = self.retries.decide(&attempt.outcome, session.failures);
             // A new subscription, or one that is enabled, asks for what was accepted long ago.
             let accepted_at = step.version.accepted_at.max(delivery.accepted_at);
-            let reason = batch.note(
-                attempt,
-                Protocol::Streams,
-                session.failures,
-                accepted_at,
-                false,
-            );
+            let reason = batch.note(delivery, attempt, accepted_at, None);
             let (ending, pause) = match decision {
                 Decision::Done => {
                     *arrived = true;

@@ -4,7 +4,7 @@
 use bellwire_domain::delivery::decision::Decision;
 use bellwire_domain::ids::MessageId;
 use bellwire_queues::{Delivery, DeliveryKind};
-use bellwire_store::deliveries::Prefetched;
+use bellwire_store::attempts::Prefetched;
 use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
 
@@ -53,7 +53,10 @@ impl Engine {
             rendered => rendered?,
         };
         tracing::Span::current().record("delivery", rendered.delivery_id.as_str());
-        if prefetched.arrived.contains(&rendered.delivery_id) {
+        let key = delivery
+            .key()
+            .ok_or(Error::Impossible("a document is no event"))?;
+        if prefetched.has_arrived(&key) {
             tracing::info!("it has arrived before");
             return self.end(delivery, subscription).await;
         }
@@ -67,14 +70,8 @@ impl Engine {
         if let Decision::RetryAfter(pause) = decision {
             attempt.retried_in(pause);
         }
-        let protocol = delivery.kind.protocol();
-        let reason = batch.note(
-            attempt,
-            protocol,
-            delivery.attempt,
-            delivery.accepted_at,
-            true,
-        );
+        let first = delivery.attempt == 0 && !prefetched.is_known(&key);
+        let reason = batch.note(delivery, attempt, delivery.accepted_at, Some((key, first)));
         if is_test {
             return Ok(());
         }

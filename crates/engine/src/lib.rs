@@ -29,14 +29,15 @@ pub mod time_left;
 
 use std::collections::HashSet;
 
-use bellwire_domain::ids::{MessageId, delivery_id};
+use bellwire_domain::ids::MessageId;
 use bellwire_queues::{Delivery, DeliveryKind, Queue, Received};
-use bellwire_store::deliveries::Prefetched;
+use bellwire_store::attempts::Prefetched;
 use bellwire_store::{Deliveries, Subscriptions};
 use futures_util::future::join_all;
+use time::{Duration, OffsetDateTime};
 use tracing::Instrument;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Delivered};
 use crate::bodies::Bodies;
 use crate::metrics::Metrics;
 use crate::owner_notifications::OwnerNotifications;
@@ -46,6 +47,10 @@ use crate::targets::webhook::WebhookSender;
 use crate::time_left::TimeLeft;
 
 pub use error::Error;
+
+/// From how long after its acceptance on an event may have been delivered by an earlier version, which marked it in
+/// another table.
+const LATE: Duration = Duration::seconds(60);
 
 /// What deliveries need, between batches.
 #[derive(Debug)]
@@ -76,10 +81,11 @@ impl Engine {
     /// Attempts the deliveries of a batch at once. Returns the ids of the messages that failed.
     pub async fn deliver(&self, batch: Vec<Received<Delivery>>) -> Vec<MessageId> {
         let received = by_delivery(batch);
-        let (recorder, recording) = recorder::start(&self.deliveries);
+        let (recorder, recording) = recorder::start(&self.deliveries, &self.retries);
         let batch = Batch {
             recorder,
             metrics: Metrics::default(),
+            delivered: Delivered::default(),
         };
         let working = async {
             let prefetched = self.prefetch(&received).await;
@@ -90,24 +96,32 @@ impl Engine {
             let failed: Vec<MessageId> = join_all(processed).await.into_iter().flatten().collect();
             // The recording ends when nothing more can come.
             drop(batch.recorder);
-            (failed, batch.metrics)
+            (failed, batch.metrics, batch.delivered)
         };
-        let ((failed, metrics), ()) = futures_util::join!(working, recording);
+        let ((failed, metrics, delivered), ()) = futures_util::join!(working, recording);
+        delivered.log();
         metrics.print(&self.metrics_namespace);
         failed
     }
 
-    /// Reads the subscriptions of the batch's events, and which of them have arrived, in one call.
+    /// Reads the subscriptions of the batch's events, and what is on record of their deliveries, in one call.
     async fn prefetch(&self, received: &[ReceivedDelivery]) -> Result<Prefetched, Error> {
-        let (mut subscriptions, mut deliveries) = (HashSet::new(), HashSet::new());
+        let now = OffsetDateTime::now_utc();
+        let (mut subscriptions, mut keys, mut earlier) =
+            (HashSet::new(), Vec::new(), HashSet::new());
         for ReceivedDelivery { delivery, .. } in received {
-            let id = &delivery.subscription_id;
-            if let Some(event_id) = delivery.kind.event_id() {
-                deliveries.insert(delivery_id(event_id, id));
-                subscriptions.insert(id);
+            if let Some(key) = delivery.key() {
+                // An earlier version may have delivered it: the event is replayed, or the message is as old.
+                let late = delivery.attempt == 0 && now - delivery.accepted_at > LATE;
+                if late || !delivery.dated {
+                    earlier.insert(key.earlier_id());
+                }
+                subscriptions.insert(&delivery.subscription_id);
+                keys.push(key);
             }
         }
-        Ok(self.deliveries.prefetch(subscriptions, deliveries).await?)
+        let deliveries = &self.deliveries;
+        Ok(deliveries.prefetch(subscriptions, &keys, earlier).await?)
     }
 
     /// Processes a delivery. Returns the ids of its messages if they have to be received again.
@@ -131,6 +145,7 @@ impl Engine {
                     self.deliver_document(delivery, *version, message_id, batch)
                         .await
                 }
+                (DeliveryKind::Arrived { .. }, _) => self.note_arrived(delivery).await,
                 (_, Ok(prefetched)) => {
                     self.deliver_event(delivery, prefetched, message_id, batch)
                         .await
@@ -143,5 +158,15 @@ impl Engine {
         };
         tracing::error!(%cause, %message_id, "delivery failed");
         received.message_ids()
+    }
+
+    /// Records that a delivery has arrived, which failed when it did.
+    async fn note_arrived(&self, delivery: &Delivery) -> Result<(), Error> {
+        if let Some(key) = delivery.key() {
+            let now = OffsetDateTime::now_utc();
+            self.deliveries.note_arrived(&key, now).await?;
+            tracing::info!("recorded that it has arrived");
+        }
+        Ok(())
     }
 }

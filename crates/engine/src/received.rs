@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use bellwire_domain::ids::{DeliveryId, MessageId, delivery_id};
-use bellwire_queues::{Delivery, Received};
+use bellwire_domain::ids::{DeliveryId, MessageId};
+use bellwire_queues::{Delivery, DeliveryKind, Received};
 
 /// A delivery, and the messages of a batch that ask for it: it is attempted once, and its outcome is
 /// that of all of them.
@@ -24,10 +24,9 @@ pub fn by_delivery(batch: Vec<Received<Delivery>>) -> Vec<ReceivedDelivery> {
     for message in batch {
         let message_id = message.id();
         let delivery = message.content;
-        let id = delivery
-            .kind
-            .event_id()
-            .map(|event_id| delivery_id(event_id, &delivery.subscription_id));
+        // What only records an arrival is no copy of the delivery.
+        let records = matches!(delivery.kind, DeliveryKind::Arrived { .. });
+        let id = delivery.id().filter(|_| !records);
         let position = id.map(|id| *positions.entry(id).or_insert(found.len()));
         match position.and_then(|position| found.get_mut(position)) {
             Some(same) => same.add(delivery, message_id),

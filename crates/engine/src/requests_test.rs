@@ -1,9 +1,9 @@
 //! What endpoints are sent, as a whole: headers and body of each kind of delivery.
 
 use bellwire_domain::Secret;
+use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::entity::{CallbackEvent, EntityKey, EntityType};
-use bellwire_domain::ids::SubscriptionId;
-use bellwire_domain::ids::{EventId, TopicId};
+use bellwire_domain::ids::{DeliveryId, EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::Payload;
 use bellwire_queues::EventType;
@@ -16,7 +16,7 @@ use time::macros::datetime;
 
 use crate::protocols::{entities, streams};
 use crate::rendered::Rendered;
-use crate::targets::webhook::own_headers;
+use crate::targets::webhook::{own_headers, sign};
 
 const NOW: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
@@ -36,9 +36,21 @@ fn to_topic() -> Subscription {
     })
 }
 
+/// The id of the delivery of an event to the subscription.
+fn id(event: &str) -> DeliveryId {
+    let key = DeliveryKey {
+        subscription_id: SubscriptionId::new("s1"),
+        accepted_at: NOW,
+        event_id: EventId::new(event),
+    };
+    key.id()
+}
+
 /// The request as it is written, but for what belongs to the connection.
 fn written(subscription: &Subscription, rendered: &Rendered, failures: usize) -> String {
-    let headers = own_headers(subscription.webhook(), rendered, failures, NOW).unwrap();
+    let webhook = subscription.webhook();
+    let signature = sign(webhook, rendered, NOW).unwrap();
+    let headers = own_headers(subscription, webhook, rendered, failures, NOW, &signature).unwrap();
     let mut lines: Vec<String> = headers
         .iter()
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -52,9 +64,10 @@ fn written(subscription: &Subscription, rendered: &Rendered, failures: usize) ->
 fn events_of_topics() {
     let subscription = to_topic();
     let body = Bytes::from_static(b"{\"n\":1}");
-    let event = streams::event(&subscription, &EventId::new("e1"), body).unwrap();
+    let event = streams::event(id("e1"), &EventId::new("e1"), body);
     insta::assert_snapshot!("event", written(&subscription, &event, 0));
-    let deleted = streams::topic_deleted(&subscription, &EventId::new("e2"), NOW).unwrap();
+    let deleted =
+        streams::topic_deleted(&subscription, id("e2"), &EventId::new("e2"), NOW).unwrap();
     insta::assert_snapshot!("topic_deleted", written(&subscription, &deleted, 2));
 }
 
@@ -86,6 +99,7 @@ fn callbacks_of_entities() {
     let event = CallbackEvent::EntityUpdated;
     let callback = entities::callback(
         &subscription,
+        id("e1"),
         &EventId::new("e1"),
         EntityType::Document,
         event,
@@ -97,6 +111,7 @@ fn callbacks_of_entities() {
     assert!(
         entities::callback(
             &to_topic(),
+            id("e1"),
             &EventId::new("e1"),
             EntityType::Document,
             event

@@ -7,11 +7,12 @@ use aws_sdk_scheduler::types::{
     ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use bellwire_domain::delivery::decision::{Decision, after_attempt};
+use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::delivery::outcome::AttemptOutcome;
 use bellwire_domain::delivery::retry::{RetrySchedule, random};
 use bellwire_domain::ids::{MessageId, retry_id};
 use bellwire_domain::timestamp::schedule_time;
-use bellwire_queues::{Delivery, LONGEST_DELAY, Message, Queue};
+use bellwire_queues::{Delivery, DeliveryKind, LONGEST_DELAY, Message, Queue};
 use bellwire_runtime::aws::Lazy;
 use time::OffsetDateTime;
 
@@ -58,6 +59,16 @@ impl Retries {
     /// What follows an attempt with this outcome, after `failures` others that failed.
     pub fn decide(&self, outcome: &AttemptOutcome, failures: usize) -> Decision {
         after_attempt(outcome, failures, &self.schedule, random())
+    }
+
+    /// Has it recorded later that a delivery has arrived.
+    pub async fn leave_arrival(&self, key: &DeliveryKey) -> Result<(), Error> {
+        let kind = DeliveryKind::Arrived {
+            event_id: key.event_id.clone(),
+        };
+        let id = key.subscription_id.clone();
+        let arrival = Delivery::new(id, String::new(), key.accepted_at, kind);
+        Ok(self.queue.send(Message::new(&arrival)?).await?)
     }
 
     /// Has the delivery tried again after the pause. To do so again arranges for the same.

@@ -1,8 +1,8 @@
 //! The messages of the queues, as JSON.
 
+use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::entity::{CallbackEvent, EntityEvent, EntityType};
-use bellwire_domain::ids::SubscriptionId;
-use bellwire_domain::ids::{AudienceId, EventId, TopicId};
+use bellwire_domain::ids::{AudienceId, DeliveryId, EventId, SubscriptionId, TopicId};
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::payload::Payload;
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,9 @@ pub struct Delivery {
     /// When the API accepted the event or the version.
     #[serde(with = "iso_serde")]
     pub accepted_at: OffsetDateTime,
+    /// Whether the id of the delivery says when the event was accepted; not in messages of earlier versions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dated: bool,
     /// What is delivered.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
@@ -184,8 +187,34 @@ impl Delivery {
             attempt: 0,
             hops: Hops::default(),
             accepted_at,
+            dated: true,
             kind,
         }
+    }
+
+    /// Which delivery of an event it is; `None` for a document.
+    pub fn key(&self) -> Option<DeliveryKey> {
+        let accepted_at = match self.kind {
+            // The repetition of a test has another time, and is the same delivery.
+            DeliveryKind::Test { .. } => OffsetDateTime::UNIX_EPOCH,
+            _ => self.accepted_at,
+        };
+        Some(DeliveryKey {
+            subscription_id: self.subscription_id.clone(),
+            accepted_at,
+            event_id: self.kind.event_id()?.clone(),
+        })
+    }
+
+    /// The id of the delivery, which is the same for all of its attempts; `None` for a document, whose versions get
+    /// theirs when they are sent.
+    pub fn id(&self) -> Option<DeliveryId> {
+        let key = self.key()?;
+        Some(if self.dated {
+            key.id()
+        } else {
+            key.earlier_id()
+        })
     }
 }
 
@@ -227,6 +256,11 @@ pub enum DeliveryKind {
         /// What has happened to the entity.
         callback_event: CallbackEvent,
     },
+    /// Nothing: a delivery of the event has arrived, and that could not be recorded.
+    Arrived {
+        /// The id of the event.
+        event_id: EventId,
+    },
 }
 
 /// The protocol that a delivery belongs to, as metrics name it.
@@ -256,7 +290,8 @@ impl DeliveryKind {
             Self::Document { .. }
             | Self::Event { .. }
             | Self::Test { .. }
-            | Self::TopicDeleted { .. } => Protocol::Streams,
+            | Self::TopicDeleted { .. }
+            | Self::Arrived { .. } => Protocol::Streams,
         }
     }
 
@@ -267,7 +302,8 @@ impl DeliveryKind {
             Self::Event { event_id, .. }
             | Self::Test { event_id, .. }
             | Self::TopicDeleted { event_id }
-            | Self::Entity { event_id, .. } => Some(event_id),
+            | Self::Entity { event_id, .. }
+            | Self::Arrived { event_id } => Some(event_id),
         }
     }
 }
@@ -310,6 +346,7 @@ mod tests {
             client_id: "c1".to_owned(),
             attempt: 2,
             hops: Hops::default(),
+            dated: false,
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             kind: DeliveryKind::Event {
                 event_id: EventId::new("e1"),

@@ -3,15 +3,17 @@
 //! and time to live; nothing outside this crate writes a DynamoDB expression.
 
 pub mod answers;
+pub mod attempt_list;
+pub mod attempt_record;
+pub mod attempts;
 mod batch_get;
 pub mod callbacks;
 pub mod clients;
 mod conditional;
-pub mod deliveries;
+mod earlier_exchange;
 mod endpoints;
 mod error;
 pub mod events;
-pub mod exchanges;
 pub mod leases;
 pub mod members;
 pub mod queries;
@@ -29,12 +31,11 @@ mod usage;
 pub mod versions;
 
 pub use answers::Answers;
+pub use attempts::{Attempts, Deliveries};
 pub use callbacks::{Callback, CallbackStatus, Callbacks};
 pub use clients::{Client, Clients};
-pub use deliveries::Deliveries;
 pub use error::StoreError;
 pub use events::Events;
-pub use exchanges::Exchanges;
 pub use members::Members;
 pub use queries::{Fact, Queries, Query};
 pub use subscription::Subscription;

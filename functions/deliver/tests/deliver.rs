@@ -55,6 +55,12 @@ fn event(id: &str) -> Delivery {
     })
 }
 
+/// How many deliveries are on record as arrived.
+async fn arrived(aws: &Aws) -> usize {
+    let items = aws.items("ExchangesTable").await.into_iter();
+    items.filter(|item| item["arrived"] == true).count()
+}
+
 /// The `webhook-id`s of the requests that the endpoint has received.
 fn ids(endpoint: &Endpoint) -> Vec<String> {
     let received = endpoint.received().into_iter();
@@ -80,11 +86,7 @@ async fn an_event_arrives_wherever_the_function_is_killed_and_is_on_record() {
             ids.sort();
             ids.dedup();
             assert_eq!(ids.len(), 2, "{n} {effect:?}");
-            assert_eq!(
-                aws.items("DeliveriesTable").await.len(),
-                2,
-                "{n} {effect:?}"
-            );
+            assert_eq!(arrived(&aws).await, 2, "{n} {effect:?}");
             // Whatever comes again later is not sent again.
             assert!(deliver(&aws, &deliveries).await.is_empty());
             assert_eq!(endpoint.received().len(), before, "{n} {effect:?}");
@@ -114,7 +116,7 @@ async fn a_failed_attempt_is_retried_wherever_the_function_is_killed() {
             let retries: Vec<Delivery> = aws.messages("RetriesQueue");
             assert!(retries.iter().all(|retry| retry.attempt == 1));
             // The endpoint has recovered, at the second retry at the latest.
-            while aws.items("DeliveriesTable").await.is_empty() {
+            while arrived(&aws).await == 0 {
                 let retries: Vec<Delivery> = aws.messages("RetriesQueue");
                 let late = aws.schedules().into_values().map(|schedule| {
                     serde_json::from_str(schedule.input["MessageBody"].as_str().unwrap()).unwrap()
@@ -124,11 +126,7 @@ async fn a_failed_attempt_is_retried_wherever_the_function_is_killed() {
                 aws.empty_queues();
                 assert!(deliver(&aws, &retries).await.is_empty());
             }
-            assert_eq!(
-                aws.items("DeliveriesTable").await.len(),
-                1,
-                "{n} {effect:?}"
-            );
+            assert_eq!(arrived(&aws).await, 1, "{n} {effect:?}");
             if ended.is_some() {
                 assert_eq!((retries.len(), endpoint.received().len()), (1, 3));
                 assert!(n > 3, "only {n} calls");
@@ -152,11 +150,7 @@ async fn keys_and_items_that_dynamodb_leaves_out_are_asked_for_again() {
                 3,
                 "{operation} {fault:?}"
             );
-            assert_eq!(
-                aws.items("DeliveriesTable").await.len(),
-                3,
-                "{operation} {fault:?}"
-            );
+            assert_eq!(arrived(&aws).await, 3, "{operation} {fault:?}");
         }
     }
 }
@@ -346,4 +340,76 @@ async fn events_accepted_after_the_end_of_their_topic_are_dropped_and_earlier_on
         })
         .collect();
     assert_eq!(types, ["end", "before"]);
+}
+
+#[tokio::test]
+async fn a_delivery_that_arrives_at_once_is_one_write() {
+    let (aws, _) = subscribed(SubscriptionMode::Event).await;
+    assert!(deliver(&aws, &[event("e1"), event("e2")]).await.is_empty());
+    assert_eq!(aws.calls(), ["BatchGetItem", "BatchWriteItem"]);
+    assert_eq!(aws.items("ExchangesTable").await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_arrival_that_cannot_be_recorded_is_left_to_a_message_and_nothing_is_sent_again() {
+    let (aws, endpoint) = subscribed(SubscriptionMode::Event).await;
+    aws.fail("BatchWriteItem", Fault::Throttled, usize::MAX);
+    assert!(deliver(&aws, &[event("e1")]).await.is_empty());
+    aws.heal();
+    assert_eq!(arrived(&aws).await, 0);
+    let left: Vec<Delivery> = aws.messages("RetriesQueue");
+    assert!(
+        matches!(left[0].kind, DeliveryKind::Arrived { .. }),
+        "{left:?}"
+    );
+    // The message comes in one batch with a copy of the delivery's.
+    let repeated = Delivery {
+        accepted_at: left[0].accepted_at,
+        ..event("e1")
+    };
+    assert!(deliver(&aws, &left).await.is_empty());
+    assert!(deliver(&aws, &[left[0].clone(), repeated]).await.is_empty());
+    assert_eq!((arrived(&aws).await, endpoint.received().len()), (1, 1));
+    // If the table fails, the message comes again.
+    aws.fail("UpdateItem", Fault::Throttled, usize::MAX);
+    assert_eq!(deliver(&aws, &left).await, ["0"]);
+}
+
+#[tokio::test]
+async fn a_deployment_over_a_running_stack_loses_nothing_and_repeats_nothing() {
+    let (aws, endpoint) = subscribed(SubscriptionMode::Event).await;
+    // Messages of the version before, of which one has arrived and is marked in the other table.
+    let earlier = |id: &str| Delivery {
+        dated: false,
+        ..event(id)
+    };
+    let (marked, waiting) = (earlier("marked"), earlier("waiting"));
+    let id = marked.id().unwrap();
+    aws.put_item("DeliveriesTable", &[("delivery_id", id.as_str())])
+        .await;
+    assert!(
+        deliver(&aws, &[marked.clone(), waiting.clone()])
+            .await
+            .is_empty()
+    );
+    // The one that was waiting keeps its id, and is known to have arrived.
+    assert_eq!(ids(&endpoint), [waiting.id().unwrap().to_string()]);
+    assert!(
+        deliver(&aws, std::slice::from_ref(&waiting))
+            .await
+            .is_empty()
+    );
+    // Replays find both: the one that was delivered by this version, and, as long after the acceptance as a replay
+    // comes, the one that was delivered by the version before.
+    let now = Delivery {
+        dated: true,
+        ..waiting
+    };
+    let later = Delivery {
+        dated: true,
+        accepted_at: marked.accepted_at - time::Duration::hours(1),
+        ..marked
+    };
+    assert!(deliver(&aws, &[now, later]).await.is_empty());
+    assert_eq!(endpoint.received().len(), 1);
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use bellwire_api::{Failure, envelope};
 use bellwire_domain::cursor;
-use bellwire_domain::timestamp::millis;
-use bellwire_store::exchanges::Exchange;
-use bellwire_store::{Exchanges, Subscription};
+use bellwire_domain::ids::DeliveryId;
+use bellwire_domain::timestamp::{iso_duration, millis};
+use bellwire_store::attempt_record::AttemptRecord;
+use bellwire_store::{Attempts, Subscription};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
 use serde::Serialize;
@@ -29,11 +30,11 @@ struct Entry<'a> {
     date: i64,
     callback_event: &'a str,
     /// The id of the delivery, the same for all of its attempts.
-    delivery_key: &'a str,
+    delivery_key: &'a DeliveryId,
     /// The number of the attempt, from 1.
     attempt: usize,
     /// How long request and response took, as an ISO 8601 duration.
-    duration: &'a str,
+    duration: String,
     request: AttemptResult<'a>,
     /// Missing when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,15 +71,12 @@ impl EntitySubscriptionsFunction {
         subscription: &Subscription,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
-        let page = PageRequest::of(request, Exchanges::is_cursor)?;
+        let page = PageRequest::of(request, Attempts::is_cursor)?;
+        let limit = usize::try_from(page.limit).unwrap_or(0);
+        let now = OffsetDateTime::now_utc();
         let page = self
-            .exchanges
-            .newest(
-                &subscription.subscription_id,
-                page.after,
-                page.limit,
-                OffsetDateTime::now_utc(),
-            )
+            .attempts
+            .newest(subscription, page.after, limit, now)
             .await?;
         // Retries to a disabled endpoint are not made.
         let due_after = match subscription.disabled {
@@ -87,9 +85,9 @@ impl EntitySubscriptionsFunction {
         };
         let log = Log {
             callbacks: page
-                .exchanges
+                .attempts
                 .iter()
-                .map(|exchange| Entry::of(exchange, due_after))
+                .map(|attempt| Entry::of(attempt, due_after))
                 .collect(),
             cursor: page.next_cursor.as_deref().map(cursor::encode),
         };
@@ -100,27 +98,26 @@ impl EntitySubscriptionsFunction {
 impl<'a> Entry<'a> {
     /// The entry of an attempt. Its retry is left out if it isn't due after `due_after`, or that is
     /// `None`.
-    fn of(exchange: &'a Exchange, due_after: Option<OffsetDateTime>) -> Self {
-        let callback = exchange.callback.as_ref();
+    fn of(attempt: &'a AttemptRecord, due_after: Option<OffsetDateTime>) -> Self {
         Self {
-            date: millis(exchange.request_datetime),
-            callback_event: &exchange.event_type,
-            delivery_key: &exchange.pipeline_id,
-            attempt: exchange.request_retry_attempts.unwrap_or(0) + 1,
-            duration: &exchange.request_duration,
+            date: millis(attempt.sent_at),
+            callback_event: &attempt.event_type,
+            delivery_key: &attempt.delivery_id,
+            attempt: attempt.failures + 1,
+            duration: iso_duration(attempt.duration_ms),
             request: AttemptResult {
-                url: &exchange.request_url,
-                headers: &exchange.request_headers,
-                body: callback.map_or("", |callback| &callback.body),
+                url: &attempt.url,
+                headers: &attempt.request_headers,
+                body: attempt.request_body.as_deref().unwrap_or_default(),
             },
-            response: exchange.response_code.map(|status_code| Received {
+            response: attempt.status.map(|status_code| Received {
                 status_code,
-                headers: &exchange.response_headers,
-                body: exchange.response_body.as_deref(),
+                headers: &attempt.response_headers,
+                body: attempt.response_body.as_deref(),
             }),
-            error: exchange.error_message.as_deref(),
-            next_attempt: callback
-                .and_then(|callback| callback.next_attempt)
+            error: attempt.error.as_deref(),
+            next_attempt: attempt
+                .next_attempt
                 .filter(|at| due_after.is_some_and(|now| *at > now))
                 .map(millis),
         }

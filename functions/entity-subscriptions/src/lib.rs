@@ -30,7 +30,7 @@ use bellwire_app::App;
 use bellwire_domain::UrlPolicy;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_outbound::Consent;
-use bellwire_store::{Client, Clients, Exchanges, Limits, Members, Subscription, Subscriptions};
+use bellwire_store::{Attempts, Client, Clients, Limits, Members, Subscription, Subscriptions};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Error, Request};
 use serde_json::json;
@@ -47,7 +47,7 @@ pub struct EntitySubscriptionsFunction {
     clients: Clients,
     subscriptions: Subscriptions,
     members: Members,
-    exchanges: Exchanges,
+    attempts: Attempts,
     idempotency: Idempotency,
     policy: UrlPolicy,
     consent: Consent,
@@ -65,7 +65,7 @@ impl EntitySubscriptionsFunction {
             clients: app.clients()?,
             subscriptions: app.subscriptions()?,
             members: app.members()?,
-            exchanges: app.exchanges()?,
+            attempts: app.attempts()?,
             idempotency: app.idempotency()?,
             policy: app.url_policy()?,
             consent: app.consent()?,

@@ -1,11 +1,16 @@
 //! `GET /subscribers/webhook/subscriptions/{subscriptionId}/exchanges`: the record of the attempts of a
 //! subscription's deliveries.
 
+use std::collections::BTreeMap;
+
 use bellwire_api::{Failure, ok};
-use bellwire_domain::timestamp;
+use bellwire_domain::ids::{DeliveryId, SubscriptionId};
+use bellwire_domain::timestamp::{self, iso_duration, iso_serde};
+use bellwire_store::attempt_record::AttemptRecord;
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::{HeaderValue, Response, header};
 use lambda_http::{Body, Request, RequestExt};
+use serde::Serialize;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
@@ -15,6 +20,60 @@ use crate::WebhookSubscriptionsFunction;
 const RECENT: Duration = Duration::minutes(5);
 /// The largest response, in bytes of JSON: Lambda returns at most 6 MB.
 const MAX_ANSWER: usize = 5 * 1024 * 1024;
+
+/// An attempt in the words of protocol B.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExchangeView<'a> {
+    subscription_id: &'a SubscriptionId,
+    pipeline_id: &'a DeliveryId,
+    event_type: &'a str,
+    #[serde(with = "iso_serde")]
+    request_datetime: OffsetDateTime,
+    /// `PT0.153S`.
+    request_duration: String,
+    request_url: &'a str,
+    request_headers: &'a BTreeMap<String, String>,
+    /// The number of the retry, from 1; missing for a first attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_retry_attempts: Option<usize>,
+    /// How many retries the schedule has; missing for a first attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_retry_max_attempts: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_code: Option<u16>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    response_headers: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_body: Option<&'a str>,
+    /// `12B`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_size: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<&'a str>,
+}
+
+impl<'a> ExchangeView<'a> {
+    fn of(attempt: &'a AttemptRecord) -> Self {
+        let retry = (attempt.failures > 0).then_some(attempt.failures);
+        Self {
+            subscription_id: &attempt.subscription_id,
+            pipeline_id: &attempt.delivery_id,
+            event_type: &attempt.event_type,
+            request_datetime: attempt.sent_at,
+            request_duration: iso_duration(attempt.duration_ms),
+            request_url: &attempt.url,
+            request_headers: &attempt.request_headers,
+            request_retry_attempts: retry,
+            request_retry_max_attempts: retry.map(|_| attempt.retries),
+            response_code: attempt.status,
+            response_headers: &attempt.response_headers,
+            response_body: attempt.response_body.as_deref(),
+            response_size: attempt.response_bytes.map(|bytes| format!("{bytes}B")),
+            error_message: attempt.error.as_deref(),
+        }
+    }
+}
 
 /// The period of time that a request asks for, both ends inclusive.
 struct Stretch {
@@ -42,13 +101,13 @@ impl WebhookSubscriptionsFunction {
         let now = OffsetDateTime::now_utc();
         let (mut views, mut length) = (Vec::new(), 0);
         loop {
-            let id = &subscription.subscription_id;
             let page = self
-                .exchanges
-                .between(id, stretch.start, stretch.end, after, now)
+                .attempts
+                .between(subscription, stretch.start, stretch.end, after, now)
                 .await?;
-            for exchange in page.exchanges {
-                let exchange = serde_json::to_value(exchange).map_err(Failure::internal)?;
+            for attempt in &page.attempts {
+                let view = ExchangeView::of(attempt);
+                let exchange = serde_json::to_value(view).map_err(Failure::internal)?;
                 // In what Lambda returns, the response is a string in JSON, so that it is quoted once
                 // more.
                 length += serde_json::to_string(&exchange.to_string()).map_or(0, |it| it.len());
@@ -72,7 +131,7 @@ impl WebhookSubscriptionsFunction {
 /// The most bytes that one page of the table adds: it is read from 1 MB of items, and quoted twice.
 const MAX_PAGE: usize = 2 * 1024 * 1024;
 /// No cursor is longer, in bytes.
-const MAX_AFTER: usize = 200;
+const MAX_AFTER: usize = 250;
 
 impl Stretch {
     /// Reads `start` and `end`, which is now if it is missing.

@@ -38,7 +38,7 @@ use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::Found;
-use bellwire_store::{Client, Clients, Events, Exchanges, Limits, Members, Subscriptions, Topics};
+use bellwire_store::{Attempts, Client, Clients, Events, Limits, Members, Subscriptions, Topics};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
@@ -57,7 +57,7 @@ pub struct WebhookSubscriptionsFunction {
     subscriptions: Subscriptions,
     members: Members,
     events: Events,
-    exchanges: Exchanges,
+    attempts: Attempts,
     payloads: Payloads,
     deliveries: Queue,
     fan_outs: Queue,
@@ -80,7 +80,7 @@ impl WebhookSubscriptionsFunction {
             subscriptions: app.subscriptions()?,
             members: app.members()?,
             events: app.events()?,
-            exchanges: app.exchanges()?,
+            attempts: app.attempts()?,
             payloads: app.payloads()?,
             deliveries: app.queue(Setting::DeliveriesQueueUrl)?,
             fan_outs: app.queue(Setting::FanOutsQueueUrl)?,

@@ -2,7 +2,7 @@
 
 use bellwire_api::idempotency::Repeatable;
 use bellwire_api::{Failure, accepted, body, idempotency_key};
-use bellwire_domain::ids::{delivery_id, idempotent_event_id, new_event_id};
+use bellwire_domain::ids::{idempotent_event_id, new_event_id};
 use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Delivery, DeliveryKind, Message};
 use bellwire_store::subscription::Subscription;
@@ -50,12 +50,11 @@ impl WebhookSubscriptionsFunction {
                     .payloads
                     .keep(event_id.as_str(), text, Kept::LikeEvents)
                     .await?,
-                event_id: event_id.clone(),
+                event_id,
             },
         );
         self.deliveries.send(Message::delivery(&delivery)?).await?;
-        let pipeline_id = delivery_id(&event_id, &subscription.subscription_id);
-        let answer = accepted(&json!({ "pipelineId": pipeline_id }))?;
+        let answer = accepted(&json!({ "pipelineId": delivery.id() }))?;
         repeatable.keep(&answer).await?;
         Ok(answer)
     }

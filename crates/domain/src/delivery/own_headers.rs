@@ -47,7 +47,10 @@ impl OwnHeaders<'_> {
             ("content-type", "application/json".to_owned()),
             ("user-agent", "Bellwire".to_owned()),
             ("webhook-id", self.delivery_id.to_string()),
-            ("webhook-timestamp", self.sent_at.unix_timestamp().to_string()),
+            (
+                "webhook-timestamp",
+                self.sent_at.unix_timestamp().to_string(),
+            ),
             ("webhook-signature", self.signature.to_owned()),
             ("x-bellwire-attempt", (self.failures + 1).to_string()),
         ];
@@ -56,7 +59,10 @@ impl OwnHeaders<'_> {
         }
         if let Some(streams) = &self.streams {
             headers.extend([
-                ("x-axway-streams-subscription-id", streams.subscription_id.to_string()),
+                (
+                    "x-axway-streams-subscription-id",
+                    streams.subscription_id.to_string(),
+                ),
                 ("x-axway-streams-topic-id", streams.topic_id.to_string()),
                 ("x-axway-streams-event-id", streams.event_id.to_string()),
                 ("x-axway-streams-event-type", streams.event_type.to_owned()),
@@ -66,7 +72,8 @@ impl OwnHeaders<'_> {
                 ("x-bellwire-base-version", streams.base_version),
             ];
             let versions = versions.into_iter();
-            headers.extend(versions.filter_map(|(name, version)| Some((name, version?.to_string()))));
+            headers
+                .extend(versions.filter_map(|(name, version)| Some((name, version?.to_string()))));
         }
         headers
     }

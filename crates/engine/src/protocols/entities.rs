@@ -1,10 +1,9 @@
 //! Protocol C: callbacks of entities.
 
 use bellwire_domain::entity::{CallbackBody, CallbackEvent, EntityType};
-use bellwire_domain::ids::{EventId, delivery_id};
+use bellwire_domain::ids::{DeliveryId, EventId};
 use bellwire_store::Subscription;
 use bytes::Bytes;
-use http::HeaderMap;
 
 use crate::Error;
 use crate::rendered::Rendered;
@@ -12,24 +11,26 @@ use crate::rendered::Rendered;
 /// The callback of an event of the subscription's entity. The callback log shows its body.
 pub fn callback(
     subscription: &Subscription,
+    delivery_id: DeliveryId,
     event_id: &EventId,
     entity_type: EntityType,
     callback_event: CallbackEvent,
 ) -> Result<Rendered, Error> {
-    let id = &subscription.subscription_id;
     let entity_key = subscription
         .entity()
         .ok_or(Error::Impossible("a topic has no entity"))?;
     let callback = CallbackBody {
-        subscription_key: id,
+        subscription_key: &subscription.subscription_id,
         entity_key,
         entity_type,
         callback_event,
     };
     Ok(Rendered {
-        delivery_id: delivery_id(event_id, id),
+        delivery_id,
+        event_id: event_id.clone(),
         event_type: callback_event.as_str(),
-        headers: HeaderMap::new(),
+        version: None,
+        base_version: None,
         body: Bytes::from(serde_json::to_vec(&callback)?),
         records_body: true,
     })

@@ -21,20 +21,24 @@ pub async fn render_event(
     subscription: &Subscription,
     bodies: &Bodies,
 ) -> Result<Rendered, Error> {
+    let document = Error::Impossible("a document is no event");
+    let id = delivery.id().ok_or(document)?;
     match &delivery.kind {
         DeliveryKind::Event { event_id, payload } | DeliveryKind::Test { event_id, payload } => {
             let body = bodies.read(payload).await?;
-            streams::event(subscription, event_id, body)
+            Ok(streams::event(id, event_id, body))
         }
         DeliveryKind::TopicDeleted { event_id } => {
-            streams::topic_deleted(subscription, event_id, delivery.accepted_at)
+            streams::topic_deleted(subscription, id, event_id, delivery.accepted_at)
         }
         DeliveryKind::Entity {
             event_id,
             entity_type,
             callback_event,
-        } => entities::callback(subscription, event_id, *entity_type, *callback_event),
-        DeliveryKind::Document { .. } => Err(Error::Impossible("a document is no event")),
+        } => entities::callback(subscription, id, event_id, *entity_type, *callback_event),
+        DeliveryKind::Document { .. } | DeliveryKind::Arrived { .. } => {
+            Err(Error::Impossible("nothing is sent for it as for an event"))
+        }
     }
 }
 

@@ -20,10 +20,12 @@ impl Engine {
         rendered: Rendered,
         failures: usize,
     ) -> Result<AttemptResult, Error> {
-        let id = &subscription.subscription_id;
         match &subscription.target {
             Target::Webhook(webhook) => {
-                self.webhooks.attempt(id, webhook, rendered, failures).await
+                let webhooks = &self.webhooks;
+                webhooks
+                    .attempt(subscription, webhook, rendered, failures)
+                    .await
             }
         }
     }

@@ -1,23 +1,24 @@
 //! Webhooks: an attempt is a signed POST, its outcome the status of the answer, and its record both.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use bellwire_domain::delivery::key::event_of;
 use bellwire_domain::delivery::outcome::{AttemptOutcome, outcome, status_message};
-use bellwire_domain::ids::SubscriptionId;
-use bellwire_domain::timestamp::iso_duration;
+use bellwire_domain::delivery::own_headers::{OwnHeaders, StreamsHeaders};
+use bellwire_domain::ids::DeliveryId;
+use bellwire_domain::timestamp::millis;
 use bellwire_outbound::{Answer, Exchange, Sender};
-use bellwire_store::exchanges::{CallbackRecord, Exchange as AttemptRecord};
+use bellwire_store::Subscription;
+use bellwire_store::attempt_record::Content;
 use bellwire_store::subscription::Webhook;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use time::OffsetDateTime;
 
 use crate::Error;
-use crate::rendered::{Rendered, add};
+use crate::rendered::Rendered;
 use crate::targets::access_token::{AccessTokens, TokenRefused};
 
-const REDACTED: &str = "[redacted]";
 /// What a request for an access token that ends by its own limit has left to say so.
 const MOMENT: Duration = Duration::from_secs(1);
 /// The most headers of an answer that are recorded, and the most characters of each.
@@ -30,8 +31,12 @@ const MAX_HEADER_LENGTH: usize = 1024;
 pub struct AttemptResult {
     /// What it means for the delivery.
     pub outcome: AttemptOutcome,
+    /// The id of the delivery.
+    pub delivery_id: DeliveryId,
+    /// When the request was sent.
+    pub sent_at: OffsetDateTime,
     /// What is recorded of it.
-    pub record: AttemptRecord,
+    pub content: Content,
 }
 
 /// Sends deliveries to webhooks.
@@ -60,19 +65,27 @@ impl WebhookSender {
     /// an outcome.
     pub async fn attempt(
         &self,
-        subscription_id: &SubscriptionId,
+        subscription: &Subscription,
         webhook: &Webhook,
         rendered: Rendered,
         failures: usize,
     ) -> Result<AttemptResult, Error> {
         let sent_at = OffsetDateTime::now_utc();
-        let own = own_headers(webhook, &rendered, failures, sent_at)?;
-        let mut headers = own.clone();
+        let signature = sign(webhook, &rendered, sent_at)?;
+        let mut headers = own_headers(
+            subscription,
+            webhook,
+            &rendered,
+            failures,
+            sent_at,
+            &signature,
+        )?;
         for (name, value) in webhook.headers.expose() {
             let name = HeaderName::from_bytes(name.as_bytes())?;
             headers.insert(name, HeaderValue::from_str(value)?);
         }
-        let mut record = self.record(subscription_id, webhook, &rendered, failures, &own, sent_at);
+        let delivery_id = rendered.delivery_id.clone();
+        let mut content = self.content(webhook, &rendered, failures, signature);
         let mut token = None;
         if let Some(authorization) = &webhook.authorization {
             match self.access_tokens.get(authorization).await {
@@ -81,9 +94,13 @@ impl WebhookSender {
                     token = Some((authorization, header));
                 }
                 Err(TokenRefused(reason)) => {
-                    record.error_message = Some(format!("no access token: {reason}"));
-                    let outcome = AttemptOutcome::Failed { leave_alone: None };
-                    return Ok(AttemptResult { outcome, record });
+                    content.error = Some(format!("no access token: {reason}"));
+                    return Ok(AttemptResult {
+                        outcome: AttemptOutcome::Failed { leave_alone: None },
+                        delivery_id,
+                        sent_at,
+                        content,
+                    });
                 }
             }
         }
@@ -99,50 +116,38 @@ impl WebhookSender {
         }
         Ok(AttemptResult {
             outcome: outcome_of(&exchange),
-            record: complete(record, exchange),
+            delivery_id,
+            sent_at,
+            content: complete(content, exchange),
         })
     }
 
-    /// The record of a request that is about to be sent.
-    fn record(
+    /// What is recorded of a request that is about to be sent.
+    fn content(
         &self,
-        subscription_id: &SubscriptionId,
         webhook: &Webhook,
         rendered: &Rendered,
         failures: usize,
-        own: &HeaderMap,
-        sent_at: OffsetDateTime,
-    ) -> AttemptRecord {
-        let mut shown: BTreeMap<String, String> = own.iter().map(recorded_header).collect();
-        let secret = webhook.headers.redacted();
-        shown.extend(
-            secret
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
-        if webhook.authorization.is_some() {
-            shown.insert("authorization".to_owned(), REDACTED.to_owned());
-        }
-        let retry = (failures > 0).then_some(failures);
-        AttemptRecord {
-            subscription_id: subscription_id.clone(),
-            pipeline_id: rendered.delivery_id.to_string(),
+        signature: String,
+    ) -> Content {
+        let names = webhook.headers.expose();
+        let own_id = rendered.version.is_some() || event_of(&rendered.delivery_id).is_some();
+        Content {
             event_type: rendered.event_type.to_owned(),
-            request_datetime: sent_at,
-            request_duration: iso_duration(Duration::ZERO),
-            request_url: webhook.url.clone(),
-            request_headers: shown,
-            request_retry_attempts: retry,
-            request_retry_max_attempts: retry.map(|_| self.retries),
-            response_code: None,
-            response_headers: BTreeMap::new(),
-            response_body: None,
-            response_size: None,
-            error_message: None,
-            callback: rendered.records_body.then(|| CallbackRecord {
-                body: String::from_utf8_lossy(&rendered.body).into_owned(),
-                next_attempt: None,
-            }),
+            url: webhook.url.clone(),
+            signature,
+            header_names: names.map(|(name, _)| name.to_owned()).collect(),
+            authorized: webhook.authorization.is_some(),
+            origin: webhook.origin.clone(),
+            event_id: (!own_id).then(|| rendered.event_id.clone()),
+            version: rendered.version,
+            base_version: rendered.base_version,
+            failures,
+            retries: if failures > 0 { self.retries } else { 0 },
+            request_body: rendered
+                .records_body
+                .then(|| String::from_utf8_lossy(&rendered.body).into_owned()),
+            ..Content::default()
         }
     }
 }
@@ -150,33 +155,63 @@ impl WebhookSender {
 impl AttemptResult {
     /// Has the record say when the delivery is retried, if the protocol shows that.
     pub fn retried_in(&mut self, pause: Duration) {
-        if let Some(callback) = &mut self.record.callback {
-            callback.next_attempt = Some(OffsetDateTime::now_utc() + pause);
+        if self.content.request_body.is_some() {
+            self.content.next_attempt = Some(millis(OffsetDateTime::now_utc() + pause));
+        }
+    }
+
+    /// Why it is no success; empty when it is one.
+    pub fn reason(&self) -> String {
+        let status = self
+            .content
+            .status
+            .and_then(|code| StatusCode::from_u16(code).ok());
+        match (&self.content.error, status) {
+            (Some(error), _) => error.clone(),
+            (None, Some(status)) if !status.is_success() => status_message(status),
+            _ => String::new(),
         }
     }
 }
 
-/// The headers that are ours: those of Standard Webhooks, of the protocol, and the number of the attempt.
-/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+/// The signature, or several, of what is about to be sent.
+pub(crate) fn sign(
+    webhook: &Webhook,
+    rendered: &Rendered,
+    sent_at: OffsetDateTime,
+) -> Result<String, Error> {
+    let id = rendered.delivery_id.as_str();
+    Ok(webhook.secrets.sign(id, sent_at, &rendered.body)?)
+}
+
+/// The headers that are ours.
 pub(crate) fn own_headers(
+    subscription: &Subscription,
     webhook: &Webhook,
     rendered: &Rendered,
     failures: usize,
     sent_at: OffsetDateTime,
+    signature: &str,
 ) -> Result<HeaderMap, Error> {
-    let id = rendered.delivery_id.as_str();
-    let signature = webhook.secrets.sign(id, sent_at, &rendered.body)?;
-    let mut headers = rendered.headers.clone();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static("Bellwire"));
-    add(&mut headers, "webhook-id", id)?;
-    let timestamp = sent_at.unix_timestamp().to_string();
-    add(&mut headers, "webhook-timestamp", &timestamp)?;
-    add(&mut headers, "webhook-signature", &signature)?;
-    let attempt = (failures + 1).to_string();
-    add(&mut headers, "x-bellwire-attempt", &attempt)?;
-    if let Some(origin) = &webhook.origin {
-        add(&mut headers, "origin", origin)?;
+    let topic_id = subscription.topic().map(|(id, _)| id);
+    let own = OwnHeaders {
+        delivery_id: &rendered.delivery_id,
+        sent_at,
+        failures,
+        signature,
+        origin: webhook.origin.as_deref(),
+        streams: topic_id.map(|topic_id| StreamsHeaders {
+            subscription_id: &subscription.subscription_id,
+            topic_id,
+            event_id: &rendered.event_id,
+            event_type: rendered.event_type,
+            version: rendered.version,
+            base_version: rendered.base_version,
+        }),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in own.all() {
+        headers.insert(HeaderName::from_static(name), HeaderValue::try_from(value)?);
     }
     Ok(headers)
 }
@@ -189,19 +224,19 @@ fn outcome_of(exchange: &Exchange) -> AttemptOutcome {
     }
 }
 
-/// The record with what came of the request.
-fn complete(record: AttemptRecord, exchange: Exchange) -> AttemptRecord {
-    let request_duration = iso_duration(exchange.duration);
+/// The content with what came of the request.
+fn complete(content: Content, exchange: Exchange) -> Content {
+    let duration_ms = u32::try_from(exchange.duration.as_millis()).unwrap_or(u32::MAX);
     match exchange.outcome {
-        Err(failure) => AttemptRecord {
-            request_duration,
-            error_message: Some(failure.to_string()),
-            ..record
+        Err(failure) => Content {
+            duration_ms,
+            error: Some(failure.to_string()),
+            ..content
         },
-        Ok(answer) => AttemptRecord {
-            request_duration,
-            response_code: Some(answer.status.as_u16()),
-            response_size: size(&answer).map(|bytes| format!("{bytes}B")),
+        Ok(answer) => Content {
+            duration_ms,
+            status: Some(answer.status.as_u16()),
+            response_bytes: size(&answer).and_then(|bytes| u64::try_from(bytes).ok()),
             response_headers: answer
                 .headers
                 .iter()
@@ -210,8 +245,7 @@ fn complete(record: AttemptRecord, exchange: Exchange) -> AttemptRecord {
                 .collect(),
             response_body: Some(String::from_utf8_lossy(&answer.body).into_owned())
                 .filter(|body| !body.is_empty()),
-            error_message: (!answer.status.is_success()).then(|| status_message(answer.status)),
-            ..record
+            ..content
         },
     }
 }

@@ -1,0 +1,77 @@
+//! Which delivery of an event it is: the subscription, when the event was accepted, and the event.
+
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::ids::{DeliveryId, EventId, SubscriptionId, delivery_id};
+use crate::timestamp::iso;
+
+/// The delivery of an event to a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryKey {
+    /// The subscription.
+    pub subscription_id: SubscriptionId,
+    /// When the event was accepted.
+    pub accepted_at: OffsetDateTime,
+    /// The event.
+    pub event_id: EventId,
+}
+
+impl DeliveryKey {
+    /// The id of the delivery: the time of acceptance in microseconds since 1970, in sixteen digits, the event's id,
+    /// and eight digits that differ between subscriptions, with `_` in between.
+    pub fn id(&self) -> DeliveryId {
+        let micros = self.accepted_at.unix_timestamp_nanos() / 1000;
+        let hash = Sha256::digest(self.subscription_id.as_str().as_bytes());
+        let short: String = hash
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        DeliveryId::new(format!("{micros:016}_{}_{short}", self.event_id))
+    }
+
+    /// The id that the delivery has in messages of earlier versions.
+    pub fn earlier_id(&self) -> DeliveryId {
+        delivery_id(&self.event_id, &self.subscription_id)
+    }
+
+    /// The sort key of its record among those of the subscription: `a#`, the time of acceptance, `#` and the event.
+    pub fn record_key(&self) -> String {
+        format!("a#{}#{}", iso(self.accepted_at), self.event_id)
+    }
+}
+
+/// The event of a delivery whose id [`DeliveryKey::id`] has made; `None` for other ids.
+pub fn event_of(id: &DeliveryId) -> Option<EventId> {
+    let (micros, rest) = id.as_str().split_once('_')?;
+    let (event_id, _) = rest.rsplit_once('_')?;
+    (micros.len() == 16).then(|| EventId::new(event_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn an_id_says_acceptance_and_event_and_differs_between_subscriptions() {
+        let key = |subscription: &str| DeliveryKey {
+            subscription_id: SubscriptionId::new(subscription),
+            accepted_at: datetime!(2026-01-01 00:00:00.000001 UTC),
+            event_id: EventId::new("e_1"),
+        };
+        let id = key("s1").id();
+        assert!(id.as_str().starts_with("1767225600000001_e_1_"), "{id}");
+        assert_ne!(id, key("s2").id());
+        assert_eq!(event_of(&id), Some(EventId::new("e_1")));
+        assert_eq!(event_of(&key("s1").earlier_id()), None);
+        assert_eq!(key("s1").record_key(), "a#2026-01-01T00:00:00.000001Z#e_1");
+        let test = DeliveryKey {
+            accepted_at: OffsetDateTime::UNIX_EPOCH,
+            ..key("s1")
+        };
+        assert!(test.id().as_str().starts_with("0000000000000000_e_1_"));
+    }
+}

@@ -1,0 +1,389 @@
+//! The Exchanges table: every attempt, and which deliveries of events have arrived.
+//!
+//! Key `subscription_id`, `exchange_id`. The first attempt of a delivery of an event has the key `a#`, the time of the
+//! event's acceptance, `#` and the event's id, if it was made within `ON_TIME`; the same item says whether the
+//! delivery has arrived, so that a delivery that arrives at once is one write. Other attempts, and those of documents,
+//! have the key `r#`, the time of the request, `#` and the id of the delivery. Items of earlier versions have the
+//! time of the request and what makes it unique; of those, marks of arrival are in the Deliveries table.
+//!
+//! An item `a#` is kept for longer than a delivery of the event may be under way or a dead letter, so that a message
+//! that is received twice, a redriven one and a replay send only what has not arrived.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use bellwire_domain::delivery::key::DeliveryKey;
+use bellwire_domain::delivery::retry::ON_ITS_WAY_DAYS;
+use bellwire_domain::ids::{DeliveryId, SubscriptionId};
+use bellwire_domain::timestamp;
+use bellwire_runtime::backoff::Backoff;
+use futures_util::future::join_all;
+use serde_dynamo::aws_sdk_dynamodb_1::from_item;
+use time::{Duration, OffsetDateTime};
+
+use crate::attempt_record::Content;
+use crate::batch_get::{batch_get, keys};
+use crate::conditional::{Item, conditional};
+use crate::removal::remove_all;
+use crate::subscription::Subscription;
+use crate::{StoreError, Subscriptions};
+
+/// How long after the acceptance of an event the first attempt of its delivery has the item `a#`. Lists by the time
+/// of the request read the items of as much time more.
+pub(crate) const ON_TIME: Duration = Duration::seconds(60);
+/// The maximum number of items in one `BatchWriteItem`.
+const BATCH: usize = 25;
+
+/// An attempt that was made, as it is to be recorded.
+#[derive(Clone, Debug)]
+pub struct FinishedAttempt {
+    /// The subscription.
+    pub subscription_id: SubscriptionId,
+    /// The id of the delivery.
+    pub delivery_id: DeliveryId,
+    /// Which delivery of an event it was; `None` for a document, whose progress the lease knows.
+    pub key: Option<DeliveryKey>,
+    /// Whether nothing was on record of the delivery before.
+    pub first: bool,
+    /// Whether the endpoint has acknowledged it.
+    pub arrived: bool,
+    /// When the request was sent.
+    pub sent_at: OffsetDateTime,
+    /// What is written of it.
+    pub content: Content,
+}
+
+/// What is read before attempts are made, in one call for a batch of deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct Prefetched {
+    /// The subscriptions that exist, by their ids.
+    pub subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// Of deliveries that something is on record of, whether they have arrived, by subscription and record key.
+    records: HashMap<(SubscriptionId, String), bool>,
+    /// The ids of deliveries that have arrived according to the marks of earlier versions.
+    earlier: HashSet<DeliveryId>,
+}
+
+impl Prefetched {
+    /// Whether a delivery has arrived.
+    pub fn has_arrived(&self, key: &DeliveryKey) -> bool {
+        self.record(key).unwrap_or(false) || self.earlier.contains(&key.earlier_id())
+    }
+
+    /// Whether something is on record of a delivery, so that its next attempt is not the first.
+    pub fn is_known(&self, key: &DeliveryKey) -> bool {
+        self.record(key).is_some()
+    }
+
+    fn record(&self, key: &DeliveryKey) -> Option<bool> {
+        let record = (key.subscription_id.clone(), key.record_key());
+        self.records.get(&record).copied()
+    }
+}
+
+/// The Exchanges table, with the Deliveries table of earlier versions.
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    pub(crate) db: DynamoDb,
+    pub(crate) table: String,
+    pub(crate) kept: Duration,
+}
+
+impl Attempts {
+    /// `table` is the table's name, and `kept` how long attempts are shown.
+    pub fn new(db: DynamoDb, table: String, kept: Duration) -> Self {
+        Self { db, table, kept }
+    }
+
+    /// Deletes all that is on record of a subscription's attempts. Idempotent.
+    pub async fn remove_all(&self, subscription_id: &SubscriptionId) -> Result<(), StoreError> {
+        let keys = self
+            .db
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("subscription_id = :subscription")
+            .expression_attribute_values(
+                ":subscription",
+                AttributeValue::S(subscription_id.to_string()),
+            )
+            .projection_expression("subscription_id, exchange_id");
+        remove_all(&self.db, &self.table, keys).await
+    }
+}
+
+/// The tables that deliveries are recorded in, and looked up.
+#[derive(Clone, Debug)]
+pub struct Deliveries {
+    attempts: Attempts,
+    /// The table of marks of earlier versions, which is only read. It can go with the template's `DeliveriesTable`, one
+    /// retention after the version that has stopped to write it.
+    marks: String,
+    events_kept: Duration,
+    subscriptions: Subscriptions,
+}
+
+impl Deliveries {
+    /// `marks` is the name of the Deliveries table, and `events_kept` how long events can be replayed.
+    pub fn new(
+        attempts: Attempts,
+        marks: String,
+        events_kept: Duration,
+        subscriptions: Subscriptions,
+    ) -> Self {
+        Self {
+            attempts,
+            marks,
+            events_kept,
+            subscriptions,
+        }
+    }
+
+    /// Reads which of these subscriptions exist, and what is on record of these deliveries, with consistent reads.
+    /// `earlier` are those of which marks of earlier versions may tell. For at most 33 deliveries: `BatchGetItem`
+    /// takes 100 keys.
+    pub async fn prefetch(
+        &self,
+        subscription_ids: HashSet<&SubscriptionId>,
+        deliveries: &[DeliveryKey],
+        earlier: HashSet<DeliveryId>,
+    ) -> Result<Prefetched, StoreError> {
+        let named = |name: &str, value: &str| {
+            HashMap::from([(name.to_owned(), AttributeValue::S(value.to_owned()))])
+        };
+        let subscriptions = subscription_ids.into_iter();
+        let subscriptions = subscriptions.map(|id| named("subscription_id", id.as_str()));
+        let marks = earlier.iter().map(|id| named("delivery_id", id.as_str()));
+        let records: HashSet<(&str, String)> = deliveries
+            .iter()
+            .map(|key| (key.subscription_id.as_str(), key.record_key()))
+            .collect();
+        let records = records
+            .into_iter()
+            .map(|(subscription, record)| item_key(subscription, record));
+        let mut of_records = keys(records.collect())?;
+        of_records.projection_expression = Some("subscription_id, exchange_id, arrived".to_owned());
+        let wanted = HashMap::from([
+            (
+                self.subscriptions.table().to_owned(),
+                keys(subscriptions.collect())?,
+            ),
+            (self.attempts.table.clone(), of_records),
+            (self.marks.clone(), keys(marks.collect())?),
+        ]);
+        let now = OffsetDateTime::now_utc();
+        let mut found = Prefetched::default();
+        for (table, item) in batch_get(&self.attempts.db, wanted).await? {
+            if table == self.marks {
+                found
+                    .earlier
+                    .extend(text(&item, "delivery_id").map(DeliveryId::new));
+            } else if table == self.attempts.table {
+                let arrived = item
+                    .get("arrived")
+                    .is_some_and(|it| it.as_bool() == Ok(&true));
+                if let Some((subscription, record)) =
+                    text(&item, "subscription_id").zip(text(&item, "exchange_id"))
+                {
+                    let key = (SubscriptionId::new(subscription), record);
+                    found.records.insert(key, arrived);
+                }
+            } else if Subscriptions::is_there(&item, now) {
+                let subscription: Subscription = from_item(item)?;
+                let id = subscription.subscription_id.clone();
+                found.subscriptions.insert(id, subscription);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Records attempts. Returns the indexes of those that could not be recorded, each with the reason; of one that has
+    /// arrived, its delivery may then not be known to have.
+    pub async fn record(
+        &self,
+        attempts: &[FinishedAttempt],
+        now: OffsetDateTime,
+    ) -> Vec<(usize, StoreError)> {
+        let mut failed = Vec::new();
+        let (mut writes, mut guarded) = (Vec::with_capacity(attempts.len()), Vec::new());
+        for (index, attempt) in attempts.iter().enumerate() {
+            if is_on_time(attempt) && !attempt.arrived {
+                guarded.push((index, attempt));
+                continue;
+            }
+            match self.item(attempt, now) {
+                Ok(put) => writes.push((index, put)),
+                Err(error) => failed.push((index, error)),
+            }
+        }
+        let batches = writes.chunks(BATCH).map(|batch| self.write(batch));
+        failed.extend(join_all(batches).await.into_iter().flatten());
+        let guarded = guarded.into_iter().map(|(index, attempt)| async move {
+            let written = self.write_unless_known(attempt, now).await;
+            written.err().map(|error| (index, error))
+        });
+        failed.extend(join_all(guarded).await.into_iter().flatten());
+        let late = attempts.iter().enumerate().filter(|(_, it)| it.arrived);
+        let late = late.filter_map(|(index, it)| {
+            let key = it.key.as_ref()?;
+            (!is_on_time(it)).then_some((index, key))
+        });
+        let noted = late.map(|(index, key)| async move {
+            let noted = self.note_arrived(key, now).await;
+            noted.err().map(|error| (index, error))
+        });
+        failed.extend(join_all(noted).await.into_iter().flatten());
+        failed
+    }
+
+    /// Records that a delivery has arrived, so that it isn't sent again. Idempotent.
+    pub async fn note_arrived(
+        &self,
+        key: &DeliveryKey,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let update: UpdateItemFluentBuilder = self
+            .attempts
+            .db
+            .update_item()
+            .table_name(&self.attempts.table)
+            .set_key(Some(item_key(
+                key.subscription_id.as_str(),
+                key.record_key(),
+            )))
+            .update_expression("SET arrived = :yes, expires_at = :at")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":at", self.known_until(now));
+        // It has no condition: only a transaction could refuse it.
+        conditional(|| update.clone().send()).await?.ok();
+        Ok(())
+    }
+
+    /// Writes a first attempt that has failed. Another copy of the message may have arrived at the same moment: what is
+    /// on record of the delivery by now stays, and the attempt gets an item of its own.
+    async fn write_unless_known(
+        &self,
+        attempt: &FinishedAttempt,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let put = self
+            .attempts
+            .db
+            .put_item()
+            .table_name(&self.attempts.table)
+            .set_item(Some(self.item(attempt, now)?))
+            .condition_expression("attribute_not_exists(exchange_id)");
+        if conditional(|| put.clone().send()).await?.is_ok() {
+            return Ok(());
+        }
+        let other = FinishedAttempt {
+            first: false,
+            ..attempt.clone()
+        };
+        self.write_all(vec![self.item(&other, now)?]).await
+    }
+
+    /// The item of an attempt.
+    fn item(&self, attempt: &FinishedAttempt, now: OffsetDateTime) -> Result<Item, StoreError> {
+        let key = attempt.key.as_ref().filter(|_| is_on_time(attempt));
+        let subscription_id = attempt.subscription_id.as_str();
+        let mut item = match key {
+            Some(key) => item_key(subscription_id, key.record_key()),
+            None => {
+                let at = timestamp::iso(attempt.sent_at);
+                item_key(subscription_id, format!("r#{at}#{}", attempt.delivery_id))
+            }
+        };
+        let content = match key {
+            Some(key) => Content {
+                sent_after_us: u64::try_from(
+                    (attempt.sent_at - key.accepted_at).whole_microseconds(),
+                )
+                .ok(),
+                ..attempt.content.clone()
+            },
+            None => attempt.content.clone(),
+        };
+        let content = AttributeValue::B(Blob::new(content.to_bytes()?));
+        item.insert("content".to_owned(), content);
+        let expires_at = match key {
+            Some(_) => self.known_until(now),
+            None => seconds_of(attempt.sent_at + self.attempts.kept),
+        };
+        item.insert("expires_at".to_owned(), expires_at);
+        if key.is_some() && attempt.arrived {
+            item.insert("arrived".to_owned(), AttributeValue::Bool(true));
+        }
+        Ok(item)
+    }
+
+    /// Until when it is known that a delivery has arrived, and at least as long as attempts are shown.
+    fn known_until(&self, now: OffsetDateTime) -> AttributeValue {
+        let on_its_way = Duration::days(i64::from(ON_ITS_WAY_DAYS));
+        seconds_of(now + (self.events_kept + on_its_way).max(self.attempts.kept))
+    }
+
+    /// Writes items. Returns the indexes of those that could not be written.
+    async fn write(&self, batch: &[(usize, Item)]) -> Vec<(usize, StoreError)> {
+        let items = batch.iter().map(|(_, item)| item.clone());
+        if self.write_all(items.collect()).await.is_ok() {
+            return Vec::new();
+        }
+        // An item that DynamoDB refuses must not keep the others from being written.
+        let each = batch.iter().map(|(index, item)| async move {
+            let written = self.write_all(vec![item.clone()]).await;
+            written.err().map(|error| (*index, error))
+        });
+        join_all(each).await.into_iter().flatten().collect()
+    }
+
+    async fn write_all(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let mut writes = Vec::with_capacity(items.len());
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(item)).build()?;
+            writes.push(WriteRequest::builder().put_request(put).build());
+        }
+        let mut requests = HashMap::from([(self.attempts.table.clone(), writes)]);
+        let mut backoff = Backoff::new();
+        loop {
+            let request = self.attempts.db.batch_write_item();
+            let answer = request.set_request_items(Some(requests)).send().await?;
+            requests = answer.unprocessed_items.unwrap_or_default();
+            if requests.is_empty() {
+                return Ok(());
+            }
+            if !backoff.pause().await {
+                return Err(StoreError::LeftOut);
+            }
+        }
+    }
+}
+
+/// Whether an attempt has the item `a#`. Clocks may differ: one that seems to be before the acceptance has not.
+fn is_on_time(attempt: &FinishedAttempt) -> bool {
+    attempt.first
+        && attempt.key.as_ref().is_some_and(|key| {
+            let after = attempt.sent_at - key.accepted_at;
+            !after.is_negative() && after <= ON_TIME
+        })
+}
+
+fn item_key(subscription_id: &str, exchange_id: String) -> Item {
+    HashMap::from([
+        (
+            "subscription_id".to_owned(),
+            AttributeValue::S(subscription_id.to_owned()),
+        ),
+        ("exchange_id".to_owned(), AttributeValue::S(exchange_id)),
+    ])
+}
+
+fn seconds_of(at: OffsetDateTime) -> AttributeValue {
+    AttributeValue::N(at.unix_timestamp().to_string())
+}
+
+fn text(item: &Item, name: &str) -> Option<String> {
+    item.get(name)?.as_s().ok().cloned()
+}
