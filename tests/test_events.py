@@ -48,6 +48,7 @@ REQUESTS = [
     ("topics/change.json", 404, {}),
     ("topics/delete.json", 404, {}),
     ("publish/document.json", 404, {}),
+    ("publish/batch.json", 404, {}),
     *[
         (f"webhook-subscriptions/{name}.json", 404, {})
         for name in (
@@ -72,6 +73,7 @@ REQUESTS = [
     ("entity-subscriptions/delete.json", 404, {}),
     ("entity-subscriptions/delete-entity.json", 200, {}),
     ("entity-events/event.json", 202, {}),
+    ("entity-events/batch.json", 207, {}),
 ]
 # What the queues bring, of a topic and a subscription that are not there (any more).
 MESSAGES = [

@@ -73,6 +73,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("SUBSCRIPTIONS_PER_CLIENT", "1000000"),
     ("SUBSCRIPTIONS_PER_HOST", "1000000"),
     ("ENDPOINT_CONSENT", "none"),
+    ("ANSWERS_TABLE", "answers"),
     ("CLIENTS_TABLE", "clients"),
     ("CALLBACKS_TABLE", "callbacks"),
     ("QUERIES_TABLE", "queries"),

@@ -61,6 +61,14 @@ pub fn must_be_json(request: &Request) -> Result<(), Failure> {
     }
 }
 
+/// Parses a part of a body, as [`json`] parses the whole.
+///
+/// # Errors
+/// 400 as for [`json`].
+pub(crate) fn part<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {
+    read(json.as_bytes(), MAX_LARGE_BYTES)
+}
+
 fn read<T: DeserializeOwned>(body: &[u8], max: usize) -> Result<T, Failure> {
     if body.len() > max {
         return Err(Failure::too_large(format!(

@@ -128,6 +128,22 @@ impl Failure {
         }
     }
 
+    /// The failure of a part of the body, whose own fields it names, as one of the whole.
+    pub(crate) fn within(self, part: &str) -> Self {
+        let (field, message) = match self.field {
+            Some(field) => (
+                format!("{part}.{field}"),
+                format!("{part}.{}", self.message),
+            ),
+            None => (part.to_owned(), format!("{part}: {}", self.message)),
+        };
+        Self {
+            field: Some(field),
+            message,
+            ..self
+        }
+    }
+
     /// The status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -143,7 +159,7 @@ impl Failure {
     }
 
     /// Logs the failure. The message is left out, since it may repeat what the caller sent.
-    pub(crate) fn log(&self) {
+    pub fn log(&self) {
         match &self.cause {
             Some(cause) => tracing::error!(%cause, "request failed"),
             None => tracing::info!(field = self.field, "request refused"),

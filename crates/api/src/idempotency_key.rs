@@ -17,15 +17,20 @@ pub fn of(request: &Request) -> Result<Option<&str>, Failure> {
     let Some(value) = request.headers().get("idempotency-key") else {
         return Ok(None);
     };
-    value
-        .to_str()
-        .ok()
-        .filter(|key| (1..=MAX_KEY_LENGTH).contains(&key.len()))
-        .map(Some)
-        .ok_or_else(|| {
-            Failure::field(
-                "Idempotency-Key",
-                format!("must have 1 to {MAX_KEY_LENGTH} visible ASCII characters"),
-            )
-        })
+    let key = value.to_str().unwrap_or_default();
+    check("Idempotency-Key", key).map(|()| Some(key))
+}
+
+/// Checks a key that stands in the header or in the field `name`.
+///
+/// # Errors
+/// 400 when it isn't 1 to 255 visible ASCII characters.
+pub fn check(name: &str, key: &str) -> Result<(), Failure> {
+    let is_visible = |c: u8| c == b' ' || c == b'\t' || c.is_ascii_graphic();
+    if (1..=MAX_KEY_LENGTH).contains(&key.len()) && key.bytes().all(is_visible) {
+        Ok(())
+    } else {
+        let problem = format!("must have 1 to {MAX_KEY_LENGTH} visible ASCII characters");
+        Err(Failure::field(name, problem))
+    }
 }

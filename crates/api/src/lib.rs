@@ -3,6 +3,7 @@
 //! requests that fail ([`Failure`]).
 
 mod auth;
+pub mod batch;
 pub mod body;
 mod domain;
 pub mod envelope;
@@ -17,4 +18,4 @@ pub use auth::Authenticator;
 pub use domain::domain;
 pub use failure::Failure;
 pub use route::{path_parameter, route};
-pub use serve::{accepted, created, no_content, ok, serve};
+pub use serve::{accepted, created, multi_status, no_content, ok, serve};

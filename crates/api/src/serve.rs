@@ -76,6 +76,11 @@ pub fn accepted(body: &impl Serialize) -> Result<Response<Body>, Failure> {
     json(StatusCode::ACCEPTED, body)
 }
 
+/// 207, with a JSON body.
+pub fn multi_status(body: &impl Serialize) -> Result<Response<Body>, Failure> {
+    json(StatusCode::MULTI_STATUS, body)
+}
+
 /// 204, with no body.
 pub fn no_content() -> Result<Response<Body>, Failure> {
     let mut response = Response::new(Body::Empty);

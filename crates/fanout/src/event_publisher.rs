@@ -14,6 +14,7 @@ use bellwire_runtime::backoff::Backoff;
 use bellwire_store::events::{Event, EventSource, Recorded};
 use bellwire_store::members::Segments;
 use bellwire_store::{Events, StoreError};
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::{Duration, OffsetDateTime};
@@ -119,7 +120,7 @@ impl EventPublisher {
         Ok(false)
     }
 
-    /// Creates the deliveries of a topic's event.
+    /// Creates the deliveries of a topic's events.
     ///
     /// # Errors
     /// When members can't be read, or messages can't be sent. A part of the deliveries may have been created.
@@ -127,28 +128,30 @@ impl EventPublisher {
         &self,
         topic_id: &TopicId,
         segments: &Segments,
-        recorded: &RecordedEvent,
+        recorded: &[RecordedEvent],
     ) -> Result<(), FanOutError> {
-        let event = recorded.of_topic();
-        self.audience.fan_out(topic_id, segments, event).await?;
+        let events: Vec<AudienceEvent> = recorded.iter().map(RecordedEvent::of_topic).collect();
+        self.audience.fan_out(topic_id, segments, &events).await?;
         self.note_fanned_out(recorded).await;
         Ok(())
     }
 
-    /// Leaves the fan-out of a topic's event to the function `fanout`.
+    /// Leaves the fan-out of a topic's events to the function `fanout`.
     ///
     /// # Errors
-    /// When the message can't be sent.
+    /// When messages can't be sent. Some may have been.
     pub async fn leave(
         &self,
         topic_id: &TopicId,
-        recorded: &RecordedEvent,
+        recorded: &[RecordedEvent],
     ) -> Result<(), FanOutError> {
-        let message = FanOut::Audience {
-            topic_id: topic_id.clone(),
-            event: recorded.of_topic(),
-        };
-        self.fan_outs.send(Message::new(&message)?).await?;
+        let messages = recorded.iter().map(|recorded| {
+            Message::new(&FanOut::Audience {
+                topic_id: topic_id.clone(),
+                event: recorded.of_topic(),
+            })
+        });
+        self.send_on(messages.collect::<Result<_, _>>()?).await?;
         self.note_fanned_out(recorded).await;
         Ok(())
     }
@@ -164,44 +167,59 @@ impl EventPublisher {
     ) -> Result<(), FanOutError> {
         let named = &recorded.event.payload;
         if named.client_ids.iter().count() > FEW_CLIENTS {
-            return self.leave_entity(recorded).await;
+            return self.leave_entities(std::slice::from_ref(recorded)).await;
         }
         let event = recorded.of_entity();
         let (key, clients) = (&named.entity_key, &named.client_ids);
         self.audience.fan_out_entity(key, clients, &event).await?;
-        self.note_fanned_out(recorded).await;
+        self.note_fanned_out(std::slice::from_ref(recorded)).await;
         Ok(())
     }
 
-    /// Leaves the fan-out of an entity's event to the function `fanout`.
+    /// Leaves the fan-out of events of entities to the function `fanout`.
     ///
     /// # Errors
-    /// When the message can't be sent.
-    pub async fn leave_entity(
+    /// When messages can't be sent. Some may have been.
+    pub async fn leave_entities(
         &self,
-        recorded: &RecordedEvent<EntityEvent>,
+        recorded: &[RecordedEvent<EntityEvent>],
     ) -> Result<(), FanOutError> {
-        let message = FanOut::Entity {
-            event_id: recorded.event.event_id.clone(),
-            accepted_at: recorded.event.accepted_at,
-            event: recorded.event.payload.clone(),
-            repeated: recorded.repeated,
-        };
-        self.fan_outs.send(Message::new(&message)?).await?;
+        let messages = recorded.iter().map(|recorded| {
+            Message::new(&FanOut::Entity {
+                event_id: recorded.event.event_id.clone(),
+                accepted_at: recorded.event.accepted_at,
+                event: recorded.event.payload.clone(),
+                repeated: recorded.repeated,
+            })
+        });
+        self.send_on(messages.collect::<Result<_, _>>()?).await?;
         self.note_fanned_out(recorded).await;
         Ok(())
     }
 
-    /// Sets the mark of an event whose fan-out is complete, or certain. If that fails, a repetition of the request
-    /// fans it out again, and `deliver` leaves out what has arrived.
-    async fn note_fanned_out<T>(&self, recorded: &RecordedEvent<T>) {
-        if !recorded.repeatable {
-            return;
+    /// Sends messages to the function `fanout`; a single one by another call than that which may just have failed.
+    async fn send_on(&self, mut messages: Vec<Message>) -> Result<(), FanOutError> {
+        match (messages.len(), messages.pop()) {
+            (1, Some(message)) => self.fan_outs.send(message).await?,
+            (_, last) => {
+                messages.extend(last);
+                self.fan_outs.send_all(messages).await?;
+            }
         }
-        let id = &recorded.event.event_id;
-        if let Err(error) = self.events.note_fanned_out(&recorded.source, id).await {
-            tracing::warn!(%error, event = %id, "the fan-out was not marked as complete");
-        }
+        Ok(())
+    }
+
+    /// Sets the marks of events whose fan-out is complete, or certain. If that fails, a repetition of the request
+    /// fans them out again, and `deliver` leaves out what has arrived.
+    async fn note_fanned_out<T>(&self, recorded: &[RecordedEvent<T>]) {
+        let marked = recorded.iter().filter(|recorded| recorded.repeatable);
+        let noted = marked.map(|recorded| async move {
+            let id = &recorded.event.event_id;
+            if let Err(error) = self.events.note_fanned_out(&recorded.source, id).await {
+                tracing::warn!(%error, event = %id, "the fan-out was not marked as complete");
+            }
+        });
+        join_all(noted).await;
     }
 }
 

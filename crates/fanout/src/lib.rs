@@ -15,7 +15,7 @@ use bellwire_queues::{AudienceEvent, Delivery, DeliveryKind, FanOut, Message, Qu
 use bellwire_store::members::{Member, Segments};
 use bellwire_store::{Members, StoreError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 pub use current_document::deliver_current_document;
 pub use event_publisher::{EventPublisher, RecordedEvent};
@@ -70,30 +70,34 @@ impl Audience {
         &self.members
     }
 
-    /// Creates the deliveries of an event for a topic's audience, directly or by segments.
+    /// Creates the deliveries of events for a topic's audience, directly or by segments.
     pub async fn fan_out(
         &self,
         topic_id: &TopicId,
         segments: &Segments,
-        event: AudienceEvent,
+        events: &[AudienceEvent],
     ) -> Result<(), FanOutError> {
         let audience_id = AudienceId::of_topic(topic_id);
-        let bytes = payload_bytes(&event.kind).saturating_mul(segments.given);
+        let payloads = events.iter().map(|event| payload_bytes(&event.kind));
+        let bytes = payloads.sum::<u64>().saturating_mul(segments.given);
         if segments.given <= SMALL && bytes <= SMALL_BYTES {
-            self.fan_out_segment(&audience_id, 0, &event).await?;
-            return Ok(());
+            let members = self.members.of(&audience_id, 0).await?;
+            return self.deliver_to(&members, events).await;
         }
-        let messages = segments
-            .numbers()
-            .map(|segment| {
-                Message::new(&FanOut::Segment {
-                    audience_id: audience_id.clone(),
-                    segment,
-                    event: event.clone(),
+        for events in events.chunks(AT_ONCE) {
+            let messages = events.iter().flat_map(|event| {
+                segments.numbers().map(|segment| {
+                    Message::new(&FanOut::Segment {
+                        audience_id: audience_id.clone(),
+                        segment,
+                        event: event.clone(),
+                    })
                 })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(self.fan_outs.send_all(messages).await?)
+            });
+            let messages = messages.collect::<Result<_, _>>()?;
+            self.fan_outs.send_all(messages).await?;
+        }
+        Ok(())
     }
 
     /// Creates the deliveries of an event for the members of one segment of an audience. Returns how many
@@ -104,20 +108,31 @@ impl Audience {
         segment: u64,
         event: &AudienceEvent,
     ) -> Result<usize, FanOutError> {
-        let mut members = self.members.of(audience_id, segment).await?;
-        if event.repeated {
-            // Those that can't be told apart by their clocks receive it.
-            let until = event.accepted_at + CLOCK_SKEW;
-            members.retain(|member| member.created_at.is_none_or(|at| at <= until));
-        }
-        for members in members.chunks(AT_ONCE) {
-            let messages = members
+        let members = self.members.of(audience_id, segment).await?;
+        let events = std::slice::from_ref(event);
+        self.deliver_to(&members, events).await?;
+        Ok(members.len())
+    }
+
+    /// Creates the deliveries of events for these members, of a repeated one for those of its time.
+    async fn deliver_to(
+        &self,
+        members: &[Member],
+        events: &[AudienceEvent],
+    ) -> Result<(), FanOutError> {
+        let wanted: Vec<(&Member, &AudienceEvent)> = events
+            .iter()
+            .flat_map(|event| members.iter().map(move |member| (member, event)))
+            .filter(|(member, event)| !event.repeated || was_member(member, event.accepted_at))
+            .collect();
+        for wanted in wanted.chunks(AT_ONCE) {
+            let messages = wanted
                 .iter()
-                .map(|member| Message::delivery(&delivery(member, event)))
+                .map(|(member, event)| Message::delivery(&delivery(member, event)))
                 .collect::<Result<_, _>>()?;
             self.deliveries.send_all(messages).await?;
         }
-        Ok(members.len())
+        Ok(())
     }
 
     /// Creates the deliveries of an entity's event for the clients that it names, and for no others. A part of
@@ -148,6 +163,14 @@ impl Audience {
     ) -> Result<bool, FanOutError> {
         Ok(self.members.skip_if_empty(audience_id, segment).await?)
     }
+}
+
+/// Whether a member had subscribed by then. One that can't be told from those that had, by their clocks, counts.
+fn was_member(member: &Member, at: OffsetDateTime) -> bool {
+    let until = at + CLOCK_SKEW;
+    member
+        .created_at
+        .is_none_or(|created_at| created_at <= until)
 }
 
 /// How large a delivery's payload is in its message, in bytes.

@@ -145,7 +145,7 @@ impl Answers {
             .set_item(Some(item(request, answer, now)?))
             .condition_expression(UNKNOWN)
             .expression_attribute_values(":now", seconds(now));
-        conditional(|| put.clone().send()).await?.ok();
+        conditional(put).await?.ok();
         Ok(())
     }
 }

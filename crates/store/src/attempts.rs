@@ -257,7 +257,7 @@ impl Deliveries {
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .expression_attribute_values(":at", self.known_until(now));
         // It has no condition: only a transaction could refuse it.
-        conditional(|| update.clone().send()).await?.ok();
+        conditional(update).await?.ok();
         Ok(())
     }
 
@@ -275,7 +275,7 @@ impl Deliveries {
             .table_name(&self.attempts.table)
             .set_item(Some(self.item(attempt, now)?))
             .condition_expression("attribute_not_exists(exchange_id)");
-        if conditional(|| put.clone().send()).await?.is_ok() {
+        if conditional(put).await?.is_ok() {
             return Ok(());
         }
         let other = FinishedAttempt {

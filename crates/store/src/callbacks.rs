@@ -247,7 +247,7 @@ impl Callbacks {
             .key("callback_id", callback_id(&known.callback_url))
             .condition_expression("subscription_arn = :arn")
             .expression_attribute_values(":arn", AttributeValue::S(known.subscription_arn.clone()));
-        conditional(|| delete.clone().send()).await?.ok();
+        conditional(delete).await?.ok();
         Ok(())
     }
 

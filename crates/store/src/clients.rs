@@ -275,7 +275,7 @@ impl Clients {
             .table_name(&self.table)
             .key("client_id", AttributeValue::S(client_id.to_string()))
             .return_values(ReturnValue::AllNew);
-        let written = conditional(|| update.clone().send()).await?.ok();
+        let written = conditional(update).await?.ok();
         let attributes = written.and_then(|written| written.attributes);
         Ok(attributes.map(from_item).transpose()?)
     }

@@ -5,9 +5,12 @@ use std::error::Error;
 use std::future::Future;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_runtime::backoff::Backoff;
 
@@ -50,20 +53,45 @@ macro_rules! write_error {
 
 write_error!(PutItemError UpdateItemError DeleteItemError);
 
+/// A write of one item, before it is sent.
+pub trait Write: Clone {
+    /// The answer to it.
+    type Written;
+    /// The error of its operation.
+    type Error: WriteError;
+
+    /// Sends it.
+    fn send(self) -> impl Future<Output = Result<Self::Written, SdkError<Self::Error>>> + Send;
+}
+
+macro_rules! write {
+    ($($builder:ty, $output:ty, $error:ty;)*) => {$(
+        impl Write for $builder {
+            type Written = $output;
+            type Error = $error;
+
+            fn send(self) -> impl Future<Output = Result<$output, SdkError<$error>>> + Send {
+                <$builder>::send(self)
+            }
+        }
+    )*};
+}
+
+write! {
+    PutItemFluentBuilder, PutItemOutput, PutItemError;
+    UpdateItemFluentBuilder, UpdateItemOutput, UpdateItemError;
+    DeleteItemFluentBuilder, DeleteItemOutput, DeleteItemError;
+}
+
 /// Sends a write with a condition. That the condition doesn't hold is a result: the inner `Err`.
 ///
 /// While a transaction on the same item is under way, DynamoDB refuses the write, and the SDK doesn't retry it: it
 /// is sent again, with pauses.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling>
-pub async fn conditional<T, E, R, F>(send: impl Fn() -> F) -> Result<Result<T, Refused>, StoreError>
-where
-    E: WriteError,
-    R: std::fmt::Debug + Send + Sync + 'static,
-    F: Future<Output = Result<T, SdkError<E, R>>>,
-{
+pub async fn conditional<W: Write>(write: W) -> Result<Result<W::Written, Refused>, StoreError> {
     let mut backoff = Backoff::new();
     loop {
-        let error = match send().await {
+        let error = match write.clone().send().await {
             Ok(written) => return Ok(Ok(written)),
             Err(error) => error,
         };

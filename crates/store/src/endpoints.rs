@@ -125,7 +125,7 @@ impl Subscriptions {
 pub(crate) async fn changed(
     update: UpdateItemFluentBuilder,
 ) -> Result<Option<Subscription>, StoreError> {
-    let written = conditional(|| update.clone().send()).await?.ok();
+    let written = conditional(update).await?.ok();
     let attributes = written.and_then(|written| written.attributes);
     Ok(attributes.map(from_item).transpose()?)
 }

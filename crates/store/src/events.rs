@@ -224,7 +224,7 @@ impl Events {
             .update_expression("REMOVE pending")
             .condition_expression("attribute_exists(#source)")
             .expression_attribute_names("#source", "source");
-        conditional(|| update.clone().send()).await?.ok();
+        conditional(update).await?.ok();
         Ok(())
     }
 

@@ -307,7 +307,7 @@ async fn carry_out(
     update: UpdateItemFluentBuilder,
 ) -> Result<Result<Subscription, Option<Subscription>>, StoreError> {
     let update = update.return_values_on_condition_check_failure(OnRefusal::AllOld);
-    Ok(match conditional(|| update.clone().send()).await? {
+    Ok(match conditional(update).await? {
         Ok(written) => Ok(from_item(written.attributes.unwrap_or_default())?),
         Err(Refused(found)) => Err(found.map(from_item).transpose()?),
     })

@@ -307,7 +307,7 @@ impl Queries {
 
 /// Sends a conditional update; a condition that doesn't hold is a result, not an error.
 async fn send(request: UpdateItemFluentBuilder) -> Result<Fact, StoreError> {
-    Ok(match conditional(|| request.clone().send()).await? {
+    Ok(match conditional(request).await? {
         Ok(written) => Fact::Recorded(from_item(written.attributes.unwrap_or_default())?),
         Err(Refused(found)) => Fact::KnownBefore(from_item(found.unwrap_or_default())?),
     })

@@ -74,7 +74,7 @@ impl Queries {
             .set_item(Some(to_item(item)?))
             .condition_expression("attribute_not_exists(execution_id) OR revision = :known")
             .expression_attribute_values(":known", AttributeValue::N(known.revision.to_string()));
-        let written = conditional(|| put.clone().send()).await?;
+        let written = conditional(put).await?;
         Ok(written.ok().map(|_| OnRecord {
             running: next,
             revision: known.revision + 1,

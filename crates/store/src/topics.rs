@@ -244,7 +244,7 @@ impl Topics {
             .key("topic_id", AttributeValue::S(id.to_string()))
             .update_expression("REMOVE unannounced")
             .condition_expression("attribute_exists(topic_id)");
-        conditional(|| update.clone().send()).await?.ok();
+        conditional(update).await?.ok();
         Ok(())
     }
 

@@ -188,7 +188,7 @@ impl Events {
             .condition_expression("attribute_not_exists(#source)")
             .expression_attribute_names("#source", "source")
             .return_values_on_condition_check_failure(OnRefusal::AllOld);
-        match conditional(|| put.clone().send()).await? {
+        match conditional(put).await? {
             Ok(_) => Ok(Committed::Done),
             Err(Refused(found)) => committed_before(found),
         }
@@ -217,7 +217,7 @@ impl Events {
             )
             .expression_attribute_names("#source", "source")
             .expression_attribute_values(":at", AttributeValue::S(timestamp::iso(accepted_at)));
-        conditional(|| update.clone().send()).await?.ok();
+        conditional(update).await?.ok();
         Ok(())
     }
 

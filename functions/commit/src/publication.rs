@@ -27,7 +27,8 @@ impl CommitFunction {
                 repeated: false,
             };
             let segments = self.audience.segments(&topic_id).await?;
-            self.audience.fan_out(&topic_id, &segments, event).await
+            let events = [event];
+            self.audience.fan_out(&topic_id, &segments, &events).await
         };
         match work {
             Work::Document { payload } => {
@@ -62,7 +63,7 @@ impl CommitFunction {
                 };
                 let segments = self.audience.segments(&topic_id).await?;
                 self.publisher
-                    .fan_out(&topic_id, &segments, &recorded)
+                    .fan_out(&topic_id, &segments, &[recorded])
                     .await?;
                 tracing::info!("event committed");
             }

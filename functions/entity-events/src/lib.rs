@@ -1,8 +1,10 @@
 //! `POST /entities/events`: accepts an event of an entity (protocol C).
 //!
 //! Before the response, the event is on record, and its deliveries are created, or left to the function `fanout`, to
-//! which EventBridge's events go as well. This file handles the call, `routes` recognises it.
+//! which EventBridge's events go as well; those of several events at once (`batch`) always are. This file handles the calls,
+//! `routes` recognises them.
 
+mod batch;
 mod routes;
 
 use bellwire_api::{Authenticator, Failure, body, envelope, idempotency_key, route};
@@ -10,6 +12,7 @@ use bellwire_app::{App, BadSetting};
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::{idempotent_event_id, new_event_id};
 use bellwire_fanout::EventPublisher;
+use bellwire_store::Client;
 use bellwire_store::events::{Event, EventSource};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
@@ -43,10 +46,22 @@ impl EntityEventsFunction {
     /// 400 for a body or an `Idempotency-Key` that is refused; 401; 403 when the client is not a
     /// publisher; 413; 500 when a table or a queue fails.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
-        let Route::Publish = route(&request, Route::of)?;
+        let route = route(&request, Route::of)?;
         let publisher = self.authenticator.publisher(&request).await?;
-        let key = idempotency_key::of(&request)?;
-        let event: EntityEvent = body::json(&request)?;
+        match route {
+            Route::Publish => self.publish(&request, &publisher).await,
+            Route::PublishBatch => self.publish_batch(&request, &publisher).await,
+        }
+    }
+
+    /// Publishes the event of the body.
+    async fn publish(
+        &self,
+        request: &Request,
+        publisher: &Client,
+    ) -> Result<Response<Body>, Failure> {
+        let key = idempotency_key::of(request)?;
+        let event: EntityEvent = body::json(request)?;
         let event_id = match key {
             Some(key) => {
                 idempotent_event_id(publisher.client_id.as_str(), event.entity_key.as_str(), key)
@@ -64,7 +79,7 @@ impl EntityEventsFunction {
             Some(recorded) => {
                 if let Err(error) = self.events.fan_out_entity(&recorded).await {
                     tracing::warn!(%error, "the fan-out is left to another function");
-                    self.events.leave_entity(&recorded).await?;
+                    self.events.leave_entities(&[recorded]).await?;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 bellwire_api::routes! {
     "POST" "/entities/events" => Publish,
+    "POST" "/entities/events/batch" => PublishBatch,
 }
 
 #[test]

@@ -151,3 +151,40 @@ async fn what_names_nobody_is_a_mistake_and_records_nothing() {
     let nothing: Vec<Value> = Vec::new();
     assert_eq!(aws.items("EventsTable").await, nothing);
 }
+
+#[tokio::test]
+async fn of_a_batch_each_event_is_accepted_or_refused_by_itself_and_left_to_another_function() {
+    let (aws, ids) = account(1).await;
+    let event = |client: &str| {
+        json!({
+            "client_ids": [client],
+            "entity_key": "e1",
+            "entity_type": "Document",
+            "callback_event": "entity_updated",
+        })
+    };
+    let events = json!([
+        {"event": event(&ids[0])},
+        {"event": event("nobody")},
+        {"event": event(&ids[0]), "idempotency_key": "k"},
+        {"event": event(&ids[0]), "idempotency_key": "k"},
+    ]);
+    let body = json!({ "events": events });
+    let path = "/entities/events/batch";
+    let response = function(&aws)
+        .handle(request("POST", path, path, Some("key"), &body))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::MULTI_STATUS);
+    let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+    let results = body["data"]["events"].as_array().unwrap();
+    let statuses: Vec<u64> = results
+        .iter()
+        .map(|it| it["status_code"].as_u64().unwrap())
+        .collect();
+    assert_eq!(statuses, [202, 400, 202, 400], "{results:?}");
+    assert_eq!(results[1]["field"], "events[1].event.client_ids[0]");
+    assert_eq!(aws.messages::<FanOut>("FanOutsQueue").len(), 2);
+    // The one without a key, and the other with its mark.
+    assert_eq!(aws.items("EventsTable").await.len(), 3);
+}

@@ -86,7 +86,8 @@ impl FanoutFunction {
     /// Creates the deliveries of an event for a topic's audience.
     async fn fan_out_topic(&self, topic_id: &TopicId, event: AudienceEvent) -> Result<(), Error> {
         let segments = self.audience.segments(topic_id).await?;
-        self.audience.fan_out(topic_id, &segments, event).await?;
+        let events = [event];
+        self.audience.fan_out(topic_id, &segments, &events).await?;
         tracing::info!(topic = %topic_id, "fanned out");
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use bellwire_api::Failure;
 use bellwire_domain::ids::TopicId;
+use bellwire_fanout::RecordedEvent;
 use bellwire_store::events::{Event, EventSource};
 use bellwire_store::members::Segments;
 
@@ -25,9 +26,22 @@ impl PublishFunction {
             tracing::info!("event has been published before");
             return Ok(());
         };
-        if let Err(error) = self.events.fan_out(topic_id, segments, &recorded).await {
+        self.fan_out(topic_id, segments, &[recorded]).await
+    }
+
+    /// Creates the deliveries of recorded events, or leaves that to the function `fanout`.
+    ///
+    /// # Errors
+    /// 500 when neither can be done.
+    pub(crate) async fn fan_out(
+        &self,
+        topic_id: &TopicId,
+        segments: &Segments,
+        recorded: &[RecordedEvent],
+    ) -> Result<(), Failure> {
+        if let Err(error) = self.events.fan_out(topic_id, segments, recorded).await {
             tracing::warn!(%error, "the fan-out is left to another function");
-            self.events.leave(topic_id, &recorded).await?;
+            self.events.leave(topic_id, recorded).await?;
         }
         Ok(())
     }

@@ -2,8 +2,10 @@
 //!
 //! Before the response, a document is in the queue `Publications.fifo`, behind what was accepted for the same topic
 //! before; the function `commit` does the rest. An event is on record before the response, and its deliveries are
-//! created, or left to the function `fanout`: `event`. This file handles the call, `routes` recognises it.
+//! created, or left to the function `fanout`: `event`, and `batch` for several at once. This file handles the calls, `routes`
+//! recognises them.
 
+mod batch;
 mod event;
 mod routes;
 
@@ -18,10 +20,10 @@ use bellwire_fanout::EventPublisher;
 use bellwire_objects::Payloads;
 use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Message, Publication, Queue, Work};
-use bellwire_store::Topics;
 use bellwire_store::events::Event;
 use bellwire_store::members::Segments;
 use bellwire_store::topics::Found;
+use bellwire_store::{Client, Topics};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde::Serialize;
@@ -63,18 +65,35 @@ impl PublishFunction {
     /// Responds to a request.
     ///
     /// # Errors
-    /// 400 for a body that is not JSON, or a malformed `Idempotency-Key`; 401; 403 when the client is
-    /// not a publisher; 404 when there is no such topic; 410 when it was deleted; 413; 415; 500 when a
-    /// table, the bucket or the queue fails.
+    /// As for a single publication; for a batch, 409 when the topic is one of a document, and 400 when it has no events, or too
+    /// many.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
-        let Route::Publish = route(&request, Route::of)?;
+        let route = route(&request, Route::of)?;
         let publisher = self.authenticator.publisher(&request).await?;
         let topic_id = TopicId::new(path_parameter(&request, "topicId")?);
         tracing::Span::current().record("topic", topic_id.as_str());
         body::must_be_json(&request)?;
-        let key = idempotency_key::of(&request)?;
-        let document = body::document(&request)?;
-        let (topic, segments) = self.live(&topic_id).await?;
+        match route {
+            Route::Publish => self.publish(&request, &publisher, &topic_id).await,
+            Route::PublishBatch => self.publish_batch(&request, &publisher, &topic_id).await,
+        }
+    }
+
+    /// Publishes the body: a document, or an event.
+    ///
+    /// # Errors
+    /// 400 for a body that is not JSON, or a malformed `Idempotency-Key`; 401; 403 when the client is
+    /// not a publisher; 404 when there is no such topic; 410 when it was deleted; 413; 415; 500 when a
+    /// table, the bucket or the queue fails.
+    async fn publish(
+        &self,
+        request: &Request,
+        publisher: &Client,
+        topic_id: &TopicId,
+    ) -> Result<Response<Body>, Failure> {
+        let key = idempotency_key::of(request)?;
+        let document = body::document(request)?;
+        let (topic, segments) = self.live(topic_id).await?;
 
         let event_id = match key {
             Some(key) => idempotent_event_id(publisher.client_id.as_str(), topic.id.as_str(), key),

@@ -3,6 +3,7 @@
 bellwire_api::routes! {
     under "/publishers/http-post", "/streams/publishers/http-post/api/v1";
     "POST" "/topics/{topicId}" => Publish,
+    "POST" "/topics/{topicId}/batch" => PublishBatch,
 }
 
 #[test]

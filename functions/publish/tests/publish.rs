@@ -249,3 +249,92 @@ async fn documents_keep_their_order_in_their_queue() {
     );
     assert!(aws.items("EventsTable").await.is_empty());
 }
+
+/// Publishes a batch to `t1`. Returns the status, and what came of each event.
+async fn publish_batch(aws: &Aws, events: &Value) -> (StatusCode, Vec<Value>) {
+    let path = "/publishers/http-post/topics/";
+    let (resource, path) = (
+        format!("{path}{{topicId}}/batch"),
+        format!("{path}t1/batch"),
+    );
+    let body = json!({ "events": events });
+    let request = request("POST", &resource, &path, Some("key"), &body);
+    match function(aws).handle(request).await {
+        Ok(response) => {
+            let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+            (
+                response.status(),
+                body["events"].as_array().unwrap().clone(),
+            )
+        }
+        Err(failure) => (failure.status(), Vec::new()),
+    }
+}
+
+#[tokio::test]
+async fn of_a_batch_each_event_is_accepted_or_refused_by_itself() {
+    let aws = account("event").await;
+    for id in ["s1", "s2"] {
+        aws.subscribe(id, "t1", SubscriptionMode::Event, URL).await;
+    }
+    let batch = json!([
+        {"payload": {"n": 0}},
+        {"payload": {"n": 1}, "idempotencyKey": "k"},
+        {"paylod": 1},
+        {"payload": {"n": 3}, "idempotencyKey": "k"},
+        {"payload": 4, "idempotencyKey": ""},
+        5,
+    ]);
+    let (status, results) = publish_batch(&aws, &batch).await;
+    assert_eq!(status, StatusCode::MULTI_STATUS);
+    let statuses: Vec<u64> = results
+        .iter()
+        .map(|it| it["status"].as_u64().unwrap())
+        .collect();
+    assert_eq!(statuses, [202, 202, 400, 400, 400, 400], "{results:?}");
+    let fields: Vec<&str> = results[2..]
+        .iter()
+        .map(|it| it["field"].as_str().unwrap())
+        .collect();
+    let [second, fourth] = [3, 4].map(|n| format!("events[{n}].idempotencyKey"));
+    assert_eq!(fields, ["events[2]", &second, &fourth, "events[5]"]);
+    // Two events to two subscriptions, created in one call, by one look at the members.
+    assert_eq!(delivered(&aws).len(), 4);
+    assert_eq!(bodies(&aws).len(), 2);
+    let calls = aws.calls();
+    for (operation, times) in [("SendMessageBatch", 1), ("BatchGetItem", 1)] {
+        let found = calls.iter().filter(|it| *it == operation).count();
+        assert_eq!(found, times, "{calls:?}");
+    }
+    // The keyed event once more, alone: it is the same, and nothing is sent.
+    aws.empty_queues();
+    let (_, id) = publish(&aws, Some("k"), &json!({"n": 9})).await;
+    assert_eq!(results[1]["id"], json!(id));
+    assert!(delivered(&aws).is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_that_can_neither_be_fanned_out_nor_left_is_not_accepted() {
+    let aws = account("event").await;
+    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+        .await;
+    let batch = json!([{"payload": 1}, {"payload": 2}]);
+    aws.fail("SendMessageBatch", Fault::Throttled, usize::MAX);
+    let (status, results) = publish_batch(&aws, &batch).await;
+    assert_eq!(status, StatusCode::MULTI_STATUS);
+    assert!(results.iter().all(|it| it["status"] == 500), "{results:?}");
+}
+
+#[tokio::test]
+async fn documents_and_batches_without_events_are_refused_as_a_whole() {
+    let aws = account("snapshot").await;
+    let (status, _) = publish_batch(&aws, &json!([{"payload": 1}])).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let aws = account("event").await;
+    let many: Vec<Value> = (0..101).map(|n| json!({"payload": n})).collect();
+    for events in [json!([]), json!(many), json!({}), json!(null)] {
+        let (status, _) = publish_batch(&aws, &events).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+    }
+    assert!(aws.items("EventsTable").await.is_empty());
+}
