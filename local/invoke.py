@@ -118,7 +118,9 @@ def with_client(event: str, env: dict[str, str]) -> str:
     """The event of a client that the stack knows: a publisher, made the first time."""
     client = json.loads(CLIENT.read_text()) if CLIENT.exists() else {}
     if client.get("url") != env["BELLWIRE_URL"]:
-        command = [str(build.CLI), "clients", "create", "make-invoke", "--publisher", "--json"]
+        # A stack whose API was replaced still has the client of the one before.
+        name = f"make-invoke at {env['BELLWIRE_URL']}"
+        command = [str(build.CLI), "clients", "create", name, "--publisher", "--json"]
         done = subprocess.run(command, env=environment(**env), capture_output=True, text=True)
         if done.returncode != 0:
             raise Failed(done.stderr.strip())
