@@ -185,13 +185,14 @@ impl From<bellwire_store::StoreError> for Failure {
     }
 }
 
-/// So is a queue that can't be sent to.
+/// So is a fan-out that can't be completed.
 impl From<bellwire_fanout::FanOutError> for Failure {
     fn from(error: bellwire_fanout::FanOutError) -> Self {
         Self::internal(error)
     }
 }
 
+/// So is a queue that can't be sent to.
 impl From<bellwire_queues::QueueError> for Failure {
     fn from(error: bellwire_queues::QueueError) -> Self {
         Self::internal(error)

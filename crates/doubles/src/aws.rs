@@ -39,7 +39,6 @@ pub struct State {
     pub killed: Notify,
     pub queues: Mutex<Vec<(String, Sent)>>,
     pub objects: Mutex<HashMap<String, Vec<u8>>>,
-    pub tags: Mutex<HashMap<String, String>>,
     pub topics: Mutex<HashMap<String, Topic>>,
     pub events: Mutex<Vec<Value>>,
     pub schedules: Mutex<HashMap<String, Scheduled>>,
@@ -71,16 +70,6 @@ impl Aws {
         let aws = Self { config, db, state };
         aws.state.plan.lock().unwrap().calls.clear();
         aws
-    }
-
-    /// An account with all tables.
-    pub async fn start() -> Self {
-        let names: Vec<String> = bellwire_template::tables()
-            .into_iter()
-            .map(|table| table.name)
-            .collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Self::with_tables(&names).await
     }
 
     /// The parts of a function, of which `function` is the logical id without `Function`. Its settings are those of
@@ -208,21 +197,6 @@ impl Aws {
             .update_item()
             .table_name(table)
             .set_key(Some(key.collect()))
-    }
-
-    /// The keys of the objects in all buckets: the bucket's name, a slash and the key.
-    pub fn objects(&self) -> Vec<String> {
-        self.state.objects.lock().unwrap().keys().cloned().collect()
-    }
-
-    /// Removes all objects, as lifecycle rules do.
-    pub fn remove_objects(&self) {
-        self.state.objects.lock().unwrap().clear();
-    }
-
-    /// The keys of the objects that have tags.
-    pub fn tagged(&self) -> Vec<String> {
-        self.state.tags.lock().unwrap().keys().cloned().collect()
     }
 
     /// Creates a topic of SNS.

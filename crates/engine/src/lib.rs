@@ -110,7 +110,9 @@ impl Engine {
         let (mut subscriptions, mut keys, mut earlier) =
             (HashSet::new(), Vec::new(), HashSet::new());
         for ReceivedDelivery { delivery, .. } in received {
-            if let Some(key) = delivery.key() {
+            // Nothing is sent for a message that only records an arrival.
+            let records = matches!(delivery.kind, DeliveryKind::Arrived { .. });
+            if let Some(key) = delivery.key().filter(|_| !records) {
                 // An earlier version may have delivered it: the event is replayed, or the message is as old.
                 let late = delivery.attempt == 0 && now - delivery.accepted_at > LATE;
                 if late || !delivery.dated {

@@ -93,7 +93,7 @@ impl Attempts {
         let mut horizon: Option<OffsetDateTime> = None;
         for range in Range::ALL {
             let from = if range == Range::First {
-                earlier(start, ON_TIME)
+                start.saturating_sub(ON_TIME)
             } else {
                 start
             };
@@ -139,7 +139,7 @@ impl Attempts {
         let kept_since = now - self.kept;
         // After every position.
         let before = after.unwrap_or_else(|| "9999-12-31".to_owned());
-        let from = timestamp::iso(earlier(kept_since, ON_TIME));
+        let from = timestamp::iso(kept_since.saturating_sub(ON_TIME));
         let mut readings = Range::ALL.map(|range| Reading::new(range, &from, &before));
         let mut found: Vec<AttemptRecord> = Vec::new();
         loop {
@@ -298,8 +298,4 @@ fn record(
 /// The time that a key, without its prefix, or a cursor begins with.
 fn time_of(text: &str) -> Option<OffsetDateTime> {
     timestamp::parse(text.split('#').next()?)
-}
-
-fn earlier(at: OffsetDateTime, by: Duration) -> OffsetDateTime {
-    at.saturating_sub(by)
 }

@@ -12,7 +12,6 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use bellwire_domain::delivery::key::DeliveryKey;
@@ -84,7 +83,7 @@ impl Prefetched {
     }
 }
 
-/// The Exchanges table, with the Deliveries table of earlier versions.
+/// The Exchanges table.
 #[derive(Clone, Debug)]
 pub struct Attempts {
     pub(crate) db: DynamoDb,
@@ -244,7 +243,7 @@ impl Deliveries {
         key: &DeliveryKey,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let update: UpdateItemFluentBuilder = self
+        let update = self
             .attempts
             .db
             .update_item()

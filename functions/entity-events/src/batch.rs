@@ -1,11 +1,10 @@
 //! `POST /entities/events/batch`: publishes up to 100 events of entities at once. One that is refused doesn't hold up the
 //! others. Their deliveries are created by the function `fanout`.
 
-use std::collections::HashSet;
-
-use bellwire_api::{Failure, batch, envelope, idempotency_key};
+use bellwire_api::batch::{self, Accepted, EventIds};
+use bellwire_api::{Failure, envelope};
 use bellwire_domain::entity::EntityEvent;
-use bellwire_domain::ids::{EventId, idempotent_event_id, new_event_id};
+use bellwire_domain::ids::EventId;
 use bellwire_fanout::RecordedEvent;
 use bellwire_store::Client;
 use bellwire_store::events::{Event, EventSource};
@@ -39,12 +38,6 @@ struct Checked {
     event: EntityEvent,
 }
 
-/// An entry that was accepted, and what is to be fanned out of it: nothing if it was published before.
-struct Accepted {
-    event_id: EventId,
-    recorded: Option<RecordedEvent<EntityEvent>>,
-}
-
 impl EntityEventsFunction {
     /// Publishes the events of the body. Returns 207, and for each event its id or why it was refused.
     ///
@@ -56,25 +49,17 @@ impl EntityEventsFunction {
         publisher: &Client,
     ) -> Result<Response<Body>, Failure> {
         let entries = batch::events(request)?;
-        let mut keys = HashSet::new();
-        let checked = entries.iter().enumerate().map(|(index, entry)| {
-            let checked = check(index, entry, publisher.client_id.as_str())?;
-            if checked.repeatable && !keys.insert(checked.event_id.clone()) {
-                let field = format!("events[{index}].idempotency_key");
-                return Err(Failure::field(
-                    field,
-                    "is that of another event of the batch",
-                ));
-            }
-            Ok(checked)
-        });
+        let mut ids = EventIds::new(publisher.client_id.as_str(), "idempotency_key");
+        let checked = entries.iter().enumerate();
+        let checked = checked.map(|(index, entry)| check(index, entry, &mut ids));
         let checked: Vec<Result<Checked, Failure>> = checked.collect();
         let now = OffsetDateTime::now_utc();
-        let accepted: Vec<Result<Accepted, Failure>> = stream::iter(checked)
-            .map(|checked| async move { self.record(checked?, now).await })
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
+        let accepted: Vec<Result<Accepted<RecordedEvent<EntityEvent>>, Failure>> =
+            stream::iter(checked)
+                .map(|checked| async move { self.record(checked?, now).await })
+                .buffered(AT_ONCE)
+                .collect()
+                .await;
         let recorded = accepted.iter().flatten();
         let recorded: Vec<_> = recorded.filter_map(|it| it.recorded.clone()).collect();
         let left = match recorded.is_empty() {
@@ -84,15 +69,7 @@ impl EntityEventsFunction {
         if let Err(error) = &left {
             tracing::error!(%error, "a batch was not fanned out");
         }
-        let outcomes = accepted.into_iter().map(|accepted| {
-            let outcome = accepted.and_then(|accepted| match (&accepted.recorded, &left) {
-                // It is on record, and nobody fans it out: its publisher has to repeat it.
-                (Some(_), Err(_)) => Err(Failure::internal("the event was not fanned out")),
-                _ => Ok(accepted.event_id),
-            });
-            batch::outcome("status_code", outcome)
-        });
-        let outcomes: Vec<_> = outcomes.collect();
+        let outcomes = batch::outcomes("status_code", accepted, left.is_ok());
         tracing::info!(
             events = outcomes.len(),
             fanned_out = recorded.len(),
@@ -106,7 +83,7 @@ impl EntityEventsFunction {
         &self,
         checked: Checked,
         accepted_at: OffsetDateTime,
-    ) -> Result<Accepted, Failure> {
+    ) -> Result<Accepted<RecordedEvent<EntityEvent>>, Failure> {
         let Checked {
             event_id,
             repeatable,
@@ -124,18 +101,16 @@ impl EntityEventsFunction {
 }
 
 /// Checks an entry.
-fn check(index: usize, entry: &RawValue, client_id: &str) -> Result<Checked, Failure> {
+fn check(index: usize, entry: &RawValue, ids: &mut EventIds<'_>) -> Result<Checked, Failure> {
     let entry: Entry = batch::event(index, entry)?;
-    let event_id = match &entry.idempotency_key {
-        Some(key) => {
-            idempotency_key::check(&format!("events[{index}].idempotency_key"), key)?;
-            idempotent_event_id(client_id, entry.event.entity_key.as_str(), key)
-        }
-        None => new_event_id(),
-    };
+    let key = entry.idempotency_key.as_deref();
+    let event_id = ids.of(index, entry.event.entity_key.as_str(), key)?;
+    if key.is_some() {
+        ids.take(index, &event_id)?;
+    }
     Ok(Checked {
         event_id,
-        repeatable: entry.idempotency_key.is_some(),
+        repeatable: key.is_some(),
         event: entry.event,
     })
 }

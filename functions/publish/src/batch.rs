@@ -1,10 +1,9 @@
 //! `POST …/topics/{topicId}/batch`: publishes up to 100 events of a topic at once. One that is refused doesn't hold up the
 //! others.
 
-use std::collections::HashSet;
-
-use bellwire_api::{Failure, batch, idempotency_key, multi_status};
-use bellwire_domain::ids::{EventId, TopicId, idempotent_event_id, new_event_id, random_id};
+use bellwire_api::batch::{self, Accepted, EventIds};
+use bellwire_api::{Failure, multi_status};
+use bellwire_domain::ids::{EventId, TopicId, random_id};
 use bellwire_domain::topic::document::Document;
 use bellwire_domain::topic::modes::PayloadType;
 use bellwire_fanout::RecordedEvent;
@@ -42,12 +41,6 @@ struct Checked {
     document: Document,
 }
 
-/// An entry that was accepted, and what is to be fanned out of it: nothing if it was published before.
-struct Accepted {
-    event_id: EventId,
-    recorded: Option<RecordedEvent>,
-}
-
 impl PublishFunction {
     /// Publishes the events of the body. Returns 207, and for each event its id or why it was refused.
     ///
@@ -65,22 +58,12 @@ impl PublishFunction {
             let problem = "documents have an order, and are published one by one";
             return Err(Failure::conflict(problem));
         }
-        let client_id = publisher.client_id.as_str();
-        let mut keys = HashSet::new();
-        let checked = entries.iter().enumerate().map(|(index, entry)| {
-            let checked = check(index, entry, client_id, topic_id)?;
-            if checked.repeatable && !keys.insert(checked.event_id.clone()) {
-                let field = format!("events[{index}].idempotencyKey");
-                return Err(Failure::field(
-                    field,
-                    "is that of another event of the batch",
-                ));
-            }
-            Ok(checked)
-        });
+        let mut ids = EventIds::new(publisher.client_id.as_str(), "idempotencyKey");
+        let checked = entries.iter().enumerate();
+        let checked = checked.map(|(index, entry)| check(index, entry, topic_id, &mut ids));
         let checked: Vec<Result<Checked, Failure>> = checked.collect();
         let now = OffsetDateTime::now_utc();
-        let accepted: Vec<Result<Accepted, Failure>> = stream::iter(checked)
+        let accepted: Vec<Result<Accepted<RecordedEvent>, Failure>> = stream::iter(checked)
             .map(|checked| async move { self.record(checked?, topic_id, now).await })
             .buffered(AT_ONCE)
             .collect()
@@ -94,15 +77,7 @@ impl PublishFunction {
         if let Err(failure) = &fanned_out {
             failure.log();
         }
-        let outcomes = accepted.into_iter().map(|accepted| {
-            let outcome = accepted.and_then(|accepted| match (&accepted.recorded, &fanned_out) {
-                // It is on record, and nobody fans it out: its publisher has to repeat it.
-                (Some(_), Err(_)) => Err(Failure::internal("the event was not fanned out")),
-                _ => Ok(accepted.event_id),
-            });
-            batch::outcome("status", outcome)
-        });
-        let outcomes: Vec<_> = outcomes.collect();
+        let outcomes = batch::outcomes("status", accepted, fanned_out.is_ok());
         tracing::info!(
             events = outcomes.len(),
             fanned_out = recorded.len(),
@@ -117,7 +92,7 @@ impl PublishFunction {
         checked: Checked,
         topic_id: &TopicId,
         accepted_at: OffsetDateTime,
-    ) -> Result<Accepted, Failure> {
+    ) -> Result<Accepted<RecordedEvent>, Failure> {
         let Checked {
             event_id,
             repeatable,
@@ -140,23 +115,21 @@ impl PublishFunction {
 fn check(
     index: usize,
     entry: &RawValue,
-    client_id: &str,
     topic_id: &TopicId,
+    ids: &mut EventIds<'_>,
 ) -> Result<Checked, Failure> {
     let entry: Entry = batch::event(index, entry)?;
-    let event_id = match &entry.idempotency_key {
-        Some(key) => {
-            idempotency_key::check(&format!("events[{index}].idempotencyKey"), key)?;
-            idempotent_event_id(client_id, topic_id.as_str(), key)
-        }
-        None => new_event_id(),
-    };
+    let key = entry.idempotency_key.as_deref();
+    let event_id = ids.of(index, topic_id.as_str(), key)?;
     let document = Document::parse(entry.payload.get().as_bytes());
     let document =
         document.map_err(|bad| Failure::field(format!("events[{index}].payload"), bad))?;
+    if key.is_some() {
+        ids.take(index, &event_id)?;
+    }
     Ok(Checked {
         event_id,
-        repeatable: entry.idempotency_key.is_some(),
+        repeatable: key.is_some(),
         document,
     })
 }
