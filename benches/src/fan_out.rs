@@ -1,5 +1,5 @@
-//! Fan-out: a publication to a topic with one subscription, and with more and more, through all
-//! functions.
+//! Fan-out: requests that publish to a topic with one subscription, and with more and more, through all
+//! functions; each with one event or document, or with a batch of events.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -31,19 +31,26 @@ struct Size {
     kind: PayloadType,
     /// How many subscriptions the topic has.
     subscriptions: usize,
-    /// How many publications there are to it, each when the one before is done.
+    /// How many requests publish to it, each when the one before is done.
     publications: usize,
-    /// The length of a publication, in bytes.
+    /// How many events a request has.
+    batch: usize,
+    /// The length of an event or document, in bytes.
     payload: usize,
 }
 
 /// The sizes that are measured.
 const SIZES: &[Size] = &[
     events(1, 200),
+    events(10, 100),
     events(1_000, 10),
     events(10_000, 3),
     events(100_000, 1),
+    batches(1, 20),
+    batches(10, 10),
+    batches(1_000, 2),
     documents(1, 200),
+    documents(10, 100),
     documents(1_000, 10),
     documents(10_000, 2),
 ];
@@ -53,7 +60,15 @@ const fn events(subscriptions: usize, publications: usize) -> Size {
         kind: PayloadType::Event,
         subscriptions,
         publications,
+        batch: 1,
         payload: 1024,
+    }
+}
+
+const fn batches(subscriptions: usize, publications: usize) -> Size {
+    Size {
+        batch: 100,
+        ..events(subscriptions, publications)
     }
 }
 
@@ -69,15 +84,20 @@ const fn documents(subscriptions: usize, publications: usize) -> Size {
 pub struct FanOut {
     kind: PayloadType,
     subscriptions: usize,
+    /// How many requests there were.
     publications: usize,
+    /// How many events each had.
+    batch: usize,
     payload: usize,
     first_arrival: Spread,
     last_arrival: Spread,
-    /// The calls to AWS, for all publications.
+    /// Deliveries a second, from the start of a request to its last arrival.
+    per_second: Spread,
+    /// The calls to AWS, for all requests.
     calls: Counts,
-    /// The work of the functions, for all publications.
+    /// The work of the functions, for all requests.
     functions: Usage,
-    /// The logs of the functions, for all publications, in bytes.
+    /// The logs of the functions, for all requests, in bytes.
     logs: u64,
 }
 
@@ -105,26 +125,29 @@ async fn measure(aws: &Aws, db: &Client, pipeline: &mut Pipeline, size: Size) ->
     aws.take_counts();
     pipeline.take_usage()?;
     let logged = pipeline.logged()?;
-    let (mut first, mut last) = (Vec::new(), Vec::new());
+    let (mut first, mut last, mut per_second) = (Vec::new(), Vec::new(), Vec::new());
     for number in 1..=size.publications {
         let (to_first, to_last) = publish(pipeline, &sink, &topic_id, number, size).await?;
         first.push(millis(to_first));
         last.push(millis(to_last));
+        per_second.push(size.deliveries() / to_last.as_secs_f64());
     }
     Ok(FanOut {
         kind: size.kind,
         subscriptions: size.subscriptions,
         publications: size.publications,
+        batch: size.batch,
         payload: size.payload,
         first_arrival: Spread::of(first),
         last_arrival: Spread::of(last),
+        per_second: Spread::of(per_second),
         calls: aws.take_counts(),
         functions: pipeline.take_usage()?,
         logs: pipeline.logged()? - logged,
     })
 }
 
-/// Publishes, and waits until everything is processed. Returns the times to the first and the last
+/// Publishes by one request, and waits until everything is processed. Returns the times to the first and the last
 /// arrival.
 async fn publish(
     pipeline: &mut Pipeline,
@@ -133,10 +156,17 @@ async fn publish(
     number: usize,
     size: Size,
 ) -> Result<(Duration, Duration)> {
-    let body = samples::orders(number, size.payload);
+    let numbers = (0..size.batch).map(|place| number * size.batch + place);
+    let bodies: Vec<String> = numbers
+        .map(|it| samples::orders(it, size.payload))
+        .collect();
+    let expected = size.subscriptions * size.batch;
     let (before, began) = (sink.arrived(), Instant::now());
-    pipeline.publish(topic_id, &body).await?;
-    while sink.arrived() - before < size.subscriptions as u64 {
+    match &bodies[..] {
+        [body] => pipeline.publish(topic_id, body).await?,
+        bodies => pipeline.publish_batch(topic_id, bodies).await?,
+    }
+    while sink.arrived() - before < expected as u64 {
         ensure!(
             began.elapsed() < PATIENCE,
             "not all deliveries have arrived"
@@ -145,12 +175,23 @@ async fn publish(
     }
     pipeline.idle().await?;
     let arrivals = sink.take();
-    let to: HashSet<&str> = arrivals.iter().map(|it| it.path.as_str()).collect();
-    let once = arrivals.len() == size.subscriptions && to.len() == arrivals.len();
+    let to: HashSet<(&str, usize)> = arrivals
+        .iter()
+        .map(|it| (it.path.as_str(), it.number))
+        .collect();
+    let once = arrivals.len() == expected && to.len() == arrivals.len();
     ensure!(once, "a delivery is missing, or there twice");
     let times = arrivals.iter().map(|it| it.at - began);
     let (first, last) = (times.clone().min(), times.max());
     Ok((first.context("no arrival")?, last.context("no arrival")?))
+}
+
+impl Size {
+    /// How many deliveries a request makes. There are far fewer than 2^52 of them.
+    #[allow(clippy::cast_precision_loss)]
+    fn deliveries(self) -> f64 {
+        (self.subscriptions * self.batch) as f64
+    }
 }
 
 /// Creates a topic with its subscriptions, each with a path of its own. Returns the topic's id.

@@ -36,10 +36,16 @@ pub struct Pipeline {
     shared: Arc<Shared>,
     free: tokio::sync::Mutex<UnboundedReceiver<Lambda>>,
     freed: UnboundedSender<Lambda>,
-    sample: Value,
+    samples: Samples,
     working: JoinSet<Result<()>>,
     processes: Vec<Process>,
     logs: PathBuf,
+}
+
+/// The requests of a publisher, as API Gateway hands them over, without topic and body.
+struct Samples {
+    publication: Value,
+    batch: Value,
 }
 
 /// An instance of a function, and its processor time when that was last read.
@@ -84,13 +90,19 @@ impl Pipeline {
         let _ = std::fs::remove_dir_all(&logs);
         std::fs::create_dir_all(&logs)?;
         let (freed, free) = unbounded_channel();
-        let sample = std::fs::read("events/publish/document.json").context("the sample event")?;
+        let sample = |name: &str| {
+            let text = std::fs::read(format!("events/publish/{name}.json"));
+            anyhow::Ok(serde_json::from_slice(&text.context("a sample event")?)?)
+        };
         let mut pipeline = Self {
             aws: aws.clone(),
             shared: Arc::default(),
             free: tokio::sync::Mutex::new(free),
             freed,
-            sample: serde_json::from_slice(&sample)?,
+            samples: Samples {
+                publication: sample("document")?,
+                batch: sample("batch")?,
+            },
             working: JoinSet::new(),
             processes: Vec::new(),
             logs,
@@ -117,7 +129,36 @@ impl Pipeline {
 
     /// Publishes to a topic, as its publisher does over the API.
     pub async fn publish(&self, topic_id: &str, body: &str) -> Result<()> {
-        let mut event = self.sample.clone();
+        self.call(&self.samples.publication, topic_id, body, 202)
+            .await?;
+        Ok(())
+    }
+
+    /// Publishes several events at once.
+    pub async fn publish_batch(&self, topic_id: &str, bodies: &[String]) -> Result<()> {
+        let events: Vec<String> = bodies
+            .iter()
+            .map(|body| format!(r#"{{"payload":{body}}}"#))
+            .collect();
+        let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
+        let answer = self.call(&self.samples.batch, topic_id, &body, 207).await?;
+        let accepted = answer.matches(r#""status":202"#).count();
+        ensure!(
+            accepted == bodies.len(),
+            "not all events were accepted: {answer}"
+        );
+        Ok(())
+    }
+
+    /// Has `publish` answer a request. Returns the body of its answer.
+    async fn call(
+        &self,
+        sample: &Value,
+        topic_id: &str,
+        body: &str,
+        status: u16,
+    ) -> Result<String> {
+        let mut event = sample.clone();
         if let Some(event) = event.as_object_mut() {
             event.insert("body".to_owned(), body.into());
             let parameters = json!({"topicId": topic_id});
@@ -129,8 +170,9 @@ impl Pipeline {
         self.freed.send(lambda).ok().context("a free instance")?;
         self.shared.note("publish", took);
         let answer: Value = serde_json::from_slice(&answer.payload)?;
-        ensure!(answer.get("statusCode") == Some(&json!(202)), "{answer}");
-        Ok(())
+        ensure!(answer.get("statusCode") == Some(&json!(status)), "{answer}");
+        let body = answer.get("body").and_then(Value::as_str);
+        Ok(body.unwrap_or_default().to_owned())
     }
 
     /// Waits until every message has been processed.

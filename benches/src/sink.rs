@@ -1,4 +1,5 @@
-//! The endpoints: servers on loopback that accept everything, count it, and record when it arrives.
+//! The endpoints: servers on loopback that accept everything, count it, and record when it arrives. Their answer is a
+//! usual one: a dozen headers, and 200 bytes of body.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,11 +8,30 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderName, HeaderValue, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Notify;
 
 use crate::http_server;
+
+/// The headers of an answer, beside `date` and `content-length`.
+const ANSWER_HEADERS: [(&str, &str); 10] = [
+    ("content-type", "application/json; charset=utf-8"),
+    ("server", "nginx/1.27.2"),
+    ("x-request-id", "0b7e2d5c-93c1-4b5e-8f1d-3f1f0c9a6e21"),
+    ("cache-control", "max-age=0, private, must-revalidate"),
+    ("etag", "W/\"3f2a-Zk1xQm9vYmFy\""),
+    ("vary", "Accept-Encoding"),
+    ("x-runtime", "0.041728"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-content-type-options", "nosniff"),
+    (
+        "strict-transport-security",
+        "max-age=63072000; includeSubDomains",
+    ),
+];
+/// The body of an answer.
+const ANSWER_BODY: &str = r#"{"status":"accepted","id":"rcv_8f2c1d7e5b3a4096","received_at":"2026-11-22T14:17:03.482Z","queue":"incoming-webhooks","attempts":1,"links":{"self":"/v2/received/rcv_8f2c1d7e5b3a4096"},"ok":true}"#;
 
 /// Endpoints, each at an address of its own.
 pub struct Sink {
@@ -57,7 +77,7 @@ impl Sink {
                     let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
                     noted.push(arrival);
                     arrived.fetch_add(1, Ordering::Relaxed);
-                    Response::new(Full::default())
+                    answer()
                 }
             });
             addresses.push(address.await?);
@@ -79,6 +99,17 @@ impl Sink {
     pub fn take(&self) -> Vec<Arrival> {
         std::mem::take(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn answer() -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(Bytes::from_static(ANSWER_BODY.as_bytes())));
+    for (name, value) in ANSWER_HEADERS {
+        let name = HeaderName::from_static(name);
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    answer
 }
 
 fn leading_number(body: &Bytes) -> usize {
