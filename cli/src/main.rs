@@ -11,6 +11,7 @@ mod held;
 mod own;
 mod print;
 mod stack;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,9 @@ enum Command {
     /// Create, list, disable, enable and remove the clients of the API
     #[command(subcommand)]
     Clients(clients::Command),
+    /// Spread the events of a topic with much traffic
+    #[command(subcommand)]
+    Topics(topics::Command),
     /// Look at what could not be delivered, and send it again
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -55,6 +59,7 @@ async fn main() -> ExitCode {
     let output = Output::new(arguments.json);
     let done = match arguments.command {
         Command::Clients(command) => clients::run(command, &arguments.stack, output).await,
+        Command::Topics(command) => topics::run(command, &arguments.stack, output).await,
         Command::DeadLetters(command) => dead_letters::run(command, &arguments.stack, output).await,
     };
     match done {

@@ -6,11 +6,15 @@ use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_sns::Client as Sns;
 use bellwire_domain::ClientId;
+use bellwire_domain::topic::shards::Shards;
 use bellwire_fanout::deliver_current_document;
 use bellwire_query_notifications::TopicPrefix;
 use bellwire_queues::Queue;
 use bellwire_runtime::aws::Lazy;
-use bellwire_store::{Attempts, Callbacks, Client, Clients, Events, Queries, Subscriptions};
+use bellwire_store::topics::Found;
+use bellwire_store::{
+    Attempts, Callbacks, Client, Clients, Events, Queries, Subscription, Subscriptions, Topics,
+};
 use time::{Duration, OffsetDateTime};
 
 use crate::stack;
@@ -26,8 +30,9 @@ pub struct Own {
     events: Events,
     callbacks: Callbacks,
     queries: Queries,
+    topics: Topics,
     sns: Sns,
-    topics: TopicPrefix,
+    sns_topics: TopicPrefix,
     deliveries: Queue,
 }
 
@@ -48,9 +53,10 @@ impl Own {
             attempts: Attempts::new(db.clone(), output("ExchangesTable").await?, KEPT),
             events: Events::new(db.clone(), output("EventsTable").await?, KEPT),
             callbacks: Callbacks::new(db.clone(), output("CallbacksTable").await?),
-            queries: Queries::new(db, output("QueriesTable").await?),
+            queries: Queries::new(db.clone(), output("QueriesTable").await?),
+            topics: Topics::new(db, output("TopicsTable").await?),
             sns: Sns::new(&config),
-            topics: output("TopicPrefix").await?.parse()?,
+            sns_topics: output("TopicPrefix").await?.parse()?,
             deliveries: Queue::new(Lazy::new(&config, aws_sdk_sqs::Client::new), deliveries),
         })
     }
@@ -87,6 +93,18 @@ impl Own {
         Ok(Some(client))
     }
 
+    /// The shards of the subscription's topic.
+    async fn shards_of(&self, subscription: &Subscription) -> anyhow::Result<Shards> {
+        let Some((topic_id, _)) = subscription.topic() else {
+            return Ok(Shards::ONE);
+        };
+        Ok(match self.topics.get(topic_id).await? {
+            Found::Live(topic) => topic.shards,
+            Found::Deleted { shards, .. } => shards,
+            Found::Unknown => Shards::ONE,
+        })
+    }
+
     /// Removes a client, and everything that belongs to it. Deliveries to it that are still in
     /// queues end there. `false` when there is no such client.
     pub async fn delete(&self, client_id: &ClientId) -> anyhow::Result<bool> {
@@ -95,14 +113,15 @@ impl Own {
         }
         for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
             let id = &subscription.subscription_id;
-            self.attempts.remove_all(id).await?;
+            let shards = self.shards_of(&subscription).await?;
+            self.attempts.remove_all(id, shards).await?;
             self.subscriptions.delete(&subscription).await?;
         }
         // https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html: no error if there is none
         let topic = self
             .sns
             .delete_topic()
-            .topic_arn(self.topics.arn(client_id));
+            .topic_arn(self.sns_topics.arn(client_id));
         let deleted = topic.send().await;
         deleted.map_err(|error| anyhow!(error).context("the client's SNS topic"))?;
         for callback in self.callbacks.list(client_id).await? {

@@ -1,6 +1,7 @@
 //! Parses the JSON bodies of requests, and names the field at fault when one is malformed.
 
-use bellwire_domain::topic::document::{BadDocument, Document};
+use bellwire_domain::topic::document::BadDocument;
+use bellwire_domain::topic::json_text::JsonText;
 use lambda_http::Request;
 use lambda_http::http::header::CONTENT_TYPE;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -31,12 +32,12 @@ pub fn large_json<T: DeserializeOwned>(request: &Request) -> Result<T, Failure> 
     read(request.body().as_ref(), MAX_LARGE_BYTES)
 }
 
-/// Parses the body, of at most 1 MiB, as JSON of any shape.
+/// Checks that the body, of at most 1 MiB, is JSON, of any shape.
 ///
 /// # Errors
 /// 413 for a body that is too large; 400 for one that is not JSON, or nested too deep.
-pub fn document(request: &Request) -> Result<Document, Failure> {
-    Document::parse(request.body().as_ref()).map_err(|bad| match bad {
+pub fn json_text(request: &Request) -> Result<JsonText<'_>, Failure> {
+    JsonText::check(request.body().as_ref()).map_err(|bad| match bad {
         BadDocument::TooLong => Failure::too_large(bad.to_string()),
         BadDocument::NotJson(_) => Failure::bad_request(bad.to_string()),
     })

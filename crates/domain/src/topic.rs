@@ -1,10 +1,12 @@
 //! Topics and their definitions.
 
 pub mod document;
+pub mod json_text;
 pub mod modes;
 pub mod patch;
 pub mod payload;
 pub mod search;
+pub mod shards;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

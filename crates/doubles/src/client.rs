@@ -70,6 +70,7 @@ impl HttpConnector for Connector {
                 Fate::Answered => call.carry_out(&state, network, false).await,
                 Fate::Faulty(Fault::Partial) => call.carry_out(&state, network, true).await,
                 Fate::Faulty(Fault::Throttled) => Ok(call.throttled()),
+                Fate::Faulty(Fault::HotPartition) => Ok(hot_partition()),
                 Fate::Faulty(Fault::LostAnswer) => {
                     call.carry_out(&state, network, false).await?;
                     Err(ConnectorError::io("the connection broke".into()))
@@ -179,6 +180,20 @@ impl Call {
             ),
         }
     }
+}
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingReason.html>
+fn hot_partition() -> HttpResponse {
+    let reason = json!({
+        "reason": "TableWriteKeyRangeThroughputExceeded",
+        "resource": "arn:aws:dynamodb:us-east-1:000000000000:table/events",
+    });
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException",
+        "message": "Throughput exceeds the current capacity of your table or index.",
+        "throttlingReasons": [reason],
+    });
+    json_response(400, &body)
 }
 
 /// A response with a body of JSON.

@@ -5,6 +5,8 @@
 pub enum Fault {
     /// It is refused, and not carried out; the SDK repeats it.
     Throttled,
+    /// It is refused, because a partition of the table takes no more; the SDK repeats it.
+    HotPartition,
     /// It is carried out, and the connection breaks before its answer arrives; the SDK repeats it.
     LostAnswer,
     /// Of a batch, only the first entry is carried out; the others are left out.

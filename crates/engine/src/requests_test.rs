@@ -6,6 +6,7 @@ use bellwire_domain::entity::{CallbackEvent, EntityKey, EntityType};
 use bellwire_domain::ids::{DeliveryId, EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::topic::shards::Shard;
 use bellwire_queues::EventType;
 use bellwire_store::Subscription;
 use bellwire_store::subscription::{Source, Webhook};
@@ -42,6 +43,7 @@ fn id(event: &str) -> DeliveryId {
         subscription_id: SubscriptionId::new("s1"),
         accepted_at: NOW,
         event_id: EventId::new(event),
+        shard: Shard::default(),
     };
     key.id()
 }

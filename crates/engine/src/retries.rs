@@ -67,7 +67,7 @@ impl Retries {
             event_id: key.event_id.clone(),
         };
         let id = key.subscription_id.clone();
-        let arrival = Delivery::new(id, String::new(), key.accepted_at, kind);
+        let arrival = Delivery::new(id, String::new(), key.accepted_at, kind).in_shard(key.shard);
         Ok(self.queue.send(Message::new(&arrival)?).await?)
     }
 

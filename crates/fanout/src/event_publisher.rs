@@ -9,6 +9,7 @@
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::topic::shards::Shard;
 use bellwire_queues::{AudienceEvent, DeliveryKind, FanOut, Message, Queue};
 use bellwire_runtime::backoff::Backoff;
 use bellwire_store::events::{Event, EventSource, Recorded};
@@ -41,6 +42,7 @@ pub struct EventPublisher {
 pub struct RecordedEvent<T = Payload> {
     source: EventSource,
     event: Event<T>,
+    shard: Shard,
     /// Whether it has an `Idempotency-Key`, and so a mark.
     repeatable: bool,
     /// Whether a request before this one recorded it.
@@ -64,6 +66,9 @@ impl EventPublisher {
 
     /// Records an event. `repeatable` events have an id that a repetition has too; `None` when that is one whose
     /// first was fanned out: nothing is left to do.
+    ///
+    /// # Errors
+    /// [`StoreError::HotPartition`] when the partition of its shard takes no more.
     pub async fn record<T>(
         &self,
         source: EventSource,
@@ -74,28 +79,32 @@ impl EventPublisher {
         T: Serialize + DeserializeOwned,
     {
         let now = OffsetDateTime::now_utc();
+        let shard = source.shard_of(&event.event_id);
         if !repeatable {
             self.events.record(&source, &event, now).await?;
             return Ok(Some(RecordedEvent {
                 source,
                 event,
+                shard,
                 repeatable,
                 repeated: false,
             }));
         }
-        let (event, repeated) = match self.events.record_once(&source, &event, now).await? {
-            Recorded::New => (event, false),
-            Recorded::Pending(first) => {
+        let recorded = self.events.record_once(&source, &event, now).await?;
+        let (event, shard, repeated) = match recorded {
+            Recorded::New => (event, shard, false),
+            Recorded::Pending(first, shard) => {
                 if self.is_completed(&source, &first, now).await? {
                     return Ok(None);
                 }
-                (first, true)
+                (first, shard, true)
             }
             Recorded::Done => return Ok(None),
         };
         Ok(Some(RecordedEvent {
             source,
             event,
+            shard,
             repeatable,
             repeated,
         }))
@@ -249,6 +258,7 @@ impl<T> RecordedEvent<T> {
         AudienceEvent {
             accepted_at: self.event.accepted_at,
             kind,
+            shard: self.shard,
             repeated: self.repeated,
         }
     }

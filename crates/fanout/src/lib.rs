@@ -188,4 +188,5 @@ fn delivery(member: &Member, event: &AudienceEvent) -> Delivery {
         event.accepted_at,
         event.kind.clone(),
     )
+    .in_shard(event.shard)
 }

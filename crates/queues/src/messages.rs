@@ -5,6 +5,7 @@ use bellwire_domain::entity::{CallbackEvent, EntityEvent, EntityType};
 use bellwire_domain::ids::{AudienceId, DeliveryId, EventId, SubscriptionId, TopicId};
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::topic::shards::{Shard, Shards};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -94,6 +95,9 @@ pub struct AudienceEvent {
     /// What is delivered to each subscription.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
+    /// The shard of the event; the first one for what has no shards.
+    #[serde(default, skip_serializing_if = "Shard::is_first")]
+    pub shard: Shard,
     /// Whether this is the repetition of a fan-out that may not have been completed: it is for the members of
     /// that time, and not for those that have subscribed since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -118,12 +122,19 @@ pub struct Replay {
     /// The latest time of acceptance, inclusive.
     #[serde(with = "iso_serde")]
     pub end: OffsetDateTime,
+    /// How many shards the topic has.
+    #[serde(default, skip_serializing_if = "is_one")]
+    pub shards: Shards,
     /// The cursor at which the step before ended; missing in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// How many steps came before.
     #[serde(default, skip_serializing_if = "Hops::is_none")]
     pub hops: Hops,
+}
+
+fn is_one(shards: &Shards) -> bool {
+    *shards == Shards::ONE
 }
 
 /// How often functions have sent a message on to themselves.
@@ -168,13 +179,16 @@ pub struct Delivery {
     /// Whether the id of the delivery says when the event was accepted; not in messages of earlier versions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dated: bool,
+    /// The shard of the event; the first one for what has no shards.
+    #[serde(default, skip_serializing_if = "Shard::is_first")]
+    pub shard: Shard,
     /// What is delivered.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
 }
 
 impl Delivery {
-    /// A delivery before its first attempt.
+    /// A delivery before its first attempt, of what is in the first shard.
     pub fn new(
         subscription_id: SubscriptionId,
         client_id: String,
@@ -188,8 +202,14 @@ impl Delivery {
             hops: Hops::default(),
             accepted_at,
             dated: true,
+            shard: Shard::default(),
             kind,
         }
+    }
+
+    /// The delivery, of an event in this shard.
+    pub fn in_shard(self, shard: Shard) -> Self {
+        Self { shard, ..self }
     }
 
     /// Which delivery of an event it is; `None` for a document.
@@ -203,6 +223,7 @@ impl Delivery {
             subscription_id: self.subscription_id.clone(),
             accepted_at,
             event_id: self.kind.event_id()?.clone(),
+            shard: self.shard,
         })
     }
 
@@ -347,6 +368,7 @@ mod tests {
             attempt: 2,
             hops: Hops::default(),
             dated: false,
+            shard: Shard::default(),
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             kind: DeliveryKind::Event {
                 event_id: EventId::new("e1"),

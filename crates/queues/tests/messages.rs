@@ -7,6 +7,7 @@ use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::ids::{AudienceId, EventId, TopicId};
 use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::topic::shards::{Shard, Shards};
 use bellwire_queues::{
     AudienceEvent, Delivery, DeliveryKind, FanOut, Hops, Publication, Replay, Work,
 };
@@ -97,6 +98,7 @@ fn fan_outs() {
         event: AudienceEvent {
             accepted_at: NOW,
             kind,
+            shard: Shard::default(),
             repeated: false,
         },
     };
@@ -108,6 +110,7 @@ fn fan_outs() {
         topic_id: TopicId::new("t1"),
         start: NOW,
         end: NOW,
+        shards: Shards::ONE,
         after: Some("event#2026".to_owned()),
         hops: Hops::default().next(9).unwrap(),
     };
@@ -125,6 +128,7 @@ fn fan_outs() {
             kind: DeliveryKind::TopicDeleted {
                 event_id: EventId::new("e1"),
             },
+            shard: Shard::default(),
             repeated: true,
         },
     });

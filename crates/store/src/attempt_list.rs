@@ -1,6 +1,6 @@
 //! Lists of a subscription's attempts, exactly by the times of their requests.
 //!
-//! The items lie in three ranges of keys ([`crate::attempts`]): of two, the keys begin with the time of the request; of
+//! The items lie in three ranges of keys ([`crate::attempts`]), of each shard of the subscription's topic: of two, the keys begin with the time of the request; of
 //! the third, `a#`, with that of the acceptance, which is up to `ON_TIME` before. Each is read in its order, and what
 //! has been read is complete up to a horizon: the first time at which one of the ranges may have something unread.
 
@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::ids::{DeliveryId, EventId};
 use bellwire_domain::timestamp;
+use bellwire_domain::topic::shards::{Shard, Shards};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -23,6 +24,8 @@ const MAX_CURSOR_LENGTH: usize = 250;
 const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 00:00 UTC);
 /// How many items of a range are read at once for a list that is newest first.
 const AT_LEAST: i32 = 50;
+/// How many items of all shards are read at once for a list that is oldest first, if there are several shards.
+const OF_ALL_SHARDS: i32 = 1000;
 
 /// A page of a subscription's attempts, in the order of their requests, or in reverse.
 #[derive(Clone, Debug, Default)]
@@ -56,10 +59,11 @@ impl Range {
     }
 }
 
-/// The reading of one range.
+/// The reading of one range of one shard.
 #[derive(Debug)]
 struct Reading {
     range: Range,
+    shard: Shard,
     from: String,
     to: String,
     start: Option<Item>,
@@ -75,10 +79,11 @@ impl Attempts {
     }
 
     /// A page of the attempts whose requests were sent from `start` to `end`, oldest first, after the cursor `after`.
-    /// Reads about 1 MB of each range, the most that one query reads.
+    /// `shards` are those of the subscription's topic. Reads about 1 MB of each range, the most that one query reads.
     pub async fn between(
         &self,
         subscription: &Subscription,
+        shards: Shards,
         start: OffsetDateTime,
         end: OffsetDateTime,
         after: Option<String>,
@@ -89,9 +94,10 @@ impl Attempts {
         if start > end {
             return Ok(AttemptPage::default());
         }
+        let limit = (shards != Shards::ONE).then(|| OF_ALL_SHARDS / i32::from(shards.count()));
         let mut found = Vec::new();
         let mut horizon: Option<OffsetDateTime> = None;
-        for range in Range::ALL {
+        for (range, shard) in places(shards) {
             let from = if range == Range::First {
                 start.saturating_sub(ON_TIME)
             } else {
@@ -99,11 +105,12 @@ impl Attempts {
             };
             let mut reading = Reading::new(
                 range,
+                shard,
                 &timestamp::iso(from),
                 &format!("{}#~", timestamp::iso(end)),
             );
             loop {
-                found.extend(self.read(&mut reading, subscription, None, true).await?);
+                found.extend(self.read(&mut reading, subscription, limit, true).await?);
                 // Without progress, the same page would be read again and again.
                 if reading.done || reading.last.is_some_and(|last| last > start) {
                     break;
@@ -128,10 +135,12 @@ impl Attempts {
         })
     }
 
-    /// A page of a subscription's attempts, newest first: at most `limit` of them, after the cursor `after`.
+    /// A page of a subscription's attempts, newest first: at most `limit` of them, after the cursor `after`. `shards`
+    /// are those of the subscription's topic.
     pub async fn newest(
         &self,
         subscription: &Subscription,
+        shards: Shards,
         after: Option<String>,
         limit: usize,
         now: OffsetDateTime,
@@ -140,7 +149,9 @@ impl Attempts {
         // After every position.
         let before = after.unwrap_or_else(|| "9999-12-31".to_owned());
         let from = timestamp::iso(kept_since.saturating_sub(ON_TIME));
-        let mut readings = Range::ALL.map(|range| Reading::new(range, &from, &before));
+        let mut readings: Vec<Reading> = places(shards)
+            .map(|(range, shard)| Reading::new(range, shard, &from, &before))
+            .collect();
         let mut found: Vec<AttemptRecord> = Vec::new();
         loop {
             // What is unread is not after this time.
@@ -185,15 +196,16 @@ impl Attempts {
         ascending: bool,
     ) -> Result<Vec<AttemptRecord>, StoreError> {
         let prefix = reading.range.prefix();
-        let id = &subscription.subscription_id;
+        let id = subscription.subscription_id.as_str();
+        let partition = reading.shard.partition(id);
         let answer = self
             .db
             .query()
             .table_name(&self.table)
             .key_condition_expression(
-                "subscription_id = :subscription AND exchange_id BETWEEN :from AND :to",
+                "subscription_id = :partition AND exchange_id BETWEEN :from AND :to",
             )
-            .expression_attribute_values(":subscription", AttributeValue::S(id.to_string()))
+            .expression_attribute_values(":partition", AttributeValue::S(partition))
             .expression_attribute_values(
                 ":from",
                 AttributeValue::S(format!("{prefix}{}", reading.from)),
@@ -218,15 +230,16 @@ impl Attempts {
         reading.done = reading.start.is_none();
         let records = items
             .into_iter()
-            .map(|item| record(subscription, reading.range, item));
+            .map(|item| record(subscription, reading, item));
         records.filter_map(Result::transpose).collect()
     }
 }
 
 impl Reading {
-    fn new(range: Range, from: &str, to: &str) -> Self {
+    fn new(range: Range, shard: Shard, from: &str, to: &str) -> Self {
         Self {
             range,
+            shard,
             from: from.to_owned(),
             to: to.to_owned(),
             start: None,
@@ -250,12 +263,21 @@ impl Reading {
     }
 }
 
+/// Where a subscription's attempts may be. Earlier versions knew no shards.
+fn places(shards: Shards) -> impl Iterator<Item = (Range, Shard)> {
+    let places = shards
+        .all()
+        .flat_map(|shard| Range::ALL.map(|range| (range, shard)));
+    places.filter(|(range, shard)| *range != Range::Earlier || shard.is_first())
+}
+
 /// The attempt in an item; `None` if it says only that the delivery has arrived.
 fn record(
     subscription: &Subscription,
-    range: Range,
+    reading: &Reading,
     item: Item,
 ) -> Result<Option<AttemptRecord>, StoreError> {
+    let range = reading.range;
     if range == Range::Earlier {
         return earlier_exchange::read(item).map(Some);
     }
@@ -275,6 +297,7 @@ fn record(
                 subscription_id: subscription.subscription_id.clone(),
                 accepted_at: at,
                 event_id: EventId::new(id),
+                shard: reading.shard,
             };
             // Those of messages of earlier versions have another id.
             let id = if content.event_id.is_some() {

@@ -1,6 +1,7 @@
 //! The Exchanges table: every attempt, and which deliveries of events have arrived.
 //!
-//! Key `subscription_id`, `exchange_id`. The first attempt of a delivery of an event has the key `a#`, the time of the
+//! Key `subscription_id`, `exchange_id`; of events in another shard than the first, `subscription_id` has `#` and the
+//! shard's number behind the id ([`bellwire_domain::topic::shards`]). The first attempt of a delivery of an event has the key `a#`, the time of the
 //! event's acceptance, `#` and the event's id, if it was made within `ON_TIME`; the same item says whether the
 //! delivery has arrived, so that a delivery that arrives at once is one write. Other attempts, and those of documents,
 //! have the key `r#`, the time of the request, `#` and the id of the delivery. Items of earlier versions have the
@@ -18,6 +19,7 @@ use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::delivery::retry::ON_ITS_WAY_DAYS;
 use bellwire_domain::ids::{DeliveryId, SubscriptionId};
 use bellwire_domain::timestamp;
+use bellwire_domain::topic::shards::Shards;
 use bellwire_runtime::backoff::Backoff;
 use futures_util::future::join_all;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
@@ -60,8 +62,8 @@ pub struct FinishedAttempt {
 pub struct Prefetched {
     /// The subscriptions that exist, by their ids.
     pub subscriptions: HashMap<SubscriptionId, Subscription>,
-    /// Of deliveries that something is on record of, whether they have arrived, by subscription and record key.
-    records: HashMap<(SubscriptionId, String), bool>,
+    /// Of deliveries that something is on record of, whether they have arrived, by partition and record key.
+    records: HashMap<(String, String), bool>,
     /// The ids of deliveries that have arrived according to the marks of earlier versions.
     earlier: HashSet<DeliveryId>,
 }
@@ -78,7 +80,7 @@ impl Prefetched {
     }
 
     fn record(&self, key: &DeliveryKey) -> Option<bool> {
-        let record = (key.subscription_id.clone(), key.record_key());
+        let record = (key.partition(), key.record_key());
         self.records.get(&record).copied()
     }
 }
@@ -97,19 +99,24 @@ impl Attempts {
         Self { db, table, kept }
     }
 
-    /// Deletes all that is on record of a subscription's attempts. Idempotent.
-    pub async fn remove_all(&self, subscription_id: &SubscriptionId) -> Result<(), StoreError> {
-        let keys = self
-            .db
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("subscription_id = :subscription")
-            .expression_attribute_values(
-                ":subscription",
-                AttributeValue::S(subscription_id.to_string()),
-            )
-            .projection_expression("subscription_id, exchange_id");
-        remove_all(&self.db, &self.table, keys).await
+    /// Deletes all that is on record of a subscription's attempts. `shards` are those of its topic. Idempotent.
+    pub async fn remove_all(
+        &self,
+        subscription_id: &SubscriptionId,
+        shards: Shards,
+    ) -> Result<(), StoreError> {
+        for shard in shards.all() {
+            let partition = shard.partition(subscription_id.as_str());
+            let keys = self
+                .db
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("subscription_id = :partition")
+                .expression_attribute_values(":partition", AttributeValue::S(partition))
+                .projection_expression("subscription_id, exchange_id");
+            remove_all(&self.db, &self.table, keys).await?;
+        }
+        Ok(())
     }
 }
 
@@ -155,13 +162,13 @@ impl Deliveries {
         let subscriptions = subscription_ids.into_iter();
         let subscriptions = subscriptions.map(|id| named("subscription_id", id.as_str()));
         let marks = earlier.iter().map(|id| named("delivery_id", id.as_str()));
-        let records: HashSet<(&str, String)> = deliveries
+        let records: HashSet<(String, String)> = deliveries
             .iter()
-            .map(|key| (key.subscription_id.as_str(), key.record_key()))
+            .map(|key| (key.partition(), key.record_key()))
             .collect();
         let records = records
             .into_iter()
-            .map(|(subscription, record)| item_key(subscription, record));
+            .map(|(partition, record)| item_key(partition, record));
         let mut of_records = keys(records.collect())?;
         of_records.projection_expression = Some("subscription_id, exchange_id, arrived".to_owned());
         let wanted = HashMap::from([
@@ -183,10 +190,7 @@ impl Deliveries {
                 let arrived = item
                     .get("arrived")
                     .is_some_and(|it| it.as_bool() == Ok(&true));
-                if let Some((subscription, record)) =
-                    text(&item, "subscription_id").zip(text(&item, "exchange_id"))
-                {
-                    let key = (SubscriptionId::new(subscription), record);
+                if let Some(key) = text(&item, "subscription_id").zip(text(&item, "exchange_id")) {
                     found.records.insert(key, arrived);
                 }
             } else if Subscriptions::is_there(&item, now) {
@@ -248,10 +252,7 @@ impl Deliveries {
             .db
             .update_item()
             .table_name(&self.attempts.table)
-            .set_key(Some(item_key(
-                key.subscription_id.as_str(),
-                key.record_key(),
-            )))
+            .set_key(Some(item_key(key.partition(), key.record_key())))
             .update_expression("SET arrived = :yes, expires_at = :at")
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .expression_attribute_values(":at", self.known_until(now));
@@ -286,15 +287,19 @@ impl Deliveries {
 
     /// The item of an attempt.
     fn item(&self, attempt: &FinishedAttempt, now: OffsetDateTime) -> Result<Item, StoreError> {
+        let partition = match &attempt.key {
+            Some(key) => key.partition(),
+            None => attempt.subscription_id.to_string(),
+        };
         let key = attempt.key.as_ref().filter(|_| is_on_time(attempt));
-        let subscription_id = attempt.subscription_id.as_str();
-        let mut item = match key {
-            Some(key) => item_key(subscription_id, key.record_key()),
+        let record = match key {
+            Some(key) => key.record_key(),
             None => {
                 let at = timestamp::iso(attempt.sent_at);
-                item_key(subscription_id, format!("r#{at}#{}", attempt.delivery_id))
+                format!("r#{at}#{}", attempt.delivery_id)
             }
         };
+        let mut item = item_key(partition, record);
         let content = match key {
             Some(key) => Content {
                 sent_after_us: u64::try_from(
@@ -369,12 +374,9 @@ fn is_on_time(attempt: &FinishedAttempt) -> bool {
         })
 }
 
-fn item_key(subscription_id: &str, exchange_id: String) -> Item {
+fn item_key(partition: String, exchange_id: String) -> Item {
     HashMap::from([
-        (
-            "subscription_id".to_owned(),
-            AttributeValue::S(subscription_id.to_owned()),
-        ),
+        ("subscription_id".to_owned(), AttributeValue::S(partition)),
         ("exchange_id".to_owned(), AttributeValue::S(exchange_id)),
     ])
 }

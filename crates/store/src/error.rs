@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ThrottlingReason;
 
 /// A table could not be read or written. The text is for the log: the caller of the API learns
 /// only that there was an error.
@@ -15,6 +17,9 @@ pub enum StoreError {
     /// Others kept writing the same items at the same time. Nothing was written.
     #[error("others kept writing the same items")]
     Conflict,
+    /// A partition of the table takes no more, and nothing was written.
+    #[error("a partition takes no more")]
+    HotPartition,
     /// A batch was not carried out as a whole, again and again: DynamoDB throttles.
     #[error("throttled: a part of the batch was left out")]
     LeftOut,
@@ -27,6 +32,25 @@ pub enum StoreError {
     /// A request lacks a field that the SDK requires: a defect of this crate.
     #[error("incomplete request: {0}")]
     Incomplete(#[from] aws_sdk_dynamodb::error::BuildError),
+}
+
+impl StoreError {
+    /// The error of a `PutItem`, which says whether a partition takes no more.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingReason.html>
+    pub(crate) fn of_put(error: SdkError<PutItemError>) -> Self {
+        let reasons = match error.as_service_error() {
+            Some(PutItemError::ThrottlingException(throttled)) => throttled.throttling_reasons(),
+            Some(PutItemError::ProvisionedThroughputExceededException(throttled)) => {
+                throttled.throttling_reasons()
+            }
+            _ => &[],
+        };
+        let mut reasons = reasons.iter().filter_map(ThrottlingReason::reason);
+        if reasons.any(|reason| reason.ends_with("KeyRangeThroughputExceeded")) {
+            return Self::HotPartition;
+        }
+        error.into()
+    }
 }
 
 impl<E, R> From<SdkError<E, R>> for StoreError

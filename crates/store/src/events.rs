@@ -1,6 +1,7 @@
 //! The Events table: what was published to topics, and about entities.
 //!
-//! Key `source` (a topic's id; `entity#` and the hash of an entity's key), `key`. A document topic has an item for each
+//! Key `source` (a topic's id; `entity#` and the hash of an entity's key), `key`. Events in another shard of a topic
+//! than the first ([`bellwire_domain::topic::shards`]) have `#` and the shard's number behind the topic's id. A document topic has an item for each
 //! version of its document, `version#` and its number ([`crate::versions`]); an event topic, or an entity,
 //! one for each event, `event#`, the time of its acceptance and its id. Beside them, `publication#` and an id marks a publication that has been
 //! committed, so that its repetition is recognised. All of them expire, except a document's current
@@ -18,30 +19,61 @@ use bellwire_domain::entity::EntityKey;
 use bellwire_domain::ids::{EventId, TopicId};
 use bellwire_domain::timestamp::{self, iso_serde};
 use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::topic::shards::{Shard, Shards};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_item};
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::StoreError;
-use crate::conditional::conditional;
+use crate::conditional::{Item, conditional};
 use crate::transaction::{Transacted, transact};
 
-/// What events are about: the partition of the table that they are in.
+/// What events are about: the partition of the table that they are in, or several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventSource(String);
-
-impl From<&TopicId> for EventSource {
-    fn from(topic_id: &TopicId) -> Self {
-        Self(topic_id.to_string())
-    }
+pub struct EventSource {
+    partition: String,
+    shards: Shards,
 }
 
-/// An entity, whatever the client.
-impl From<&EntityKey> for EventSource {
-    fn from(entity_key: &EntityKey) -> Self {
-        // A hash, since an entity's key may be longer than one of the table: 2,048 bytes.
-        Self(format!("entity#{}", sha256_hex(entity_key.as_str())))
+impl EventSource {
+    /// A topic, with its shards.
+    pub fn of_topic(topic_id: &TopicId, shards: Shards) -> Self {
+        Self {
+            partition: topic_id.to_string(),
+            shards,
+        }
+    }
+
+    /// An entity, whatever the client.
+    pub fn of_entity(entity_key: &EntityKey) -> Self {
+        Self {
+            // A hash, since an entity's key may be longer than one of the table: 2,048 bytes.
+            partition: format!("entity#{}", sha256_hex(entity_key.as_str())),
+            shards: Shards::ONE,
+        }
+    }
+
+    /// The shard of an event that is accepted now.
+    pub fn shard_of(&self, event_id: &EventId) -> Shard {
+        self.shards.of(event_id)
+    }
+
+    /// The key of the mark of an event. Those of a topic with several shards have a partition each.
+    fn mark(&self, event_id: &EventId) -> (String, String) {
+        let partition = if self.shards == Shards::ONE {
+            self.partition.clone()
+        } else {
+            format!("{}#{event_id}", self.partition)
+        };
+        (partition, publication_key(event_id.as_str()))
+    }
+
+    /// The key of the mark that the event has if the topic had one shard when it was accepted; `None` if it still has
+    /// one.
+    fn earlier_mark(&self, event_id: &EventId) -> Option<(String, String)> {
+        let key = publication_key(event_id.as_str());
+        (self.shards != Shards::ONE).then(|| (self.partition.clone(), key))
     }
 }
 
@@ -63,8 +95,8 @@ pub struct Event<T = Payload> {
 pub enum Recorded<T> {
     /// It is on record now, and is to be fanned out.
     New,
-    /// The first one is on record, and may not have been fanned out: this is the first one.
-    Pending(Event<T>),
+    /// The first one is on record, and may not have been fanned out: this is the first one, and its shard.
+    Pending(Event<T>, Shard),
     /// The first one is on record, and has been fanned out.
     Done,
 }
@@ -79,19 +111,13 @@ struct Mark {
     /// completed the fan-out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pending: bool,
-}
-
-/// A page of a topic's events, oldest first.
-#[derive(Clone, Debug)]
-pub struct EventPage {
-    /// The events of the page.
-    pub events: Vec<Event>,
-    /// The key of the last one; `None` if there are no more.
-    pub next_cursor: Option<String>,
+    /// The shard of the first one.
+    #[serde(default, skip_serializing_if = "Shard::is_first")]
+    shard: Shard,
 }
 
 #[derive(Serialize)]
-struct Item<'a, T> {
+struct Stored<'a, T> {
     source: &'a str,
     key: String,
     #[serde(flatten)]
@@ -121,18 +147,33 @@ impl Events {
     }
 
     /// Records an event. Idempotent.
+    ///
+    /// # Errors
+    /// [`StoreError::HotPartition`] when the partition of its shard takes no more.
     pub async fn record<T: Serialize>(
         &self,
         source: &EventSource,
         event: &Event<T>,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
+        let shard = source.shard_of(&event.event_id);
+        self.put(source, event, shard, now).await
+    }
+
+    async fn put<T: Serialize>(
+        &self,
+        source: &EventSource,
+        event: &Event<T>,
+        shard: Shard,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
         self.db
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(self.event_item(source, event, now)?))
+            .set_item(Some(self.event_item(source, event, shard, now)?))
             .send()
-            .await?;
+            .await
+            .map_err(StoreError::of_put)?;
         Ok(())
     }
 
@@ -144,48 +185,59 @@ impl Events {
         event: &Event<T>,
         now: OffsetDateTime,
     ) -> Result<Recorded<T>, StoreError> {
+        if let Some(earlier) = source.earlier_mark(&event.event_id)
+            && let Some(mark) = self.get(earlier).await?
+        {
+            return self.repeated(source, event, from_item(mark)?, now).await;
+        }
+        let shard = source.shard_of(&event.event_id);
         let mark = Mark {
             first: event.accepted_at,
             pending: true,
+            shard,
         };
         let until = Some(self.recognised_until(now));
-        let mark_key = publication_key(event.event_id.as_str());
+        let (partition, key) = source.mark(&event.event_id);
         let mark = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(self.item(&source.0, mark_key, &mark, until)?))
+            .set_item(Some(self.item(&partition, key, &mark, until)?))
             .condition_expression("attribute_not_exists(#source)")
             .expression_attribute_names("#source", "source")
             .return_values_on_condition_check_failure(OnRefusal::AllOld)
             .build()?;
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(self.event_item(source, event, now)?))
+            .set_item(Some(self.event_item(source, event, shard, now)?))
             .build()?;
         let writes = [mark, put].map(|put| TransactWriteItem::builder().put(put).build());
         let found = match transact(&self.db, writes.to_vec()).await? {
             Transacted::Done => return Ok(Recorded::New),
             Transacted::Refused { found, .. } => found,
         };
-        let mark: Mark = from_item(found.unwrap_or_default())?;
+        let mark = from_item(found.unwrap_or_default())?;
+        self.repeated(source, event, mark, now).await
+    }
+
+    /// What the mark of an event says that has been recorded before.
+    async fn repeated<T: Serialize + DeserializeOwned>(
+        &self,
+        source: &EventSource,
+        event: &Event<T>,
+        mark: Mark,
+        now: OffsetDateTime,
+    ) -> Result<Recorded<T>, StoreError> {
         // The same request once more: its answer was lost, or `commit` was killed.
         let same = timestamp::iso(mark.first) == timestamp::iso(event.accepted_at);
         if !mark.pending && !same {
             return Ok(Recorded::Done);
         }
         if same {
-            self.record(source, event, now).await?;
+            self.put(source, event, mark.shard, now).await?;
         }
+        let partition = mark.shard.partition(&source.partition);
         let key = event_key(mark.first, event.event_id.as_str());
-        let answer = self
-            .db
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key_of(&source.0, key)))
-            .consistent_read(true)
-            .send()
-            .await?;
-        Ok(match answer.item {
-            Some(item) => Recorded::Pending(from_item(item)?),
+        Ok(match self.get((partition, key)).await? {
+            Some(item) => Recorded::Pending(from_item(item)?, mark.shard),
             // It was published so long ago that it isn't kept any more.
             None => Recorded::Done,
         })
@@ -197,16 +249,26 @@ impl Events {
         source: &EventSource,
         event_id: &EventId,
     ) -> Result<bool, StoreError> {
-        let mark_key = publication_key(event_id.as_str());
+        let mark = match self.get(source.mark(event_id)).await? {
+            Some(mark) => Some(mark),
+            None => match source.earlier_mark(event_id) {
+                Some(earlier) => self.get(earlier).await?,
+                None => None,
+            },
+        };
+        Ok(mark.is_some_and(|item| item.contains_key("pending")))
+    }
+
+    async fn get(&self, key: (String, String)) -> Result<Option<Item>, StoreError> {
         let answer = self
             .db
             .get_item()
             .table_name(&self.table)
-            .set_key(Some(key_of(&source.0, mark_key)))
+            .set_key(Some(key_of(key)))
             .consistent_read(true)
             .send()
             .await?;
-        Ok(answer.item.is_some_and(|item| item.contains_key("pending")))
+        Ok(answer.item)
     }
 
     /// Records that the fan-out of an event that has a mark is complete.
@@ -215,16 +277,20 @@ impl Events {
         source: &EventSource,
         event_id: &EventId,
     ) -> Result<(), StoreError> {
-        let mark_key = publication_key(event_id.as_str());
-        let update = self
-            .db
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key_of(&source.0, mark_key)))
-            .update_expression("REMOVE pending")
-            .condition_expression("attribute_exists(#source)")
-            .expression_attribute_names("#source", "source");
-        conditional(update).await?.ok();
+        let marks = [Some(source.mark(event_id)), source.earlier_mark(event_id)];
+        for mark in marks.into_iter().flatten() {
+            let update = self
+                .db
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key_of(mark)))
+                .update_expression("REMOVE pending")
+                .condition_expression("attribute_exists(#source)")
+                .expression_attribute_names("#source", "source");
+            if conditional(update).await?.is_ok() {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -232,48 +298,12 @@ impl Events {
         &self,
         source: &EventSource,
         event: &Event<T>,
+        shard: Shard,
         now: OffsetDateTime,
-    ) -> Result<HashMap<String, AttributeValue>, StoreError> {
+    ) -> Result<Item, StoreError> {
         let key = event_key(event.accepted_at, event.event_id.as_str());
-        self.item(&source.0, key, event, Some(now + self.kept))
-    }
-
-    /// A page of the events of an event topic that were accepted from `start` to `end`, both inclusive:
-    /// at most `limit`, after the one whose key is `after`.
-    pub async fn between(
-        &self,
-        topic_id: &TopicId,
-        start: OffsetDateTime,
-        end: OffsetDateTime,
-        after: Option<String>,
-        limit: i32,
-    ) -> Result<EventPage, StoreError> {
-        let from = event_key(start, "");
-        // After every id of the last moment.
-        let to = event_key(end, "~");
-        let answer = self
-            .db
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#source = :source AND #key BETWEEN :from AND :to")
-            .expression_attribute_names("#source", "source")
-            .expression_attribute_names("#key", "key")
-            .expression_attribute_values(":source", AttributeValue::S(topic_id.to_string()))
-            .expression_attribute_values(":from", AttributeValue::S(from))
-            .expression_attribute_values(":to", AttributeValue::S(to))
-            .set_exclusive_start_key(after.map(|after| key(topic_id, after)))
-            .limit(limit)
-            .consistent_read(true)
-            .send()
-            .await?;
-        let next_cursor = answer
-            .last_evaluated_key
-            .as_ref()
-            .and_then(|key| key.get("key")?.as_s().ok().cloned());
-        Ok(EventPage {
-            events: from_items(answer.items.unwrap_or_default())?,
-            next_cursor,
-        })
+        let partition = shard.partition(&source.partition);
+        self.item(&partition, key, event, Some(now + self.kept))
     }
 
     pub(crate) fn item(
@@ -282,8 +312,8 @@ impl Events {
         key: String,
         content: &impl Serialize,
         expires_at: Option<OffsetDateTime>,
-    ) -> Result<HashMap<String, AttributeValue>, StoreError> {
-        Ok(to_item(Item {
+    ) -> Result<Item, StoreError> {
+        Ok(to_item(Stored {
             source,
             key,
             content,
@@ -297,7 +327,7 @@ impl Events {
     }
 }
 
-fn event_key(accepted_at: OffsetDateTime, event_id: &str) -> String {
+pub(crate) fn event_key(accepted_at: OffsetDateTime, event_id: &str) -> String {
     format!("event#{}#{event_id}", timestamp::iso(accepted_at))
 }
 
@@ -305,13 +335,13 @@ pub(crate) fn publication_key(id: &str) -> String {
     format!("publication#{id}")
 }
 
-pub(crate) fn key(topic_id: &TopicId, key: String) -> HashMap<String, AttributeValue> {
-    key_of(topic_id.as_str(), key)
+pub(crate) fn key(topic_id: &TopicId, key: String) -> Item {
+    key_of((topic_id.to_string(), key))
 }
 
-fn key_of(source: &str, key: String) -> HashMap<String, AttributeValue> {
+fn key_of((partition, key): (String, String)) -> Item {
     HashMap::from([
-        ("source".to_owned(), AttributeValue::S(source.to_owned())),
+        ("source".to_owned(), AttributeValue::S(partition)),
         ("key".to_owned(), AttributeValue::S(key)),
     ])
 }

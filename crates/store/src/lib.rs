@@ -13,6 +13,7 @@ mod conditional;
 mod earlier_exchange;
 mod endpoints;
 mod error;
+mod event_list;
 pub mod events;
 pub mod leases;
 pub mod members;

@@ -8,17 +8,21 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure as OnRefusal,
+    TransactWriteItem,
+};
 use bellwire_domain::digest::sha256_hex;
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::Topic;
+use bellwire_domain::topic::shards::Shards;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
 use crate::answers::Together;
 use crate::batch_get::{batch_get, keys};
-use crate::conditional::conditional;
+use crate::conditional::{Refused, conditional};
 use crate::members::{Segments, count_key};
 use crate::transaction::{Transacted, transact};
 use crate::{Members, StoreError};
@@ -49,8 +53,15 @@ struct Item {
         skip_serializing_if = "std::ops::Not::not"
     )]
     deletion_unqueued: bool,
+    /// How many shards its events have.
+    #[serde(default, skip_serializing_if = "is_one")]
+    shards: Shards,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
+}
+
+fn is_one(shards: &Shards) -> bool {
+    *shards == Shards::ONE
 }
 
 /// A topic, with the revision at which it was read.
@@ -58,6 +69,8 @@ struct Item {
 pub struct StoredTopic {
     /// The topic.
     pub topic: Topic,
+    /// How many shards its events have.
+    pub shards: Shards,
     revision: u64,
     deleted: bool,
     deletion_unqueued: bool,
@@ -72,6 +85,8 @@ pub enum Found {
     Deleted {
         /// Whether the deletion is yet to be queued, for the topic's audience to receive.
         deletion_unqueued: bool,
+        /// How many shards its events have.
+        shards: Shards,
     },
     /// There is no such topic.
     Unknown,
@@ -183,7 +198,7 @@ impl Topics {
         other: Option<Together>,
     ) -> Result<Written, StoreError> {
         let put = self
-            .put(&item(topic, 1)?)?
+            .put(&item(topic, Shards::ONE, 1)?)?
             .condition_expression("attribute_not_exists(topic_id)");
         let other = other.map(|Together(write)| write);
         self.write([
@@ -200,7 +215,7 @@ impl Topics {
         known: &StoredTopic,
         changed: &Topic,
     ) -> Result<Written, StoreError> {
-        let put = known.unchanged(self.put(&item(changed, known.revision + 1)?)?);
+        let put = known.unchanged(self.put(&item(changed, known.shards, known.revision + 1)?)?);
         let (taken, given_up) = if changed.name == known.topic.name {
             (None, None)
         } else {
@@ -224,7 +239,7 @@ impl Topics {
             listed: None,
             deletion_unqueued: true,
             expires_at: Some((now + MARK_KEPT).unix_timestamp()),
-            ..item(&known.topic, known.revision + 1)?
+            ..item(&known.topic, known.shards, known.revision + 1)?
         };
         let put = known.unchanged(self.put(&mark)?);
         self.write([
@@ -233,6 +248,31 @@ impl Topics {
             Some(self.give_name_up(&known.topic)?),
         ])
         .await
+    }
+
+    /// Gives a topic that exists at least this number of shards, if it has fewer. Returns how many it has now; `None` if
+    /// there is no such topic. It has another revision then, so that a change that is under way doesn't undo it.
+    pub async fn grow(&self, id: &TopicId, shards: Shards) -> Result<Option<Shards>, StoreError> {
+        let update = self
+            .db
+            .update_item()
+            .table_name(&self.table)
+            .key("topic_id", AttributeValue::S(id.to_string()))
+            .update_expression("SET shards = :shards ADD revision :one")
+            .condition_expression(
+                "attribute_exists(listed) AND (attribute_not_exists(shards) OR shards < :shards)",
+            )
+            .expression_attribute_values(":shards", AttributeValue::N(shards.count().to_string()))
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .return_values_on_condition_check_failure(OnRefusal::AllOld);
+        let there = match conditional(update).await? {
+            Ok(_) => return Ok(Some(shards)),
+            Err(Refused(there)) => there,
+        };
+        Ok(match found(there)? {
+            Found::Live(stored) => Some(stored.shards),
+            Found::Deleted { .. } | Found::Unknown => None,
+        })
     }
 
     /// Records that a topic's deletion was queued.
@@ -310,8 +350,9 @@ fn transact_put(
     Ok(TransactWriteItem::builder().put(put.build()?).build())
 }
 
-fn item(topic: &Topic, revision: u64) -> Result<Item, StoreError> {
+fn item(topic: &Topic, shards: Shards, revision: u64) -> Result<Item, StoreError> {
     Ok(Item {
+        shards,
         topic_id: topic.id.clone(),
         revision,
         listed: Some(LISTED.to_owned()),
@@ -331,6 +372,7 @@ fn found(item: Option<HashMap<String, AttributeValue>>) -> Result<Found, StoreEr
     Ok(if stored.deleted {
         Found::Deleted {
             deletion_unqueued: stored.deletion_unqueued,
+            shards: stored.shards,
         }
     } else {
         Found::Live(stored)
@@ -340,6 +382,7 @@ fn found(item: Option<HashMap<String, AttributeValue>>) -> Result<Found, StoreEr
 fn read(item: Item) -> Result<StoredTopic, StoreError> {
     Ok(StoredTopic {
         topic: serde_json::from_str(&item.topic)?,
+        shards: item.shards,
         revision: item.revision,
         deleted: item.listed.is_none(),
         deletion_unqueued: item.deletion_unqueued,

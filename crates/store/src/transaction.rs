@@ -8,6 +8,9 @@ use bellwire_runtime::backoff::Backoff;
 use crate::StoreError;
 use crate::conditional::Item;
 
+/// How often a transaction is repeated that is throttled.
+const THROTTLED_REPETITIONS: usize = 4;
+
 /// The result of a transaction.
 #[derive(Debug)]
 pub enum Transacted {
@@ -27,6 +30,7 @@ pub enum Transacted {
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors>
 ///
 /// # Errors
+/// [`StoreError::HotPartition`] when nothing was written because it was throttled, again and again.
 /// [`StoreError::Conflict`] when nothing was written because other transactions on the same items were under way,
 /// again and again. Others when nothing was written for another reason, such as throttling, or no answer
 /// came: then everything may have been written.
@@ -35,6 +39,7 @@ pub async fn transact(
     writes: Vec<TransactWriteItem>,
 ) -> Result<Transacted, StoreError> {
     let mut backoff = Backoff::new();
+    let mut throttled = 0;
     loop {
         let request = db.transact_write_items();
         let answer = request.set_transact_items(Some(writes.clone()));
@@ -54,6 +59,17 @@ pub async fn transact(
         if let Some((write, reason)) = first("ConditionalCheckFailed") {
             let found = reason.item.clone();
             return Ok(Transacted::Refused { write, found });
+        }
+        // The reason of an item doesn't say which limit it is: most likely that of its partition.
+        if first("ThrottlingError")
+            .or(first("ProvisionedThroughputExceeded"))
+            .is_some()
+        {
+            throttled += 1;
+            if throttled > THROTTLED_REPETITIONS || !backoff.pause().await {
+                return Err(StoreError::HotPartition);
+            }
+            continue;
         }
         if first("TransactionConflict").is_none() {
             return Err(error.into());

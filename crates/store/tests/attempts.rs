@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use aws_sdk_dynamodb::Client;
 use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::ids::EventId;
+use bellwire_domain::topic::shards::{Shard, Shards};
 use bellwire_store::attempt_list::AttemptPage;
 use bellwire_store::attempt_record::Content;
 use bellwire_store::attempts::{FinishedAttempt, Prefetched};
@@ -36,6 +37,7 @@ fn key(event: &str, accepted_at: OffsetDateTime) -> DeliveryKey {
         subscription_id: sid("s1").clone(),
         accepted_at,
         event_id: EventId::new(event),
+        shard: Shard::default(),
     }
 }
 
@@ -108,7 +110,7 @@ async fn a_first_attempt_is_one_item_that_says_whether_it_has_arrived() {
             .is_known(&other)
     );
     let (subscription, end) = (subscription(), NOW + Duration::hours(1));
-    let page = attempts.between(&subscription, NOW, end, None, NOW);
+    let page = attempts.between(&subscription, Shards::ONE, NOW, end, None, NOW);
     let page = page.await.unwrap();
     assert_eq!(page.attempts.len(), 40);
     assert_eq!(page.attempts[1].delivery_id, keys[1].id());
@@ -176,7 +178,7 @@ async fn a_copy_that_fails_takes_nothing_from_the_one_that_has_arrived() {
     );
     assert_eq!(count(&db).await, 2);
     let page = attempts
-        .newest(&subscription(), None, 10, NOW)
+        .newest(&subscription(), Shards::ONE, None, 10, NOW)
         .await
         .unwrap();
     assert_eq!(page.attempts.len(), 2);
@@ -212,10 +214,38 @@ async fn an_arrival_may_be_recorded_later_and_twice() {
     );
     // The mark alone is no attempt.
     let page = attempts
-        .newest(&subscription(), None, 10, NOW)
+        .newest(&subscription(), Shards::ONE, None, 10, NOW)
         .await
         .unwrap();
     assert!(page.attempts.is_empty() && page.next_cursor.is_none());
+}
+
+#[tokio::test]
+async fn what_is_in_another_shard_is_looked_up_there_and_removed_with_the_rest() {
+    let (db, deliveries, attempts) = tables().await;
+    let eight = Shards::try_from(8).unwrap();
+    let mut made: Vec<FinishedAttempt> = (0..40)
+        .map(|n| attempt(&format!("e{n}"), NOW, Duration::ZERO, n % 2 == 0))
+        .collect();
+    for attempt in &mut made {
+        let key = attempt.key.as_mut().unwrap();
+        key.shard = eight.of(&key.event_id);
+    }
+    assert!(deliveries.record(&made, NOW).await.is_empty());
+    let keys: Vec<DeliveryKey> = made
+        .iter()
+        .filter_map(|it| it.key.clone())
+        .take(30)
+        .collect();
+    let known = prefetch(&deliveries, &keys).await;
+    for (n, key) in keys.iter().enumerate() {
+        assert!(known.is_known(key));
+        assert_eq!(known.has_arrived(key), n % 2 == 0, "{n}");
+    }
+    deliveries.note_arrived(&keys[1], NOW).await.unwrap();
+    assert!(prefetch(&deliveries, &keys).await.has_arrived(&keys[1]));
+    attempts.remove_all(sid("s1"), eight).await.unwrap();
+    assert_eq!(count(&db).await, 0);
 }
 
 fn ids(page: &AttemptPage) -> Vec<String> {
@@ -228,6 +258,7 @@ fn ids(page: &AttemptPage) -> Vec<String> {
 /// Everything between two times, from all pages.
 async fn listed(
     attempts: &Attempts,
+    shards: Shards,
     start: OffsetDateTime,
     end: OffsetDateTime,
     now: OffsetDateTime,
@@ -235,7 +266,7 @@ async fn listed(
     let (mut after, mut found) = (None, Vec::new());
     for _ in 0..1000 {
         let page = attempts
-            .between(&subscription(), start, end, after, now)
+            .between(&subscription(), shards, start, end, after, now)
             .await
             .unwrap();
         found.extend(ids(&page));
@@ -248,11 +279,16 @@ async fn listed(
 }
 
 /// The same, newest first, in pages of this size.
-async fn newest(attempts: &Attempts, limit: usize, now: OffsetDateTime) -> Vec<String> {
+async fn newest(
+    attempts: &Attempts,
+    shards: Shards,
+    limit: usize,
+    now: OffsetDateTime,
+) -> Vec<String> {
     let (mut after, mut found) = (None, Vec::new());
     for _ in 0..1000 {
         let page = attempts
-            .newest(&subscription(), after, limit, now)
+            .newest(&subscription(), shards, after, limit, now)
             .await
             .unwrap();
         assert!(page.attempts.len() <= limit);
@@ -292,9 +328,17 @@ fn mixed(body: usize) -> Vec<FinishedAttempt> {
 #[tokio::test]
 async fn lists_are_complete_and_in_the_order_of_requests_whatever_the_pages() {
     // Such bodies compress to nothing; signatures don't, so that a megabyte has fewer than all items.
-    for signature in [0, 20_000] {
+    for (signature, count) in [(0, 1), (20_000, 1), (0, 4)] {
         let (_, deliveries, attempts) = tables().await;
+        let shards = Shards::try_from(count).unwrap();
         let mut made = mixed(100);
+        for (n, attempt) in made.iter_mut().enumerate() {
+            if let Some(key) = &mut attempt.key {
+                // The topic had one shard at first.
+                let then = if n < 20 { Shards::ONE } else { shards };
+                key.shard = then.of(&key.event_id);
+            }
+        }
         let mut number: u64 = 1;
         for attempt in &mut made {
             let digits = std::iter::repeat_with(|| {
@@ -314,14 +358,22 @@ async fn lists_are_complete_and_in_the_order_of_requests_whatever_the_pages() {
             .filter(|it| it.sent_at >= start && it.sent_at <= end);
         let expected: Vec<String> = within.map(|it| it.delivery_id.to_string()).collect();
         assert!(expected.len() > 50);
-        assert_eq!(listed(&attempts, start, end, now).await, expected);
+        assert_eq!(listed(&attempts, shards, start, end, now).await, expected);
         let expected: Vec<String> = made
             .iter()
             .rev()
             .map(|it| it.delivery_id.to_string())
             .collect();
-        for limit in [1, 7, 50, 200] {
-            assert_eq!(newest(&attempts, limit, now).await, expected, "{limit}");
+        for limit in if count == 1 {
+            [1, 7, 50, 200]
+        } else {
+            [13, 40, 50, 200]
+        } {
+            assert_eq!(
+                newest(&attempts, shards, limit, now).await,
+                expected,
+                "{limit}"
+            );
         }
     }
 }
@@ -346,8 +398,12 @@ async fn attempts_are_shown_for_as_long_as_they_are_kept() {
         .iter()
         .map(|it| it.delivery_id.to_string())
         .collect();
-    assert_eq!(listed(&attempts, NOW, now, now).await, left);
-    let newest: Vec<String> = newest(&attempts, 6, now).await.into_iter().rev().collect();
+    assert_eq!(listed(&attempts, Shards::ONE, NOW, now, now).await, left);
+    let newest: Vec<String> = newest(&attempts, Shards::ONE, 6, now)
+        .await
+        .into_iter()
+        .rev()
+        .collect();
     assert_eq!(newest, left);
     // They are known to have arrived all the same.
     let key = made[0].key.clone().unwrap();
@@ -390,9 +446,12 @@ async fn what_earlier_versions_have_recorded_is_listed_with_the_rest() {
         "d1".to_owned(),
         after.delivery_id.to_string(),
     ];
-    assert_eq!(listed(&attempts, NOW, now, now).await, expected);
+    assert_eq!(
+        listed(&attempts, Shards::ONE, NOW, now, now).await,
+        expected
+    );
     let page = attempts
-        .newest(&subscription(), None, 10, now)
+        .newest(&subscription(), Shards::ONE, None, 10, now)
         .await
         .unwrap();
     let record = &page.attempts[1];

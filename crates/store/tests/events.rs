@@ -3,9 +3,13 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::ids::EventId;
 use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::topic::shards::Shards;
 use bellwire_store::Events;
 use bellwire_store::events::{Event, EventSource, Recorded};
 use bellwire_store::versions::{Committed, Current, Version};
@@ -14,7 +18,7 @@ use time::{Duration, OffsetDateTime};
 
 /// What the events are about.
 fn source() -> EventSource {
-    EventSource::from(tid("t1"))
+    EventSource::of_topic(tid("t1"), Shards::ONE)
 }
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
@@ -142,13 +146,13 @@ async fn events_are_had_by_time_in_pages() {
     let (mut after, mut found) = (None, Vec::new());
     loop {
         let page = events
-            .between(tid("t1"), at(2), at(8), after, 3)
+            .between(tid("t1"), Shards::ONE, at(2), at(8), after, 3)
             .await
             .unwrap();
         found.push(
             page.events
                 .into_iter()
-                .map(|it| it.event_id)
+                .map(|(it, _)| it.event_id)
                 .collect::<Vec<_>>(),
         );
         after = page.next_cursor;
@@ -175,7 +179,7 @@ async fn an_event_that_may_be_repeated_is_recorded_once() {
         let (source, event) = (source(), event(second));
         match events.record_once(&source, &event, NOW).await.unwrap() {
             Recorded::New => None,
-            Recorded::Pending(first) => Some(Some(first.accepted_at)),
+            Recorded::Pending(first, _) => Some(Some(first.accepted_at)),
             Recorded::Done => Some(None),
         }
     };
@@ -190,8 +194,136 @@ async fn an_event_that_may_be_repeated_is_recorded_once() {
     // Of what earlier versions have recorded, `commit` repeats its own.
     assert_eq!(record(1).await, first);
     let end = NOW + Duration::hours(1);
-    let page = events.between(tid("t1"), NOW, end, None, 10).await.unwrap();
-    assert_eq!(page.events.len(), 1);
+    let page = events.between(tid("t1"), Shards::ONE, NOW, end, None, 10);
+    assert_eq!(page.await.unwrap().events.len(), 1);
+}
+
+/// Records so many events, one each second from `from` on.
+async fn record_all(events: &Events, source: &EventSource, from: i64, count: i64) -> Vec<EventId> {
+    let mut ids = Vec::new();
+    for n in from..from + count {
+        let event = Event {
+            event_id: EventId::new(format!("e{n:03}")),
+            accepted_at: NOW + Duration::seconds(n),
+            payload: Payload::Stored(String::new()),
+        };
+        events.record(source, &event, NOW).await.unwrap();
+        ids.push(event.event_id);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn events_of_several_shards_are_had_in_order_whatever_the_pages_and_the_growth() {
+    let (db, events) = events().await;
+    let four = Shards::try_from(4).unwrap();
+    let mut expected = record_all(&events, &source(), 0, 20).await;
+    let grown = EventSource::of_topic(tid("t1"), four);
+    expected.extend(record_all(&events, &grown, 20, 200).await);
+    let items = db.scan().table_name(TABLE).send().await.unwrap().items;
+    let partitions: BTreeSet<String> = items
+        .unwrap()
+        .iter()
+        .map(|item| item["source"].as_s().unwrap().clone())
+        .collect();
+    assert_eq!(Vec::from_iter(partitions), ["t1", "t1#1", "t1#2", "t1#3"]);
+    let end = NOW + Duration::hours(1);
+    for limit in [1, 7, 50, 100, 500] {
+        let (mut after, mut found) = (None, Vec::new());
+        loop {
+            let page = events.between(tid("t1"), four, NOW, end, after, limit);
+            let page = page.await.unwrap();
+            for (event, shard) in page.events {
+                let old = event.accepted_at < NOW + Duration::seconds(20);
+                let wanted = if old { Shards::ONE } else { four };
+                assert_eq!(shard, wanted.of(&event.event_id));
+                found.push(event.event_id);
+            }
+            after = page.next_cursor;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_repetition_is_recognised_after_the_topic_has_grown() {
+    let (_, events) = events().await;
+    let grown = EventSource::of_topic(tid("t1"), Shards::try_from(64).unwrap());
+    let event = |id: &str, second| Event {
+        event_id: EventId::new(id),
+        accepted_at: NOW + Duration::seconds(second),
+        payload: Payload::Stored(String::new()),
+    };
+    for n in 0..8 {
+        let id = format!("e{n}");
+        // The first one comes before the topic has grown, or after it.
+        let first = if n % 2 == 0 { source() } else { grown.clone() };
+        let shard = first.shard_of(&EventId::new(id.as_str()));
+        let recorded = events.record_once(&first, &event(&id, 1), NOW).await;
+        assert!(matches!(recorded, Ok(Recorded::New)), "{id}");
+        let repeated = events.record_once(&grown, &event(&id, 2), NOW).await;
+        let Ok(Recorded::Pending(known, of)) = repeated else {
+            panic!("{repeated:?}");
+        };
+        assert_eq!((known.accepted_at, of), (event(&id, 1).accepted_at, shard));
+        assert!(events.is_pending(&grown, &known.event_id).await.unwrap());
+        let noted = events.note_fanned_out(&grown, &known.event_id).await;
+        noted.unwrap();
+        assert!(!events.is_pending(&grown, &known.event_id).await.unwrap());
+        let done = events.record_once(&grown, &event(&id, 3), NOW).await;
+        assert!(matches!(done, Ok(Recorded::Done)), "{id}");
+    }
+}
+
+/// Two thousand events of 1 KB, with and without a key, as of a fifth of a second with ten thousand: no partition takes
+/// more than 200 write units, a fifth of what it takes in a second.
+#[tokio::test]
+async fn no_partition_takes_more_than_its_units_of_ten_thousand_events_a_second() {
+    let (db, events) = events().await;
+    let source = EventSource::of_topic(tid("t1"), Shards::try_from(32).unwrap());
+    let payload = Payload::Inline("x".repeat(1400));
+    for n in 0..2000 {
+        let event = Event {
+            event_id: EventId::new(format!("e{n}")),
+            accepted_at: NOW + Duration::microseconds(100 * n),
+            payload: payload.clone(),
+        };
+        if n % 10 == 0 {
+            let recorded = events.record_once(&source, &event, NOW).await.unwrap();
+            assert!(matches!(recorded, Recorded::New));
+        } else {
+            events.record(&source, &event, NOW).await.unwrap();
+        }
+    }
+    let mut units: BTreeMap<String, usize> = BTreeMap::new();
+    let mut pages = db.scan().table_name(TABLE).into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let item = item.unwrap();
+        let bytes: usize = item
+            .iter()
+            .map(|(name, value)| name.len() + size(value))
+            .sum();
+        // A transaction takes twice the units: as if all were written by one.
+        *units
+            .entry(item["source"].as_s().unwrap().clone())
+            .or_default() += bytes.div_ceil(1024);
+    }
+    let most = units.values().max().unwrap();
+    assert!(*most <= 200, "{most}");
+    // Nearly all of it is in the shards.
+    assert_eq!(units.values().filter(|units| **units > 2).count(), 32);
+}
+
+/// The bytes of an attribute, about as DynamoDB reckons them.
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::M(map) => map.iter().map(|(name, it)| name.len() + 1 + size(it)).sum(),
+        _ => 21,
+    }
 }
 
 #[tokio::test]

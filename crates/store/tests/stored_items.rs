@@ -21,6 +21,7 @@ use bellwire_domain::query::running_queries::{Concurrency, Request, RunningQueri
 use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::Payload;
+use bellwire_domain::topic::shards::{Shard, Shards};
 use bellwire_domain::{ClientId, ExecutionId, Format, QueryState, Secret, Statuses};
 use bellwire_store::answers::{Answer, RepeatableRequest};
 use bellwire_store::attempt_record::Content;
@@ -288,10 +289,10 @@ async fn events() {
         accepted_at: NOW,
         payload: Payload::Inline(r#"{"n":1}"#.to_owned()),
     };
-    let source = EventSource::from(tid("topic"));
+    let source = EventSource::of_topic(tid("topic"), Shards::ONE);
     events.record(&source, &event, NOW).await.unwrap();
     let key: EntityKey = serde_json::from_str("\"entity\"").unwrap();
-    let of_entity = EventSource::from(&key);
+    let of_entity = EventSource::of_entity(&key);
     events.record(&of_entity, &event, NOW).await.unwrap();
     let once = Event {
         event_id: EventId::new("e2"),
@@ -396,6 +397,7 @@ async fn attempts() {
         subscription_id: SubscriptionId::new("s1"),
         accepted_at: NOW,
         event_id: EventId::new("e1"),
+        shard: Shard::default(),
     };
     let first = FinishedAttempt {
         subscription_id: SubscriptionId::new("s1"),

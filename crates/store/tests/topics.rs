@@ -7,6 +7,7 @@ mod support;
 use support::tid;
 
 use bellwire_domain::ids::TopicId;
+use bellwire_domain::topic::shards::Shards;
 use bellwire_domain::topic::{Topic, TopicDefinition};
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, StoredTopic, Written};
@@ -151,4 +152,45 @@ async fn the_item_that_holds_a_name_is_no_topic() {
         Found::Unknown
     ));
     assert_eq!(topics.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_topic_gets_more_shards_and_never_fewer_whatever_else_changes() {
+    let topics = topics().await;
+    let shards = |count: u16| Shards::try_from(count).unwrap();
+    assert_eq!(topics.grow(tid("a"), shards(2)).await.unwrap(), None);
+    topics.create(&topic("a", "orders"), None).await.unwrap();
+    assert_eq!(live(&topics, "a").await.shards, Shards::ONE);
+    let before = live(&topics, "a").await;
+    assert_eq!(
+        topics.grow(tid("a"), shards(4)).await.unwrap(),
+        Some(shards(4))
+    );
+    assert_eq!(
+        topics.grow(tid("a"), shards(2)).await.unwrap(),
+        Some(shards(4))
+    );
+    // A change that was under way is refused, and made again with the new number.
+    let renamed = topic("a", "invoices");
+    assert_eq!(
+        topics.update(&before, &renamed).await.unwrap(),
+        Written::Changed
+    );
+    let known = live(&topics, "a").await;
+    assert_eq!(
+        topics.update(&known, &renamed).await.unwrap(),
+        Written::Done
+    );
+    let known = live(&topics, "a").await;
+    assert_eq!(
+        (known.shards, known.topic.name.as_str()),
+        (shards(4), "invoices")
+    );
+    topics.delete(&known, NOW).await.unwrap();
+    assert_eq!(topics.grow(tid("a"), shards(8)).await.unwrap(), None);
+    let found = topics.get(tid("a")).await.unwrap();
+    assert!(
+        matches!(found, Found::Deleted { shards: kept, .. } if kept == shards(4)),
+        "{found:?}"
+    );
 }

@@ -1,5 +1,7 @@
 //! Commits versions of a topic's document, and ends the document of a deleted topic.
 
+use std::sync::Arc;
+
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::document::Document;
 use bellwire_domain::topic::patch::{self, Change};
@@ -39,7 +41,7 @@ impl CommitFunction {
         payload: Payload,
         redriven: bool,
     ) -> Result<Option<Versioned>, Error> {
-        let new = self.read(&payload).await?;
+        let new = Arc::new(Document::parse(&self.payloads.read(&payload).await?)?);
         let mut backoff = Backoff::new();
         loop {
             let now = OffsetDateTime::now_utc();
@@ -57,7 +59,7 @@ impl CommitFunction {
                 Some(current) if redriven && current.last_accepted_at() >= accepted_at => {
                     Change::None
                 }
-                Some(current) => self.change(&current.snapshot, &new).await?,
+                Some(current) => self.change(topic_id, &current.snapshot, &new).await?,
                 None => Change::Snapshot,
             };
             let previous = current.as_ref().map(|current| current.version);
@@ -109,6 +111,7 @@ impl CommitFunction {
                 .await?;
             match committed {
                 Committed::Done => {
+                    self.recent.keep(topic_id, snapshot, new);
                     return Ok(Some(Versioned {
                         version: next.version,
                         superseded: current.map(|current| current.snapshot),
@@ -181,18 +184,21 @@ impl CommitFunction {
         Ok(self.payloads.retire(&last.snapshot).await?)
     }
 
-    /// The change from `old` to `new`: a patch, or the document as a whole if `old` is missing in the
-    /// bucket.
-    async fn change(&self, old: &Payload, new: &Document) -> Result<Change, Error> {
+    /// The change of a topic's document from `old` to `new`: a patch, or the document as a whole if `old` is missing in
+    /// the bucket.
+    async fn change(
+        &self,
+        topic_id: &TopicId,
+        old: &Payload,
+        new: &Document,
+    ) -> Result<Change, Error> {
+        if let Some(old) = self.recent.get(topic_id, old) {
+            return Ok(patch::change(&old, new)?);
+        }
         match self.payloads.read(old).await {
             Ok(old) => Ok(patch::change(&Document::parse(&old)?, new)?),
             Err(ObjectError::Missing) => Ok(Change::Snapshot),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Reads and parses a payload.
-    async fn read(&self, payload: &Payload) -> Result<Document, Error> {
-        Ok(Document::parse(&self.payloads.read(payload).await?)?)
     }
 }

@@ -7,6 +7,7 @@
 
 mod document;
 mod publication;
+mod recent_documents;
 
 use std::collections::HashMap;
 
@@ -20,6 +21,8 @@ use futures_util::future::join_all;
 use lambda_runtime::Error;
 use tracing::Instrument;
 
+use crate::recent_documents::RecentDocuments;
+
 /// The function, with what it keeps between batches.
 #[derive(Debug)]
 pub struct CommitFunction {
@@ -27,6 +30,7 @@ pub struct CommitFunction {
     payloads: Payloads,
     audience: Audience,
     publisher: EventPublisher,
+    recent: RecentDocuments,
     /// The queue that its messages are received from.
     pub source: Source,
 }
@@ -42,6 +46,7 @@ impl CommitFunction {
             payloads: app.payloads()?,
             audience: app.audience()?,
             publisher: app.event_publisher()?,
+            recent: RecentDocuments::default(),
             source: app.source(
                 &[Setting::PublicationsQueueUrl],
                 Setting::DeadPublicationsQueueUrl,

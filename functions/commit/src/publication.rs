@@ -1,5 +1,6 @@
 //! Commits one publication.
 
+use bellwire_domain::topic::shards::{Shard, Shards};
 use bellwire_queues::{AudienceEvent, DeliveryKind, Publication, Work};
 use bellwire_store::events::{Event, EventSource};
 use lambda_runtime::Error;
@@ -24,6 +25,7 @@ impl CommitFunction {
             let event = AudienceEvent {
                 accepted_at,
                 kind,
+                shard: Shard::default(),
                 repeated: false,
             };
             let segments = self.audience.segments(&topic_id).await?;
@@ -51,7 +53,7 @@ impl CommitFunction {
                 payload,
                 repeatable,
             } => {
-                let source = EventSource::from(&topic_id);
+                let source = EventSource::of_topic(&topic_id, Shards::ONE);
                 let event = Event {
                     event_id,
                     accepted_at,

@@ -89,7 +89,7 @@ impl EntityEventsFunction {
             repeatable,
             event,
         } = checked;
-        let source = EventSource::from(&event.entity_key);
+        let source = EventSource::of_entity(&event.entity_key);
         let event = Event {
             event_id: event_id.clone(),
             accepted_at,

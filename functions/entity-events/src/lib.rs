@@ -68,7 +68,7 @@ impl EntityEventsFunction {
             }
             None => new_event_id(),
         };
-        let source = EventSource::from(&event.entity_key);
+        let source = EventSource::of_entity(&event.entity_key);
         let event = Event {
             event_id: event_id.clone(),
             accepted_at: OffsetDateTime::now_utc(),

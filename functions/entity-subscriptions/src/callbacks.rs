@@ -6,6 +6,7 @@ use bellwire_api::{Failure, envelope};
 use bellwire_domain::cursor;
 use bellwire_domain::ids::DeliveryId;
 use bellwire_domain::timestamp::{iso_duration, millis};
+use bellwire_domain::topic::shards::Shards;
 use bellwire_store::attempt_record::AttemptRecord;
 use bellwire_store::{Attempts, Subscription};
 use lambda_http::http::{Response, StatusCode};
@@ -76,7 +77,7 @@ impl EntitySubscriptionsFunction {
         let now = OffsetDateTime::now_utc();
         let page = self
             .attempts
-            .newest(subscription, page.after, limit, now)
+            .newest(subscription, Shards::ONE, page.after, limit, now)
             .await?;
         // Retries to a disabled endpoint are not made.
         let due_after = match subscription.disabled {

@@ -1,6 +1,7 @@
 //! The fan-out of an entity's event, to the subscriptions of the clients that it names.
 
 use bellwire_domain::entity::EntityEvent;
+use bellwire_domain::topic::shards::Shard;
 use bellwire_queues::{AudienceEvent, DeliveryKind};
 use bellwire_store::events::{Event, EventSource};
 use lambda_runtime::Error;
@@ -22,7 +23,7 @@ impl FanoutFunction {
     ) -> Result<(), Error> {
         let (key, clients) = (&event.payload.entity_key, &event.payload.client_ids);
         let now = OffsetDateTime::now_utc();
-        let source = EventSource::from(key);
+        let source = EventSource::of_entity(key);
         self.events.record(&source, &event, now).await?;
         let of_audience = AudienceEvent {
             accepted_at: event.accepted_at,
@@ -31,6 +32,7 @@ impl FanoutFunction {
                 entity_type: event.payload.entity_type,
                 callback_event: event.payload.callback_event,
             },
+            shard: Shard::default(),
             repeated,
         };
         self.audience

@@ -35,23 +35,31 @@ impl FanoutFunction {
         let after = replay.after.clone();
         let page = self
             .events
-            .between(topic_id, replay.start, replay.end, after, STEP)
+            .between(
+                topic_id,
+                replay.shards,
+                replay.start,
+                replay.end,
+                after,
+                STEP,
+            )
             .await?;
         let count = page.events.len();
         let messages = page
             .events
             .into_iter()
-            .map(|event| {
+            .map(|(event, shard)| {
                 let kind = DeliveryKind::Event {
                     event_id: event.event_id,
                     payload: event.payload,
                 };
-                Message::delivery(&Delivery::new(
+                let delivery = Delivery::new(
                     subscription_id.clone(),
                     client_id.clone(),
                     event.accepted_at,
                     kind,
-                ))
+                );
+                Message::delivery(&delivery.in_shard(shard))
             })
             .collect::<Result<_, _>>()?;
         self.deliveries.send_all(messages).await?;

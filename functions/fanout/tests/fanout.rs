@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use bellwire_domain::ids::{AudienceId, EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::{Payload, compress};
+use bellwire_domain::topic::shards::{Shard, Shards};
 use bellwire_doubles::{Aws, Effect, Fault, received};
 use bellwire_queues::{AudienceEvent, Delivery, DeliveryKind, FanOut, Replay};
 use bellwire_store::events::{Event, EventSource};
@@ -47,6 +48,7 @@ fn segment() -> FanOut {
                 event_id: EventId::new("e1"),
                 payload: payload(),
             },
+            shard: Shard::default(),
             repeated: false,
         },
     }
@@ -139,6 +141,11 @@ async fn an_entitys_event_is_delivered_to_the_clients_that_it_names_and_no_other
 
 /// An account with a subscription whose replay of `events` events has begun, and the replay's message.
 async fn replaying(events: usize) -> (Aws, FanOut) {
+    replaying_of(events, Shards::ONE).await
+}
+
+/// The same, of a topic with several shards.
+async fn replaying_of(events: usize, shards: Shards) -> (Aws, FanOut) {
     let aws = Aws::with_tables(&TABLES).await;
     let subscription = aws
         .subscribe("s1", "t1", SubscriptionMode::Event, URL)
@@ -152,7 +159,11 @@ async fn replaying(events: usize) -> (Aws, FanOut) {
             payload: payload(),
         };
         table
-            .record(&EventSource::from(&TopicId::new("t1")), &event, now)
+            .record(
+                &EventSource::of_topic(&TopicId::new("t1"), shards),
+                &event,
+                now,
+            )
             .await
             .unwrap();
     }
@@ -166,6 +177,7 @@ async fn replaying(events: usize) -> (Aws, FanOut) {
         topic_id: TopicId::new("t1"),
         start: now - Duration::hours(1),
         end: now,
+        shards,
         after: None,
         hops: Default::default(),
     });
@@ -211,6 +223,18 @@ async fn a_replay_of_several_steps_replays_everything_and_another_may_begin() {
             .await
             .unwrap()
     );
+}
+
+#[tokio::test]
+async fn a_replay_replays_the_events_of_all_shards_each_in_its_own() {
+    let shards = Shards::try_from(8).unwrap();
+    let (aws, message) = replaying_of(700, shards).await;
+    replay_all(&aws, &message).await;
+    assert_eq!(replayed(&aws), 700);
+    for delivery in aws.messages::<Delivery>("DeliveriesQueue") {
+        let event_id = delivery.kind.event_id().unwrap();
+        assert_eq!(delivery.shard, shards.of(event_id));
+    }
 }
 
 #[tokio::test]

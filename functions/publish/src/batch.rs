@@ -4,12 +4,13 @@
 use bellwire_api::batch::{self, Accepted, EventIds};
 use bellwire_api::{Failure, multi_status};
 use bellwire_domain::ids::{EventId, TopicId, random_id};
-use bellwire_domain::topic::document::Document;
+use bellwire_domain::topic::json_text::JsonText;
 use bellwire_domain::topic::modes::PayloadType;
 use bellwire_fanout::RecordedEvent;
 use bellwire_objects::payloads::Kept;
 use bellwire_store::Client;
-use bellwire_store::events::{Event, EventSource};
+use bellwire_store::events::Event;
+use bellwire_store::topics::StoredTopic;
 use futures_util::stream::{self, StreamExt};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
@@ -38,7 +39,7 @@ struct Entry {
 struct Checked {
     event_id: EventId,
     repeatable: bool,
-    document: Document,
+    payload: Box<RawValue>,
 }
 
 impl PublishFunction {
@@ -54,7 +55,7 @@ impl PublishFunction {
     ) -> Result<Response<Body>, Failure> {
         let entries = batch::events(request)?;
         let (topic, segments) = self.live(topic_id).await?;
-        if topic.publisher.payload.kind != PayloadType::Event {
+        if topic.topic.publisher.payload.kind != PayloadType::Event {
             let problem = "documents have an order, and are published one by one";
             return Err(Failure::conflict(problem));
         }
@@ -64,7 +65,7 @@ impl PublishFunction {
         let checked: Vec<Result<Checked, Failure>> = checked.collect();
         let now = OffsetDateTime::now_utc();
         let accepted: Vec<Result<Accepted<RecordedEvent>, Failure>> = stream::iter(checked)
-            .map(|checked| async move { self.record(checked?, topic_id, now).await })
+            .map(|checked| async { self.accept(checked?, &topic, now).await })
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -72,7 +73,7 @@ impl PublishFunction {
         let recorded: Vec<RecordedEvent> = recorded.filter_map(|it| it.recorded.clone()).collect();
         let fanned_out = match recorded.is_empty() {
             true => Ok(()),
-            false => self.fan_out(&topic.id, &segments, &recorded).await,
+            false => self.fan_out(topic_id, &segments, &recorded).await,
         };
         if let Err(failure) = &fanned_out {
             failure.log();
@@ -87,26 +88,25 @@ impl PublishFunction {
     }
 
     /// Stores an event's payload, and records the event.
-    async fn record(
+    async fn accept(
         &self,
         checked: Checked,
-        topic_id: &TopicId,
+        topic: &StoredTopic,
         accepted_at: OffsetDateTime,
     ) -> Result<Accepted<RecordedEvent>, Failure> {
         let Checked {
             event_id,
             repeatable,
-            document,
+            payload,
         } = checked;
-        let (id, text) = (random_id(), document.text().as_bytes());
+        let (id, text) = (random_id(), payload.get().as_bytes());
         let payload = self.payloads.keep(&id, text, Kept::LikeEvents).await?;
         let event = Event {
             event_id: event_id.clone(),
             accepted_at,
             payload,
         };
-        let source = EventSource::from(topic_id);
-        let recorded = self.events.record(source, event, repeatable).await?;
+        let recorded = self.record(topic, event, repeatable).await?;
         Ok(Accepted { event_id, recorded })
     }
 }
@@ -121,15 +121,14 @@ fn check(
     let entry: Entry = batch::event(index, entry)?;
     let key = entry.idempotency_key.as_deref();
     let event_id = ids.of(index, topic_id.as_str(), key)?;
-    let document = Document::parse(entry.payload.get().as_bytes());
-    let document =
-        document.map_err(|bad| Failure::field(format!("events[{index}].payload"), bad))?;
+    JsonText::check(entry.payload.get().as_bytes())
+        .map_err(|bad| Failure::field(format!("events[{index}].payload"), bad))?;
     if key.is_some() {
         ids.take(index, &event_id)?;
     }
     Ok(Checked {
         event_id,
         repeatable: key.is_some(),
-        document,
+        payload: entry.payload,
     })
 }

@@ -1,10 +1,15 @@
 //! Publishes an event of a topic.
+//!
+//! When the partition of an event's shard takes no more, the topic gets twice as many shards, and the event is recorded
+//! in one of those.
 
 use bellwire_api::Failure;
 use bellwire_domain::ids::TopicId;
 use bellwire_fanout::RecordedEvent;
+use bellwire_store::StoreError;
 use bellwire_store::events::{Event, EventSource};
 use bellwire_store::members::Segments;
+use bellwire_store::topics::StoredTopic;
 
 use crate::PublishFunction;
 
@@ -16,17 +21,47 @@ impl PublishFunction {
     /// 500 when the event can't be recorded, or its fan-out can neither be completed nor left to `fanout`.
     pub(crate) async fn publish_event(
         &self,
-        topic_id: &TopicId,
+        topic: &StoredTopic,
         segments: &Segments,
         event: Event,
         repeatable: bool,
     ) -> Result<(), Failure> {
-        let source = EventSource::from(topic_id);
-        let Some(recorded) = self.events.record(source, event, repeatable).await? else {
+        let Some(recorded) = self.record(topic, event, repeatable).await? else {
             tracing::info!("event has been published before");
             return Ok(());
         };
-        self.fan_out(topic_id, segments, &[recorded]).await
+        self.fan_out(&topic.topic.id, segments, &[recorded]).await
+    }
+
+    /// Records an event; `None` when it was published before.
+    ///
+    /// # Errors
+    /// 500 when that fails.
+    pub(crate) async fn record(
+        &self,
+        topic: &StoredTopic,
+        event: Event,
+        repeatable: bool,
+    ) -> Result<Option<RecordedEvent>, Failure> {
+        let id = &topic.topic.id;
+        let mut shards = topic.shards;
+        loop {
+            let source = EventSource::of_topic(id, shards);
+            let recorded = self.events.record(source, event.clone(), repeatable).await;
+            let Err(StoreError::HotPartition) = recorded else {
+                return Ok(recorded?);
+            };
+            let Some(more) = shards.doubled() else {
+                return Err(StoreError::HotPartition.into());
+            };
+            // Of requests at the same time each finds the partition hot, and asks for the same number.
+            let grown = self.topics.grow(id, more).await?;
+            shards = grown.unwrap_or(more);
+            tracing::warn!(
+                shards = shards.count(),
+                "a partition takes no more: the topic has more shards now"
+            );
+        }
     }
 
     /// Creates the deliveries of recorded events, or leaves that to the function `fanout`.

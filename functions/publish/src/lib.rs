@@ -14,7 +14,6 @@ use bellwire_api::{
 };
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::ids::{EventId, TopicId, idempotent_event_id, new_event_id, random_id};
-use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::PayloadType;
 use bellwire_fanout::EventPublisher;
 use bellwire_objects::Payloads;
@@ -22,7 +21,7 @@ use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Message, Publication, Queue, Work};
 use bellwire_store::events::Event;
 use bellwire_store::members::Segments;
-use bellwire_store::topics::Found;
+use bellwire_store::topics::{Found, StoredTopic};
 use bellwire_store::{Client, Topics};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
@@ -92,14 +91,14 @@ impl PublishFunction {
         topic_id: &TopicId,
     ) -> Result<Response<Body>, Failure> {
         let key = idempotency_key::of(request)?;
-        let document = body::document(request)?;
+        let json = body::json_text(request)?;
         let (topic, segments) = self.live(topic_id).await?;
 
         let event_id = match key {
-            Some(key) => idempotent_event_id(publisher.client_id.as_str(), topic.id.as_str(), key),
+            Some(key) => idempotent_event_id(publisher.client_id.as_str(), topic_id.as_str(), key),
             None => new_event_id(),
         };
-        let text = document.text().as_bytes();
+        let text = json.as_str().as_bytes();
         // Not the event's id, which is the same in a repeated request: that may have another body, and
         // the first one counts.
         let payload_id = random_id();
@@ -108,11 +107,11 @@ impl PublishFunction {
             .keep(&payload_id, text, Kept::LikeEvents)
             .await?;
         let accepted_at = OffsetDateTime::now_utc();
-        match topic.publisher.payload.kind {
+        match topic.topic.publisher.payload.kind {
             PayloadType::Snapshot => {
                 let publication = Publication {
                     event_id: event_id.clone(),
-                    topic_id: topic.id,
+                    topic_id: topic.topic.id,
                     accepted_at,
                     redriven: false,
                     work: Work::Document { payload },
@@ -127,7 +126,7 @@ impl PublishFunction {
                     accepted_at,
                     payload,
                 };
-                self.publish_event(&topic.id, &segments, event, key.is_some())
+                self.publish_event(&topic, &segments, event, key.is_some())
                     .await?;
             }
         }
@@ -136,11 +135,11 @@ impl PublishFunction {
     }
 
     /// The topic, if it is not deleted, and the segments of its audience: 410 if it is, 404 if there is none.
-    async fn live(&self, topic_id: &TopicId) -> Result<(Topic, Segments), Failure> {
+    async fn live(&self, topic_id: &TopicId) -> Result<(StoredTopic, Segments), Failure> {
         let members = self.events.audience().members();
         let (found, segments) = self.topics.get_with_segments(topic_id, members).await?;
         match found {
-            Found::Live(stored) => Ok((stored.topic, segments)),
+            Found::Live(stored) => Ok((stored, segments)),
             Found::Deleted { .. } => Err(Failure::gone("the topic was deleted")),
             Found::Unknown => Err(Failure::not_found("there is no such topic")),
         }

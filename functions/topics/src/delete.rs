@@ -30,9 +30,11 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &TopicId) -> Resu
         },
         Found::Deleted {
             deletion_unqueued: true,
+            ..
         } => {}
         Found::Deleted {
             deletion_unqueued: false,
+            ..
         }
         | Found::Unknown => return Err(no_such_topic()),
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bellwire_api::{Failure, ok};
 use bellwire_domain::ids::{DeliveryId, SubscriptionId};
 use bellwire_domain::timestamp::{self, iso_duration, iso_serde};
+use bellwire_domain::topic::shards::Shards;
 use bellwire_store::attempt_record::AttemptRecord;
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::{HeaderValue, Response, header};
@@ -83,13 +84,14 @@ struct Stretch {
 
 impl WebhookSubscriptionsFunction {
     /// The exchanges whose requests were sent from `start` to `end`, oldest first. If they don't fit
-    /// into one response, its `Link` header has the next page.
+    /// into one response, its `Link` header has the next page. `shards` are those of the topic.
     ///
     /// # Errors
     /// 400 when a parameter is malformed, or `start` is after `end`; 500 when the table fails.
     pub(crate) async fn exchanges(
         &self,
         subscription: &Subscription,
+        shards: Shards,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
         let stretch = Stretch::of(request)?;
@@ -103,7 +105,7 @@ impl WebhookSubscriptionsFunction {
         loop {
             let page = self
                 .attempts
-                .between(subscription, stretch.start, stretch.end, after, now)
+                .between(subscription, shards, stretch.start, stretch.end, after, now)
                 .await?;
             for attempt in &page.attempts {
                 let view = ExchangeView::of(attempt);

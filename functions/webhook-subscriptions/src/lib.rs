@@ -33,6 +33,7 @@ use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::UrlPolicy;
 use bellwire_domain::ids::{SubscriptionId, TopicId};
 use bellwire_domain::topic::Topic;
+use bellwire_domain::topic::shards::Shards;
 use bellwire_objects::Payloads;
 use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
@@ -116,7 +117,7 @@ impl WebhookSubscriptionsFunction {
         }
         let id = path_parameter(&request, "subscriptionId")?;
         tracing::Span::current().record("subscription", &id);
-        let subscription = self.own(&client, &id).await?;
+        let (subscription, shards) = self.own(&client, &id).await?;
         let repeatable = || self.repeatable(&client, &request);
         match route {
             Route::Create | Route::List | Route::Show => {
@@ -127,7 +128,7 @@ impl WebhookSubscriptionsFunction {
                 no_content()
             }
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,
-            Route::Exchanges => self.exchanges(&subscription, &request).await,
+            Route::Exchanges => self.exchanges(&subscription, shards, &request).await,
             Route::RotateSecret => self.rotate(&subscription, &repeatable()?).await,
             Route::Enable => ok(&WebhookSubscriptionView::of(
                 &self.enable(&subscription).await?,
@@ -135,7 +136,10 @@ impl WebhookSubscriptionsFunction {
             Route::Disable => ok(&WebhookSubscriptionView::of(
                 &self.disable(&subscription).await?,
             )),
-            Route::Replay => self.replay(&subscription, &request, &repeatable()?).await,
+            Route::Replay => {
+                self.replay(&subscription, shards, &request, &repeatable()?)
+                    .await
+            }
         }
     }
 
@@ -176,8 +180,8 @@ impl WebhookSubscriptionsFunction {
         }
     }
 
-    /// The client's own subscription with this id; 404 if there is none, or its topic was deleted.
-    async fn own(&self, client: &Client, id: &str) -> Result<Subscription, Failure> {
+    /// The client's own subscription with this id, and the shards of its topic; 404 if there is none, or its topic was deleted.
+    async fn own(&self, client: &Client, id: &str) -> Result<(Subscription, Shards), Failure> {
         let unknown = || Failure::not_found("there is no such subscription");
         let subscription = self
             .subscriptions
@@ -187,7 +191,7 @@ impl WebhookSubscriptionsFunction {
             .ok_or_else(unknown)?;
         let (topic_id, _) = subscription.topic().ok_or_else(unknown)?;
         match self.topics.get(topic_id).await? {
-            Found::Live(_) => Ok(subscription),
+            Found::Live(stored) => Ok((subscription, stored.shards)),
             Found::Deleted { .. } | Found::Unknown => Err(unknown()),
         }
     }

@@ -5,6 +5,7 @@ use bellwire_api::{Failure, accepted, body, idempotency_key};
 use bellwire_domain::ids::{idempotent_event_id, random_id};
 use bellwire_domain::timestamp::{self, iso_serde};
 use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::topic::shards::Shards;
 use bellwire_queues::{FanOut, Hops, Message, Replay};
 use bellwire_store::subscription::Subscription;
 use lambda_http::http::Response;
@@ -29,7 +30,7 @@ impl WebhookSubscriptionsFunction {
     /// Begins a replay: the events that were accepted from `start` to `end`, and have not been
     /// delivered, are delivered again. Events from before the subscription was created, and those that
     /// are not kept any more, are left out; the response has the time from which events are replayed. A
-    /// subscription has one replay at a time.
+    /// subscription has one replay at a time. `shards` are those of the topic.
     ///
     /// # Errors
     /// 400 when the body is refused; 409 when the topic has a document, the subscription is disabled,
@@ -38,6 +39,7 @@ impl WebhookSubscriptionsFunction {
     pub(crate) async fn replay(
         &self,
         subscription: &Subscription,
+        shards: Shards,
         request: &Request,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
@@ -81,6 +83,7 @@ impl WebhookSubscriptionsFunction {
             topic_id: topic_id.clone(),
             start,
             end: end.max(start),
+            shards,
             after: None,
             hops: Hops::default(),
         });

@@ -27,8 +27,8 @@ impl WebhookSubscriptionsFunction {
         request: &Request,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
-        let document = body::document(request)?;
-        if !document.value().is_object() {
+        let json = body::json_text(request)?;
+        if !json.is_object() {
             return Err(Failure::bad_request("the body must be a JSON object"));
         }
         if let Some(answer) = repeatable.earlier().await? {
@@ -40,7 +40,7 @@ impl WebhookSubscriptionsFunction {
             Some(key) => idempotent_event_id(&subscription.client_id, id.as_str(), key),
             None => new_event_id(),
         };
-        let text = document.text().as_bytes();
+        let text = json.as_str().as_bytes();
         let delivery = Delivery::new(
             subscription.subscription_id.clone(),
             subscription.client_id.clone(),

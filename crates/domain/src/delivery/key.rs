@@ -1,10 +1,11 @@
-//! Which delivery of an event it is: the subscription, when the event was accepted, and the event.
+//! Which delivery of an event it is: the subscription, when the event was accepted, the event, and its shard.
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::ids::{DeliveryId, EventId, SubscriptionId, delivery_id};
 use crate::timestamp::iso;
+use crate::topic::shards::Shard;
 
 /// The delivery of an event to a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +16,8 @@ pub struct DeliveryKey {
     pub accepted_at: OffsetDateTime,
     /// The event.
     pub event_id: EventId,
+    /// The shard of the event.
+    pub shard: Shard,
 }
 
 impl DeliveryKey {
@@ -34,6 +37,11 @@ impl DeliveryKey {
     /// The id that the delivery has in messages of earlier versions.
     pub fn earlier_id(&self) -> DeliveryId {
         delivery_id(&self.event_id, &self.subscription_id)
+    }
+
+    /// The partition of its records among those of attempts.
+    pub fn partition(&self) -> String {
+        self.shard.partition(self.subscription_id.as_str())
     }
 
     /// The sort key of its record among those of the subscription: `a#`, the time of acceptance, `#` and the event.
@@ -61,6 +69,7 @@ mod tests {
             subscription_id: SubscriptionId::new(subscription),
             accepted_at: datetime!(2026-01-01 00:00:00.000001 UTC),
             event_id: EventId::new("e_1"),
+            shard: Shard::default(),
         };
         let id = key("s1").id();
         assert!(id.as_str().starts_with("1767225600000001_e_1_"), "{id}");

@@ -1,4 +1,4 @@
-//! Publications: the JSON that publishers send.
+//! Documents: the JSON that publishers send, parsed to be compared.
 
 use serde_json::{Number, Value};
 
