@@ -11,7 +11,8 @@ use crate::Failure;
 /// Passes requests to a handler until Lambda stops the process, and returns its responses.
 ///
 /// Every log line of a handler has the Lambda request id (from the runtime's span), the method, the
-/// path and, once they are known, the client, the topic and the subscription.
+/// path and, once they are known, the client, the topic, the subscription and the event. One line is written for a
+/// request that is answered as it should be.
 pub async fn serve<F, Fut>(handle: F) -> Result<(), Error>
 where
     F: Fn(Request) -> Fut,
@@ -41,6 +42,7 @@ where
             client = tracing::field::Empty,
             topic = tracing::field::Empty,
             subscription = tracing::field::Empty,
+            event = tracing::field::Empty,
         );
         let deadline = request.lambda_context_ref().map(Context::deadline);
         let handled = handle(request);

@@ -4,7 +4,7 @@
 use bellwire_domain::delivery::decision::Decision;
 use bellwire_domain::ids::MessageId;
 use bellwire_queues::{Delivery, DeliveryKind};
-use bellwire_store::attempts::Prefetched;
+use bellwire_store::prefetch::Prefetched;
 use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
 

@@ -31,7 +31,7 @@ use std::collections::HashSet;
 
 use bellwire_domain::ids::MessageId;
 use bellwire_queues::{Delivery, DeliveryKind, Queue, Received};
-use bellwire_store::attempts::Prefetched;
+use bellwire_store::prefetch::Prefetched;
 use bellwire_store::{Deliveries, Subscriptions};
 use futures_util::future::join_all;
 use time::{Duration, OffsetDateTime};

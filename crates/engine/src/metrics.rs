@@ -73,7 +73,8 @@ impl Metrics {
 }
 
 fn line(protocol: Protocol, counts: &Counts, namespace: &str, now: OffsetDateTime) -> Value {
-    // A metric has a number, or an array of one and more: one that has none is left out.
+    // A metric has a number, or an array of one and more: one that has none is left out, and so is a count of zero, since
+    // the sum of nothing is the same.
     let values = [
         ("Deliveries", "Count", json!(counts.deliveries)),
         ("Failures", "Count", json!(counts.failures)),
@@ -84,7 +85,7 @@ fn line(protocol: Protocol, counts: &Counts, namespace: &str, now: OffsetDateTim
     ];
     let values = values
         .into_iter()
-        .filter(|(_, _, value)| *value != json!([]));
+        .filter(|(_, _, value)| *value != json!([]) && *value != json!(0));
     let (mut metrics, mut line) = (Vec::new(), Map::new());
     for (name, unit, value) in values {
         metrics.push(json!({"Name": name, "Unit": unit}));
@@ -155,5 +156,6 @@ mod tests {
         assert_eq!(line.get("Latency"), None);
         let named = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].to_string();
         assert!(!named.contains("Latency") && named.contains("FailureRate"));
+        assert!(!named.contains("Retries") && line.get("Retries").is_none());
     }
 }

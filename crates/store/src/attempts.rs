@@ -10,7 +10,7 @@
 //! An item `a#` is kept for longer than a delivery of the event may be under way or a dead letter, so that a message
 //! that is received twice, a redriven one and a replay send only what has not arrived.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -22,14 +22,11 @@ use bellwire_domain::timestamp;
 use bellwire_domain::topic::shards::Shards;
 use bellwire_runtime::backoff::Backoff;
 use futures_util::future::join_all;
-use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::{Duration, OffsetDateTime};
 
 use crate::attempt_record::Content;
-use crate::batch_get::{batch_get, keys};
 use crate::conditional::{Item, conditional};
 use crate::removal::remove_all;
-use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
 /// How long after the acceptance of an event the first attempt of its delivery has the item `a#`. Lists by the time
@@ -55,34 +52,6 @@ pub struct FinishedAttempt {
     pub sent_at: OffsetDateTime,
     /// What is written of it.
     pub content: Content,
-}
-
-/// What is read before attempts are made, in one call for a batch of deliveries.
-#[derive(Clone, Debug, Default)]
-pub struct Prefetched {
-    /// The subscriptions that exist, by their ids.
-    pub subscriptions: HashMap<SubscriptionId, Subscription>,
-    /// Of deliveries that something is on record of, whether they have arrived, by partition and record key.
-    records: HashMap<(String, String), bool>,
-    /// The ids of deliveries that have arrived according to the marks of earlier versions.
-    earlier: HashSet<DeliveryId>,
-}
-
-impl Prefetched {
-    /// Whether a delivery has arrived.
-    pub fn has_arrived(&self, key: &DeliveryKey) -> bool {
-        self.record(key).unwrap_or(false) || self.earlier.contains(&key.earlier_id())
-    }
-
-    /// Whether something is on record of a delivery, so that its next attempt is not the first.
-    pub fn is_known(&self, key: &DeliveryKey) -> bool {
-        self.record(key).is_some()
-    }
-
-    fn record(&self, key: &DeliveryKey) -> Option<bool> {
-        let record = (key.partition(), key.record_key());
-        self.records.get(&record).copied()
-    }
 }
 
 /// The Exchanges table.
@@ -123,12 +92,12 @@ impl Attempts {
 /// The tables that deliveries are recorded in, and looked up.
 #[derive(Clone, Debug)]
 pub struct Deliveries {
-    attempts: Attempts,
+    pub(crate) attempts: Attempts,
     /// The table of marks of earlier versions, which is only read. It can go with the template's `DeliveriesTable`, one
     /// retention after the version that has stopped to write it.
-    marks: String,
+    pub(crate) marks: String,
     events_kept: Duration,
-    subscriptions: Subscriptions,
+    pub(crate) subscriptions: Subscriptions,
 }
 
 impl Deliveries {
@@ -145,61 +114,6 @@ impl Deliveries {
             events_kept,
             subscriptions,
         }
-    }
-
-    /// Reads which of these subscriptions exist, and what is on record of these deliveries, with consistent reads.
-    /// `earlier` are those of which marks of earlier versions may tell. For at most 33 deliveries: `BatchGetItem`
-    /// takes 100 keys.
-    pub async fn prefetch(
-        &self,
-        subscription_ids: HashSet<&SubscriptionId>,
-        deliveries: &[DeliveryKey],
-        earlier: HashSet<DeliveryId>,
-    ) -> Result<Prefetched, StoreError> {
-        let named = |name: &str, value: &str| {
-            HashMap::from([(name.to_owned(), AttributeValue::S(value.to_owned()))])
-        };
-        let subscriptions = subscription_ids.into_iter();
-        let subscriptions = subscriptions.map(|id| named("subscription_id", id.as_str()));
-        let marks = earlier.iter().map(|id| named("delivery_id", id.as_str()));
-        let records: HashSet<(String, String)> = deliveries
-            .iter()
-            .map(|key| (key.partition(), key.record_key()))
-            .collect();
-        let records = records
-            .into_iter()
-            .map(|(partition, record)| item_key(partition, record));
-        let mut of_records = keys(records.collect())?;
-        of_records.projection_expression = Some("subscription_id, exchange_id, arrived".to_owned());
-        let wanted = HashMap::from([
-            (
-                self.subscriptions.table().to_owned(),
-                keys(subscriptions.collect())?,
-            ),
-            (self.attempts.table.clone(), of_records),
-            (self.marks.clone(), keys(marks.collect())?),
-        ]);
-        let now = OffsetDateTime::now_utc();
-        let mut found = Prefetched::default();
-        for (table, item) in batch_get(&self.attempts.db, wanted).await? {
-            if table == self.marks {
-                found
-                    .earlier
-                    .extend(text(&item, "delivery_id").map(DeliveryId::new));
-            } else if table == self.attempts.table {
-                let arrived = item
-                    .get("arrived")
-                    .is_some_and(|it| it.as_bool() == Ok(&true));
-                if let Some(key) = text(&item, "subscription_id").zip(text(&item, "exchange_id")) {
-                    found.records.insert(key, arrived);
-                }
-            } else if Subscriptions::is_there(&item, now) {
-                let subscription: Subscription = from_item(item)?;
-                let id = subscription.subscription_id.clone();
-                found.subscriptions.insert(id, subscription);
-            }
-        }
-        Ok(found)
     }
 
     /// Records attempts. Returns the indexes of those that could not be recorded, each with the reason; of one that has
@@ -374,7 +288,7 @@ fn is_on_time(attempt: &FinishedAttempt) -> bool {
         })
 }
 
-fn item_key(partition: String, exchange_id: String) -> Item {
+pub(crate) fn item_key(partition: String, exchange_id: String) -> Item {
     HashMap::from([
         ("subscription_id".to_owned(), AttributeValue::S(partition)),
         ("exchange_id".to_owned(), AttributeValue::S(exchange_id)),
@@ -383,8 +297,4 @@ fn item_key(partition: String, exchange_id: String) -> Item {
 
 fn seconds_of(at: OffsetDateTime) -> AttributeValue {
     AttributeValue::N(at.unix_timestamp().to_string())
-}
-
-fn text(item: &Item, name: &str) -> Option<String> {
-    item.get(name)?.as_s().ok().cloned()
 }

@@ -15,6 +15,14 @@ pub fn keys(keys: Vec<Item>) -> Result<KeysAndAttributes, StoreError> {
     Ok(keys.consistent_read(true).build()?)
 }
 
+/// The keys of one table, for [`batch_get`] with eventually consistent reads, which take half the units: what was written
+/// within about a second may be missing.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>
+pub fn keys_eventually(keys: Vec<Item>) -> Result<KeysAndAttributes, StoreError> {
+    let keys = KeysAndAttributes::builder().set_keys(Some(keys));
+    Ok(keys.consistent_read(false).build()?)
+}
+
 /// Reads items by their keys, at most 100 of them, by the names of their tables. What is left out is asked for
 /// again, with pauses. Returns those that exist, each with the name of its table, in no order.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>

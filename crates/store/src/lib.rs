@@ -17,6 +17,7 @@ mod event_list;
 pub mod events;
 pub mod leases;
 pub mod members;
+pub mod prefetch;
 pub mod queries;
 pub mod query_list;
 mod removal;

@@ -64,7 +64,8 @@ mod tests {
     }
 
     fn document(bytes: usize) -> Arc<Document> {
-        Arc::new(Document::parse(format!("{:bytes$}", 1).as_bytes()).unwrap())
+        let text = format!("{}1", " ".repeat(bytes - 1));
+        Arc::new(Document::parse(text.as_bytes()).unwrap())
     }
 
     #[test]

@@ -351,6 +351,18 @@ async fn a_delivery_that_arrives_at_once_is_one_write() {
 }
 
 #[tokio::test]
+async fn a_subscription_that_is_not_found_may_be_new_and_is_looked_for_once_more() {
+    let (aws, endpoint) = subscribed(SubscriptionMode::Event).await;
+    let unknown = Delivery {
+        subscription_id: SubscriptionId::new("another"),
+        ..event("e1")
+    };
+    assert!(deliver(&aws, &[unknown]).await.is_empty());
+    assert_eq!(aws.calls(), ["BatchGetItem", "BatchGetItem"]);
+    assert!(endpoint.received().is_empty());
+}
+
+#[tokio::test]
 async fn an_arrival_that_cannot_be_recorded_is_left_to_a_message_and_nothing_is_sent_again() {
     let (aws, endpoint) = subscribed(SubscriptionMode::Event).await;
     aws.fail("BatchWriteItem", Fault::Throttled, usize::MAX);

@@ -83,7 +83,7 @@ impl EntityEventsFunction {
                 }
             }
         }
-        tracing::info!(event = %event_id, "accepted");
+        tracing::Span::current().record("event", event_id.as_str());
         let data = json!({ "event": { "id": event_id } });
         envelope::with(StatusCode::ACCEPTED, &data)
     }

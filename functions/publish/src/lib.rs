@@ -130,7 +130,7 @@ impl PublishFunction {
                     .await?;
             }
         }
-        tracing::info!(event = %event_id, "accepted");
+        tracing::Span::current().record("event", event_id.as_str());
         accepted(&Accepted { id: event_id })
     }
 
