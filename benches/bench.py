@@ -1,5 +1,5 @@
-"""`make bench`: builds what is measured, measures it, and writes docs/benchmarks.md and
-docs/benchmarks.json.
+"""`make bench`: builds what is measured, measures it, and writes docs/benchmarks.md,
+docs/benchmarks.json and docs/costs.json.
 
 What is measured is built as it is deployed, into target/bench/lambda/<name>/bootstrap. Nothing
 else should run on the machine meanwhile.
@@ -16,6 +16,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import costs
 import report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ BENCH = ROOT / "target" / "bench"
 HARNESS = ROOT / "target" / "harness" / "bellwire-bench"
 MEASURED = ROOT / "docs" / "benchmarks.json"
 TABLES = ROOT / "docs" / "benchmarks.md"
+COSTS = ROOT / "docs" / "costs.json"
 PARTS = ["init", "deliver", "fan_out", "published", "local_stack", "patches"]
 # With more users than that, or several topics, the local stack falls behind.
 LOCAL_USERS = "50"
@@ -34,7 +36,11 @@ def main() -> int:
     parser.add_argument(
         "--only", choices=PARTS, help="measure this part again, and leave the others as they were written"
     )
+    parser.add_argument("--pages", action="store_true", help="measure nothing: write the pages as prices are now")
     arguments = parser.parse_args()
+    if arguments.pages:
+        write_pages(json.loads(MEASURED.read_text()))
+        return 0
     build()
     peers = install_peers()
     parts = [arguments.only] if arguments.only else PARTS
@@ -47,9 +53,16 @@ def main() -> int:
         print(report.tables(measured))
         return 0
     MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
-    TABLES.write_text(report.tables(measured))
-    print(f"written: {MEASURED.relative_to(ROOT)}, {TABLES.relative_to(ROOT)}")
+    print(f"written: {MEASURED.relative_to(ROOT)}")
+    write_pages(measured)
     return 0
+
+
+def write_pages(measured: dict) -> None:
+    """Writes what follows from the measurements, the prices and the template."""
+    TABLES.write_text(report.tables(measured))
+    COSTS.write_text(json.dumps(costs.summary(measured["fan_out"]), indent=1, sort_keys=True) + "\n")
+    print(f"written: {TABLES.relative_to(ROOT)}, {COSTS.relative_to(ROOT)}")
 
 
 def measure_part(part: str, peers: dict[str, str], quick: bool):

@@ -10,6 +10,19 @@ MEMORY = 16 * 1024 * 1024
 CPU = 0.10
 SHARE = 0.60
 NAMES = {"event": "events", "snapshot": "documents"}
+STANDING = {"dashboards": "dashboards beyond the third", "keys": "keys of KMS"}
+# What this page had on 2026-11-22, in dollars for a million deliveries by kind and subscriptions: measured with endpoints
+# that answered with next to nothing (12.06, 1.99, 1.98, 1.98; 16.45, 3.00, 3.00), and 0.625 more, for the second write
+# unit that a record took then with a usual answer.
+BEFORE = {
+    ("event", 1): 12.69,
+    ("event", 1_000): 2.62,
+    ("event", 10_000): 2.61,
+    ("event", 100_000): 2.61,
+    ("snapshot", 1): 17.07,
+    ("snapshot", 1_000): 3.63,
+    ("snapshot", 10_000): 3.62,
+}
 # 99th percentiles in milliseconds, by payload in KB, users and topics.
 PUBLISHED = {
     (20, 50, 1): 76,
@@ -45,6 +58,7 @@ def tables(measured: dict) -> str:
                 deliveries(measured["deliver"]),
                 fan_outs(measured["fan_out"]),
                 dollars(measured["fan_out"]),
+                idle(),
                 published(measured["published"], measured["local_stack"]),
                 patches(measured["patches"]),
             ]
@@ -63,8 +77,9 @@ Measured by
 
     make bench
 
-which builds everything that it measures, installs the peers, and writes this page and [benchmarks.json](benchmarks.json).
-Run it on a machine that has nothing else to do; it takes about twenty minutes once everything is compiled.
+which builds everything that it measures, installs the peers, and writes this page, [benchmarks.json](benchmarks.json), and
+[costs.json](costs.json), which `bellwire cost` reckons with. Run it on a machine that has nothing else to do; it takes about
+twenty minutes once everything is compiled.
 
 | | |
 |---|---|
@@ -72,8 +87,9 @@ Run it on a machine that has nothing else to do; it takes about twenty minutes o
 
 The harness (`benches/`) is a Lambda Runtime API on loopback. It starts a function as it is deployed (release profile, built by
 cargo-lambda) and feeds it events, with stand-ins for AWS on loopback: an embedded DynamoDB, queues in memory, and an S3 and an SNS that take
-everything. What is compared runs alternately, so that what happens to the machine affects all of it. Times are medians, with
-the least and the most in parentheses. Nothing here says how fast AWS is."""
+everything. Endpoints on loopback give what is called a usual answer below: 12 headers, and 200 bytes of body. What is compared runs
+alternately, so that what happens to the machine affects all of it. Times are medians, with the least and the most in parentheses.
+Nothing here says how fast AWS is."""
 
 
 def cold_starts(starts: list[dict]) -> str:
@@ -166,7 +182,7 @@ def deliveries(loads: list[dict]) -> str:
             "## Deliveries",
             "",
             "One instance of `deliver`, fed with batches of ten events, one batch after the other, as Lambda does. Each delivery is",
-            "prefetched, signed, sent to one of the endpoints on loopback, recorded and marked. The ceiling is a bare HTTP client",
+            "prefetched, signed, sent to one of the endpoints on loopback, and recorded. The ceiling is a bare HTTP client",
             "in the same place: it gets the same batches, and does nothing but send.",
             "",
             *rows,
@@ -180,13 +196,14 @@ def deliveries(loads: list[dict]) -> str:
 
 def fan_outs(found: list[dict]) -> str:
     rows = [
-        "| topic of | subscriptions | first arrival, ms | last arrival, ms | AWS calls each | bytes each | DynamoDB | SQS |",
-        "|---|---|---|---|---|---|---|---|",
+        "| topic of | events per request | subscriptions | first arrival, ms | last arrival, ms | AWS calls each | bytes each | DynamoDB | SQS |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for it in found:
-        each = it["subscriptions"] * it["publications"]
+        each = it["publications"] * it["batch"] * it["subscriptions"]
         cells = [
             NAMES[it["kind"]],
+            f"{it['batch']}",
             f"{it['subscriptions']:,}",
             spread(it["first_arrival"], 0),
             spread(it["last_arrival"], 0),
@@ -200,8 +217,9 @@ def fan_outs(found: list[dict]) -> str:
         [
             "## Fan-out",
             "",
-            "One publication of 1 KB to a topic, through `publish`, `commit`, `fanout` and `deliver`, two instances of each, with",
-            "the queues in memory. Times are from the start of the publisher's request. Every delivery has arrived, and none",
+            "A request publishes one event of 1 KB or a hundred, or a document of 1 KB. Events go through `publish` and `deliver`, and",
+            "through `fanout` when a topic has many subscriptions; documents go through `commit` as well. There are two instances of each,",
+            "and the queues are in memory. Times are from the start of the request. Every delivery has arrived, and none",
             "twice. What was asked of AWS is divided by the number of deliveries; the last two columns have calls and bytes",
             "for each. On Lambda more instances work at once than two cores have room for.",
             "",
@@ -217,12 +235,22 @@ def of_service(it: dict, service: str, each: int) -> str:
 
 def dollars(found: list[dict]) -> str:
     rows = [
-        "| topic of | subscriptions | API | functions | queues | tables | logs | Bellwire | SNS | API destinations |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| topic of | events per request | subscriptions | API | functions | queues | tables | logs | Bellwire | before | SNS | API destinations |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for it in found:
-        cost = costs.of(it)
-        cells = [NAMES[it["kind"]], f"{it['subscriptions']:,}", *(f"{value:.2f}" for value in cost.values())]
+        cost = {name: f"{value:.2f}" for name, value in costs.of(it).items()}
+        before = BEFORE.get((it["kind"], it["subscriptions"])) if it["batch"] == 1 else None
+        cells = [
+            NAMES[it["kind"]],
+            f"{it['batch']}",
+            f"{it['subscriptions']:,}",
+            *(cost[part] for part in costs.PARTS),
+            cost["bellwire"],
+            f"{before:.2f}" if before else "",
+            cost["sns"],
+            cost["api_destinations"],
+        ]
         rows.append(f"| {' | '.join(cells)} |")
     grows = [
         f"{NAMES[kind]}: {'it does' if growing else 'it does not'}" for kind, growing in costs.growing(found).items()
@@ -238,12 +266,41 @@ def dollars(found: list[dict]) -> str:
             "",
             *rows,
             "",
-            "SNS delivers to a confirmed HTTPS endpoint, with one policy of retries for all and no record of attempts; an API destination",
-            "has no subscribers' API, no history, and at most five targets for each rule. Bellwire's share",
-            "of tables is its record of every attempt and the mark that keeps an event from being sent twice. A record of more than 1 KB,",
-            "which an endpoint's many headers make of it, costs another 0.63. Storage and backups are not counted.",
+            "*Before* is what this page had on 2026-11-22, and 0.63 more: endpoints answered with next to nothing then, and a usual",
+            "answer made a record of more than 1 KB, two write units.",
+            "",
+            "SNS delivers to a confirmed HTTPS endpoint, with one policy of retries for all and no record of attempts, and takes ten",
+            "messages in one request; an API destination has no subscribers' API, no history, and at most five targets for each rule.",
+            "Bellwire's share of tables is mostly its record of every attempt, which of an event is also the mark that keeps it from being",
+            "sent twice. With a usual answer a record takes one write unit; one that is longer after compression costs another 0.63",
+            "for each KB. A delivery of a document has two more writes: it acquires the lease of its subscription, and releases it. Storage,",
+            "backups, API Gateway's access log, custom metrics and traces are not counted.",
             "",
             f"Goal: the cost of a delivery must not grow with the number of subscriptions: {'; '.join(grows)}.",
+        ]
+    )
+
+
+def idle() -> str:
+    rows = ["| what | how many | each | dollars |", "|---|---|---|---|"]
+    for name, (count, each) in costs.standing().items():
+        rows.append(f"| {STANDING.get(name, name)} | {count} | {each:.2f} | {count * each:.2f} |")
+    rows.append(f"| **in all** | | | **{sum(costs.idle().values()):.2f}** |")
+    polling = costs.PRICES["polling"]
+    scaling, charges, *_ = polling["sources"]
+    return "\n".join(
+        [
+            "## What an idle stack costs",
+            "",
+            "In dollars for a month of 30 days, by the same prices, counted from `template.yaml`.",
+            "",
+            *rows,
+            "",
+            f"Lambda polls a queue also when nothing is in it, which SQS [charges for]({charges}): with {polling['at_once']} requests at",
+            f"once, each of which waits {polling['seconds']} seconds. With little traffic it may poll a standard queue with two,",
+            f"but [not one with a maximum concurrency]({scaling}),",
+            "which each of these has. That it polls FIFO queues as often is assumed. The first three dashboards of an account are free.",
+            "Everything else is charged by use.",
         ]
     )
 

@@ -6,6 +6,7 @@
 
 mod carried;
 mod clients;
+mod cost;
 mod dead_letters;
 mod held;
 mod own;
@@ -51,6 +52,8 @@ enum Command {
     /// Look at what could not be delivered, and send it again
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Reckon what a month costs, from what was measured and AWS's list prices; needs no stack
+    Cost(cost::Traffic),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -61,6 +64,7 @@ async fn main() -> ExitCode {
         Command::Clients(command) => clients::run(command, &arguments.stack, output).await,
         Command::Topics(command) => topics::run(command, &arguments.stack, output).await,
         Command::DeadLetters(command) => dead_letters::run(command, &arguments.stack, output).await,
+        Command::Cost(traffic) => cost::run(&traffic, output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
