@@ -1,15 +1,13 @@
-"""Messages that come twice, AWS that throttles, refuses or breaks off, functions that die:
-what was accepted arrives, in order where that is promised, or is a dead letter.
+"""AWS that throttles, refuses or breaks off in the middle of deliver, and a deliver that dies: what was accepted
+arrives, in order where that is promised, or is a dead letter.
 """
 
-import uuid
-
 import pytest
-from conftest import dead_letters
-from messages import delivery, document, event, payload
-from publications import FAULTS, FILLER, delivered
+from faults import FAULTS
+from messages import delivery, document, event
+from publications import FILLER, delivered, wait_for_version
 from receiver import Answer, Receiver
-from runtime_api import Function, api_event, failures, sqs_event
+from runtime_api import Function, failures, sqs_event
 from streams import bodies, event_type, eventually, is_streams
 from test_dead_letters import dead_letters_of
 
@@ -24,74 +22,6 @@ def test_an_attempt_is_not_begun_that_might_be_cut_off(streams, stack, receiver,
     with Function(stack, "DeliverFunction", aws.endpoint) as deliver:
         assert failures(deliver.invoke(message)) == []
         assert len(receiver.arrivals) == 1
-
-
-class TestMissing:
-    """What is gone when deliver reads it."""
-
-    def test_a_subscription_that_ends_while_the_topics_end_is_delivered(self, streams, start, client):
-        def answer(_) -> Answer:
-            assert streams.on(subscription, method="DELETE").status_code == 204
-            return Answer()
-
-        with Receiver(answer=answer) as receiver:
-            subscription = streams.subscribe(streams.topic(), receiver.url)
-            topic_deleted = {"topic_deleted": {"event_id": str(uuid.uuid4())}}
-            message = sqs_event(delivery(subscription, topic_deleted, client.client_id))
-            deliver = start("Deliver")
-            assert failures(deliver.invoke(message)) == [], deliver.log()
-            assert [event_type(it) for it in receiver.arrivals] == ["error"]
-        assert streams.on(subscription, method="GET").status_code == 404
-
-    def test_a_version_that_has_expired_is_replaced_by_the_current_one(self, streams, stack, receiver, start, client):
-        topic = streams.topic("snapshot")
-        subscription = streams.subscribe(topic, receiver.url)
-        for n in (1, 2):
-            streams.publish(topic, {"n": n})
-            receiver.wait_for(is_streams, n)
-        dynamodb = stack.aws("dynamodb")
-        key = {"source": {"S": topic}, "key": {"S": f"version#{1:020}"}}
-        dynamodb.delete_item(TableName=stack.outputs["EventsTable"], Key=key)
-        # As one that has had nothing yet.
-        set_progress(stack, subscription, 0)
-        deliver = start("Deliver")
-        assert failures(deliver.invoke(sqs_event(delivery(subscription, document(1), client.client_id)))) == []
-        third = receiver.wait_for(is_streams, 3)[2]
-        assert (event_type(third), third.json()) == ("snapshot", {"n": 2})
-
-    def test_a_version_whose_payload_is_gone_is_replaced_by_the_current_one(
-        self, streams, stack, receiver, start, client
-    ):
-        topic = streams.topic("snapshot")
-        subscription = streams.subscribe(topic, receiver.url, subscriptionMode="snapshot-only")
-        for n in (1, 2, 3):
-            streams.publish(topic, {"n": n})
-            receiver.wait_for(is_streams, n)
-        lose_payload(stack, topic, 2)
-        set_progress(stack, subscription, 1)
-        deliver = start("Deliver")
-        assert failures(deliver.invoke(sqs_event(delivery(subscription, document(3), client.client_id)))) == []
-        assert bodies(receiver, 4)[3] == {"n": 3}
-        # Without that one there is nothing to send.
-        lose_payload(stack, topic, 3)
-        set_progress(stack, subscription, 2)
-        # Another instance, which remembers nothing.
-        deliver = start("Deliver")
-        assert failures(deliver.invoke(sqs_event(delivery(subscription, document(3), client.client_id)))) == []
-        [dead_letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
-        assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "the payload is not kept any more"
-        assert len(receiver.arrivals) == 4
-
-    def test_a_payload_that_is_missing_is_a_dead_letter_at_once(self, streams, stack, receiver, start, client):
-        subscription = streams.subscribe(streams.topic(), receiver.url)
-        missing = {"event": {"event_id": str(uuid.uuid4()), "payload": {"stored": f"events/{uuid.uuid4()}"}}}
-        deliver = start("Deliver")
-        message = sqs_event(delivery(subscription, missing, client.client_id))
-        assert failures(deliver.invoke(message)) == [], deliver.log()
-        [dead_letter] = dead_letters(stack, "DeadDeliveriesQueueUrl", subscription["id"])
-        reason = dead_letter["MessageAttributes"]["reason"]["StringValue"]
-        assert reason == "the payload is not kept any more"
-        assert receiver.arrivals == []
 
 
 class TestDeliver:
@@ -273,42 +203,6 @@ def lagging(streams, receiver, client) -> tuple[str, dict, dict]:
     return topic, subscription, sqs_event(delivery(subscription, document(2), client.client_id))
 
 
-def wait_for_version(stack, topic: str, version: int) -> None:
-    """Waits until the version is committed, and its deliveries have been processed."""
-    dynamodb, sqs = stack.aws("dynamodb"), stack.aws("sqs")
-    key = {"source": {"S": topic}, "key": {"S": f"version#{version:020}"}}
-    table = stack.outputs["EventsTable"]
-    eventually(lambda: dynamodb.get_item(TableName=table, Key=key).get("Item"), bool, "version")
-    for name in ("Publications", "Deliveries"):
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        url = stack.outputs[f"{name}QueueUrl"]
-        eventually(
-            lambda url=url, names=names: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"],
-            lambda it: set(it.values()) == {"0"},
-            "empty queue",
-        )
-
-
-def set_progress(stack, subscription: dict, version: int) -> None:
-    """Makes a subscription one that has come as far as this."""
-    stack.aws("dynamodb").update_item(
-        TableName=stack.outputs["SubscriptionsTable"],
-        Key={"subscription_id": {"S": subscription["id"]}},
-        UpdateExpression="SET acknowledged = :version, wanted = :version",
-        ExpressionAttributeValues={":version": {"N": str(version)}},
-    )
-
-
-def lose_payload(stack, topic: str, version: int) -> None:
-    stack.aws("dynamodb").update_item(
-        TableName=stack.outputs["EventsTable"],
-        Key={"source": {"S": topic}, "key": {"S": f"version#{version:020}"}},
-        UpdateExpression="SET #snapshot = :none",
-        ExpressionAttributeNames={"#snapshot": "snapshot"},
-        ExpressionAttributeValues={":none": {"M": {"stored": {"S": f"documents/{uuid.uuid4()}"}}}},
-    )
-
-
 def set_enabled(stack, subscription: dict) -> None:
     """Enables a subscription without the API, which would send at once."""
     stack.aws("dynamodb").update_item(
@@ -330,130 +224,3 @@ def expire_lease(stack, subscription: dict) -> None:
             UpdateExpression="SET turn_until = :past",
             ExpressionAttributeValues={":past": {"N": "1"}},
         )
-
-
-class TestApi:
-    """AWS fails behind a call of the API."""
-
-    @pytest.mark.parametrize("fault", FAULTS)
-    def test_what_is_not_accepted_may_be_published_again(self, streams, receiver, aws, start, publisher, fault):
-        topic = streams.topic()
-        streams.subscribe(topic, receiver.url)
-        path = f"/publishers/http-post/topics/{topic}"
-        call = api_event("POST", path, publisher, {"n": 1}, topicId=topic)
-        for headers in (call["headers"], call["multiValueHeaders"]):
-            value = "key-1"
-            headers["Idempotency-Key"] = value if headers is call["headers"] else [value]
-        publish = start("Publish")
-        # It is on record, and can neither be fanned out nor left to another function.
-        for operation in ("SendMessage", "SendMessageBatch"):
-            aws.set(operation, fault)
-        refused = publish.invoke(call)
-        assert (refused.status, set(refused.body)) == (500, {"message", "request_id"})
-        aws.heal()
-        assert publish.invoke(call).status == 202
-        bodies(receiver, 1)
-        streams.publish(topic, {"n": 2})
-        assert {it["n"] for it in bodies(receiver, 2)} == {1, 2}
-
-    @pytest.mark.parametrize("fault", FAULTS)
-    def test_an_event_that_cannot_be_fanned_out_now_is_accepted_and_delivered(
-        self, streams, receiver, aws, start, publisher, fault
-    ):
-        topic = streams.topic()
-        streams.subscribe(topic, receiver.url)
-        call = api_event("POST", f"/publishers/http-post/topics/{topic}", publisher, {"n": 1}, topicId=topic)
-        publish = start("Publish")
-        aws.set("SendMessageBatch", fault)
-        assert publish.invoke(call).status == 202
-        assert {it["n"] for it in bodies(receiver, 1)} == {1}
-
-    @pytest.mark.parametrize("fault", FAULTS)
-    @pytest.mark.parametrize("operation", ["SendMessage", "UpdateItem"])
-    def test_a_deletion_that_is_not_queued_is_queued_by_the_next(
-        self, streams, receiver, aws, start, publisher, operation, fault
-    ):
-        topic = streams.topic()
-        streams.subscribe(topic, receiver.url)
-        call = api_event("DELETE", f"/topics/{topic}", publisher, topicId=topic)
-        topics = start("Topics")
-        aws.set(operation, fault)
-        assert topics.invoke(call).status == 500
-        aws.heal()
-        again = topics.invoke(call)
-        # If only the answer to the last write, that the deletion is queued, was lost, it is done.
-        assert again.status == (404 if (operation, fault) == ("UpdateItem", "break off") else 204)
-        [arrival] = receiver.wait_for(is_streams)
-        assert arrival.json()["code"] == 40404
-        assert topics.invoke(call).status == 404
-
-    @pytest.mark.parametrize("path", ["/topics/{}", "/subscribers/webhook/subscriptions/{}"])
-    def test_an_id_that_is_longer_than_a_key_may_be(self, stack, client, path):
-        assert stack.call("GET", path.format("x" * 3000), client).status_code == 404
-
-    @pytest.mark.parametrize("fault", ["throttle", "refuse"])
-    def test_a_subscription_that_would_miss_its_first_document_is_not_made(
-        self, streams, stack, aws, start, client, fault
-    ):
-        topic = streams.topic("snapshot")
-        streams.publish(topic, {"n": 1})
-        wait_for_version(stack, topic, 1)
-        path = f"/subscribers/webhook/topics/{topic}/subscriptions"
-        call = api_event("POST", path, client, {"webhookUrl": "http://127.0.0.1:2/"}, topicId=topic)
-        subscriptions = start("WebhookSubscriptions")
-        aws.set("SendMessage", fault)
-        assert subscriptions.invoke(call).status == 500
-        assert stack.call("GET", path, client).json()["items"] == []
-        aws.heal()
-        assert subscriptions.invoke(call).status == 201
-
-
-class TestUntrusted:
-    """Addresses that a stack doesn't allow, whatever leads to them."""
-
-    @pytest.fixture
-    def strict(self, stack):
-        """A deliver of a stack that opens no networks."""
-        with Function(stack, "DeliverFunction", OPEN_NETWORKS="") as function:
-            yield function
-
-    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "[::1]", "[::ffff:127.0.0.1]"])
-    @pytest.mark.parametrize("attempt", [0, 1])
-    def test_deliveries_and_retries(self, streams, receiver, strict, client, host, attempt):
-        port = receiver.url.rsplit(":", 1)[1]
-        subscription = streams.subscribe(streams.topic(), f"http://{host}:{port}/")
-        kind = event({"n": 1})
-        assert failures(strict.invoke(sqs_event(delivery(subscription, kind, client.client_id, attempt)))) == []
-        refused = streams.wait_for_exchanges(subscription, 1)[0]
-        assert "address" in refused["errorMessage"]
-        assert "responseCode" not in refused
-
-    def test_ports_of_other_protocols(self, streams, stack, strict, client):
-        # Registered before they were refused.
-        subscription = streams.subscribe(streams.topic(), "https://example.com/")
-        stack.aws("dynamodb").update_item(
-            TableName=stack.outputs["SubscriptionsTable"],
-            Key={"subscription_id": {"S": subscription["id"]}},
-            UpdateExpression="SET webhook_url = :url",
-            ExpressionAttributeValues={":url": {"S": "https://example.com:25/"}},
-        )
-        assert failures(strict.invoke(sqs_event(delivery(subscription, event({"n": 1}), client.client_id)))) == []
-        refused = streams.wait_for_exchanges(subscription, 1)[0]
-        assert "port 25" in refused["errorMessage"]
-
-    def test_tests(self, streams, receiver, strict, client):
-        subscription = streams.subscribe(streams.topic(), receiver.url)
-        test = {"test": {"event_id": str(uuid.uuid4()), "payload": payload({})}}
-        assert failures(strict.invoke(sqs_event(delivery(subscription, test, client.client_id)))) == []
-        [refused] = streams.wait_for_exchanges(subscription, 1)
-        assert "address" in refused["errorMessage"]
-        assert receiver.arrivals == []
-
-    def test_requests_for_tokens(self, streams, receiver, strict, client):
-        authorization = {"type": "oauth2", "clientId": "a", "clientSecret": "b", "provider": f"{receiver.url}/token"}
-        subscription = streams.subscribe(streams.topic(), "http://192.0.43.8/", authorization=authorization)
-        test = {"test": {"event_id": str(uuid.uuid4()), "payload": payload({})}}
-        assert failures(strict.invoke(sqs_event(delivery(subscription, test, client.client_id)))) == []
-        [refused] = streams.wait_for_exchanges(subscription, 1)
-        assert refused["errorMessage"].startswith("no access token: ") and "address" in refused["errorMessage"]
-        assert receiver.arrivals == []

@@ -4,13 +4,12 @@ step is repeated: nothing is lost, and nothing is delivered twice."""
 import pytest
 from conftest import Client
 from entities import entity_event, new_key
+from faults import FAULTS
 from messages import now
 from receiver import Answer, Receiver
 from runtime_api import Function, api_event, failures, sqs_event
 from streams import eventually
 from test_entities import is_callback, log_of
-
-FAULTS = ["throttle", "refuse", "break off"]
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import uuid
 
 import pytest
 from conftest import at_once, dead_letters
+from faults import FAULTS
 from messages import delivery, document, event, publication
-from publications import FAULTS, FILLER, delivered, document_update, new_event, publish_to
+from publications import FILLER, delivered, document_update, new_event, publish_to
 from runtime_api import Function, api_event, failures, sqs_event
 from streams import bodies, eventually, is_streams
 

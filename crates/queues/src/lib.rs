@@ -5,12 +5,13 @@
 
 mod consume;
 pub mod dead_letters;
+mod delivery;
+mod hops;
 pub mod messages;
 mod queue;
 
 pub use consume::{Received, Source, consume};
-pub use messages::{
-    AudienceEvent, Delivery, DeliveryKind, EventType, FanOut, Hops, Protocol, Publication, Replay,
-    Work,
-};
+pub use delivery::{Delivery, DeliveryKind, EventType, Protocol};
+pub use hops::Hops;
+pub use messages::{AudienceEvent, FanOut, Publication, Replay, Work};
 pub use queue::{LONGEST_DELAY, Message, Queue, QueueError};

@@ -10,7 +10,8 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crate::messages::{Delivery, Publication};
+use crate::delivery::Delivery;
+use crate::messages::Publication;
 
 /// The maximum number of messages in a batch.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>

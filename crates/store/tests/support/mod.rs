@@ -1,5 +1,9 @@
 //! A DynamoDB emulator on loopback, one for each test, with one table or more.
 
+#[allow(dead_code)] // not every test is about attempts
+pub mod attempts;
+#[allow(dead_code)] // not every test takes snapshots
+pub mod stored;
 #[allow(dead_code)] // not every test has subscriptions
 pub mod subscriptions;
 

@@ -1,15 +1,15 @@
-"""AWS throttles, refuses or breaks off in the middle: the caller gets a 5xx, the log gets the
-cause, and the state is as it was or as it should be. Then the same call again repairs it.
+"""AWS throttles, refuses or breaks off while somebody subscribes, confirms or unsubscribes: the caller gets
+a 5xx, the log gets the cause, and the state is as it was or as it should be. Then the same call again repairs it.
 """
 
 import hashlib
 import json
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import completion, confirmation_token, dead_letter, is_confirmation, is_notification, new_query
+from conftest import confirmation_token, is_confirmation, is_notification, new_query
+from faults import FAULTS, denied, is_internal_error
 from runtime_api import Function, api_event
 
 
@@ -25,35 +25,8 @@ def unsubscribe(stack, aws):
         yield function
 
 
-@pytest.fixture
-def queries(stack, aws):
-    with Function(stack, "QueriesFunction", aws.endpoint) as function:
-        yield function
-
-
-@pytest.fixture
-def query_completion(stack, aws):
-    with Function(stack, "QueryCompletionFunction", aws.endpoint) as function:
-        yield function
-
-
-def is_internal_error(invocation, function) -> bool:
-    """A 500 that gives the caller nothing but a request id, under which the log has the cause."""
-    assert invocation.status == 500, invocation.payload
-    assert set(invocation.body) == {"message", "request_id"}
-    assert "DynamoDB" not in invocation.payload["body"] and "SNS" not in invocation.payload["body"]
-    errors = [line for line in function.log_lines() if line["level"] == "ERROR"]
-    last = errors[-1]
-    assert last["cause"].startswith(("DynamoDB:", "SNS:"))
-    assert any(span.get("requestId") == invocation.body["request_id"] for span in last["spans"])
-    return True
-
-
 def statuses(stack, client):
     return [it["status"] for it in stack.subscriptions(client)]
-
-
-FAULTS = ["throttle", "refuse", "break off"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -163,142 +136,6 @@ def test_authentication_that_can_not_be_looked_up_is_no_401(stack, client, aws, 
     assert subscribe.invoke(request).status == 200
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_registering_a_query_when_dynamodb_fails(stack, client, publisher, receiver, aws, queries, fault):
-    stack.confirmed(client, receiver)
-    query = new_query()
-    body = {"QueryExecutionId": query, "client_id": client.client_id}
-    request = api_event("POST", "/v1/queries", publisher, body)
-    aws.set("UpdateItem", fault)
-    assert is_internal_error(queries.invoke(request), queries)
-    aws.heal()
-    assert queries.invoke(request).status == 200
-    stack.complete(query)
-    assert len(receiver.wait_for(is_notification)) == 1
-
-
-@pytest.mark.parametrize("fault", ["throttle", "refuse"])
-def test_a_late_owner_whose_notification_fails_is_notified_on_repetition(
-    stack, client, publisher, receiver, aws, queries, fault
-):
-    stack.confirmed(client, receiver)
-    query = new_query()
-    stack.complete(query)
-    request = api_event("POST", "/v1/queries", publisher, {"QueryExecutionId": query, "client_id": client.client_id})
-    aws.set("Publish", fault)
-    assert is_internal_error(queries.invoke(request), queries)
-    assert receiver.matching(is_notification) == []
-    aws.heal()
-    assert queries.invoke(request).status == 200
-    [notification] = receiver.wait_for(is_notification)
-    assert notification.json()["QueryExecutionId"] == query
-    assert queries.invoke(request).status == 200
-    assert len(receiver.matching(is_notification)) == 1
-
-
-@pytest.mark.parametrize("operation", ["UpdateItem", "Publish"])
-@pytest.mark.parametrize("fault", ["throttle", "refuse"])
-def test_a_completion_that_fails_is_an_error_of_the_function_and_made_good_by_its_repetition(
-    stack, client, publisher, receiver, aws, query_completion, operation, fault
-):
-    stack.confirmed(client, receiver)
-    query = new_query()
-    stack.register(publisher, query, client)
-    event = completion(query, "SUCCEEDED")
-    aws.set(operation, fault)
-    assert query_completion.invoke(event).failed
-    assert any(line["level"] == "ERROR" for line in query_completion.log_lines())
-    assert receiver.matching(is_notification) == []
-    aws.heal()
-    for _ in range(3):
-        assert not query_completion.invoke(event).failed
-    assert len(receiver.wait_for(is_notification)) == 1
-
-
-def test_short_throttling_is_not_noticed(stack, client, publisher, receiver, aws, query_completion):
-    stack.confirmed(client, receiver)
-    query = new_query()
-    stack.register(publisher, query, client)
-    for operation in ("UpdateItem", "Publish"):
-        aws.set(operation, "throttle", times=1)
-    assert not query_completion.invoke(completion(query, "SUCCEEDED")).failed
-    assert len(receiver.wait_for(is_notification)) == 1
-    assert aws.calls["Publish"] == 2
-
-
-def test_a_publication_whose_answer_is_lost_is_sent_again(stack, client, publisher, receiver, aws, query_completion):
-    # The one case in which an owner is notified twice: SNS accepted, and the answer was lost.
-    stack.confirmed(client, receiver)
-    query = new_query()
-    stack.register(publisher, query, client)
-    aws.set("Publish", "break off", times=1)
-    assert not query_completion.invoke(completion(query, "SUCCEEDED")).failed
-    assert aws.calls["Publish"] == 2
-    assert len(receiver.wait_for(is_notification, 2)) == 2
-
-
-def test_a_function_that_dies_while_it_publishes_keeps_its_lease(
-    stack, client, publisher, receiver, aws, query_completion
-):
-    stack.confirmed(client, receiver)
-    query = new_query()
-    stack.register(publisher, query, client)
-    event = completion(query, "SUCCEEDED")
-    # The first update is the fact; on the second, the mark, the function hangs, and is killed.
-    aws.set("UpdateItem", "hang", after=1)
-    query_completion.send(event)
-    receiver.wait_for(is_notification)
-    query_completion.kill()
-    # While the lease lasts, nobody publishes in the place of the function that died.
-    error = stack.play(event)
-    assert error is not None and "holds the lease" in error
-    assert len(receiver.matching(is_notification)) == 1
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_mark_that_can_not_be_set_is_no_second_notification(
-    stack, client, publisher, receiver, aws, query_completion, fault
-):
-    stack.confirmed(client, receiver)
-    query = new_query()
-    stack.register(publisher, query, client)
-    aws.set("UpdateItem", fault, after=1)
-    # To fail would be to have it published again by Lambda's repetition.
-    assert not query_completion.invoke(completion(query, "SUCCEEDED")).failed
-    [error] = [line for line in query_completion.log_lines() if line["level"] == "ERROR"]
-    assert "could not be marked" in error["message"] and error["query"] == query
-    assert len(receiver.wait_for(is_notification)) == 1
-
-
-def test_a_publication_that_is_refused_ends_in_the_dead_letter_queue(stack, client, publisher, receiver):
-    stack.confirmed(client, receiver)
-    query = new_query()
-    stack.register(publisher, query, client)
-    event = completion(query, "SUCCEEDED")
-    with denied(stack, "QueryCompletionRole", "sns:Publish", client):
-        stack.play(event, "Event")
-        dead = dead_letter(stack, event["id"])
-    assert "SNS" in dead["responsePayload"]["errorMessage"]
-    # When it is played again, the owner is notified.
-    assert stack.play(dead["requestPayload"]) is None
-    assert len(receiver.wait_for(is_notification)) == 1
-
-
-@contextmanager
-def denied(stack, role: str, action: str, client):
-    """Takes a permission on a client's topic from a role of the deployed stack."""
-    iam = stack.aws("iam")
-    resource = stack.aws("cloudformation").describe_stack_resource(StackName=stack.name, LogicalResourceId=role)
-    name = resource["StackResourceDetail"]["PhysicalResourceId"]
-    statement = {"Effect": "Deny", "Action": action, "Resource": stack.outputs["TopicPrefix"] + client.client_id}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName=name, PolicyName=f"test-{client.client_id}", PolicyDocument=policy)
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(RoleName=name, PolicyName=f"test-{client.client_id}")
-
-
 def test_a_url_that_sns_refuses_is_the_callers_mistake(stack, client, receiver, aws, subscribe):
     # MiniStack takes every URL; AWS refuses some, such as a host name with an underscore.
     aws.set("Subscribe", "invalid")
@@ -324,23 +161,6 @@ def test_a_subscription_that_sns_has_with_other_attributes_is_taken_as_it_is(sta
     [subscription] = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     attributes = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])["Attributes"]
     assert json.loads(attributes["FilterPolicy"]) == {"status": ["FAILED"]}
-
-
-@pytest.mark.parametrize("fault", ["throttle", "refuse"])
-def test_a_topic_that_can_not_be_written_is_not_there_and_its_name_is_free(stack, publisher, aws, fault):
-    body = {
-        "name": f"test-{new_query()}",
-        "publisher": {"type": "http-post", "payload": {"type": "event"}},
-    }
-    with Function(stack, "TopicsFunction", aws.endpoint) as topics:
-        aws.set("TransactWriteItems", fault)
-        assert is_internal_error(topics.invoke(api_event("POST", "/topics", publisher, body)), topics)
-        aws.heal()
-        listed = stack.call("GET", "/topics", publisher, params={"search": f"name:{body['name']}"})
-        assert listed.json()["items"] == []
-        made = topics.invoke(api_event("POST", "/topics", publisher, body))
-    assert made.status == 201
-    stack.topics.append(made.body["id"])
 
 
 def test_sns_is_asked_for_signed_unsubscribing_and_sha_256(stack, client, receiver, aws, subscribe):
