@@ -86,3 +86,8 @@ def test_a_topic_that_is_none(stack):
     done = stack.cli("topics", "spread", "no-such-topic", "--shards", "2")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "bellwire: there is no topic no-such-topic\n"
+
+
+def test_a_document_has_no_shards(streams, stack):
+    done = stack.cli("topics", "spread", streams.topic("snapshot"), "--shards", "2")
+    assert (done.returncode, done.stdout) == (1, "") and "has a document" in done.stderr

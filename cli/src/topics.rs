@@ -3,8 +3,10 @@
 use anyhow::{Context, bail};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bellwire_domain::ids::TopicId;
+use bellwire_domain::topic::modes::PayloadType;
 use bellwire_domain::topic::shards::Shards;
 use bellwire_store::Topics;
+use bellwire_store::topics::Found;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -31,7 +33,18 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
             let config = stack::aws().await;
             let table = stack::output(&config, stack, "TopicsTable").await?;
             let topics = Topics::new(DynamoDb::new(&config), table);
-            let grown = topics.grow(&TopicId::new(topic_id.as_str()), shards).await;
+            let id = TopicId::new(topic_id.as_str());
+            if let Found::Live(known) = topics
+                .get(&id)
+                .await
+                .context("the topic could not be read")?
+                && known.topic.publisher.payload.kind == PayloadType::Snapshot
+            {
+                bail!(
+                    "the topic {topic_id} has a document, whose versions are in order: it has no shards"
+                );
+            }
+            let grown = topics.grow(&id, shards).await;
             let Some(shards) = grown.context("the topic could not be changed")? else {
                 bail!("there is no topic {topic_id}");
             };

@@ -79,7 +79,8 @@ impl Engine {
         let now = OffsetDateTime::now_utc();
         match decision {
             Decision::Done => {
-                if subscription.failing_since.is_some() {
+                // The failure of the attempt before may be too new to be seen.
+                if subscription.failing_since.is_some() || delivery.attempt > 0 {
                     self.subscriptions.note_success(id).await?;
                 }
                 self.end(delivery, subscription).await

@@ -9,6 +9,7 @@ use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::ids::{DeliveryId, EventId};
 use bellwire_domain::timestamp;
 use bellwire_domain::topic::shards::{Shard, Shards};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -26,6 +27,9 @@ const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 00:00 UTC);
 const AT_LEAST: i32 = 50;
 /// How many items of all shards are read at once for a list that is oldest first, if there are several shards.
 const OF_ALL_SHARDS: i32 = 1000;
+
+/// How many places are read at once.
+const AT_ONCE: usize = 8;
 
 /// A page of a subscription's attempts, in the order of their requests, or in reverse.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +76,13 @@ struct Reading {
     done: bool,
 }
 
+/// What was read of one place.
+struct Part {
+    attempts: Vec<AttemptRecord>,
+    /// The time from which on there may be more; `None` if there are none.
+    unread_from: Option<OffsetDateTime>,
+}
+
 impl Attempts {
     /// Whether a text may be a cursor.
     pub fn is_cursor(text: &str) -> bool {
@@ -95,35 +106,13 @@ impl Attempts {
             return Ok(AttemptPage::default());
         }
         let limit = (shards != Shards::ONE).then(|| OF_ALL_SHARDS / i32::from(shards.count()));
-        let mut found = Vec::new();
-        let mut horizon: Option<OffsetDateTime> = None;
-        for (range, shard) in places(shards) {
-            let from = if range == Range::First {
-                start.saturating_sub(ON_TIME)
-            } else {
-                start
-            };
-            let mut reading = Reading::new(
-                range,
-                shard,
-                &timestamp::iso(from),
-                &format!("{}#~", timestamp::iso(end)),
-            );
-            loop {
-                found.extend(self.read(&mut reading, subscription, limit, true).await?);
-                // Without progress, the same page would be read again and again.
-                if reading.done || reading.last.is_some_and(|last| last > start) {
-                    break;
-                }
-            }
-            if !reading.done {
-                horizon = horizon.into_iter().chain(reading.last).min();
-            }
-        }
+        let reads = places(shards).map(|place| self.part(subscription, place, start, end, limit));
+        let parts: Vec<Part> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        let horizon = parts.iter().filter_map(|part| part.unread_from).min();
+        let mut found: Vec<AttemptRecord> =
+            parts.into_iter().flat_map(|part| part.attempts).collect();
         found.retain(|record| {
-            record.sent_at >= start
-                && record.sent_at <= end
-                && horizon.is_none_or(|horizon| record.sent_at < horizon)
+            horizon.is_none_or(|horizon| record.sent_at < horizon)
                 && after
                     .as_ref()
                     .is_none_or(|after| record.position() > *after)
@@ -184,6 +173,41 @@ impl Attempts {
         Ok(AttemptPage {
             attempts: found,
             next_cursor,
+        })
+    }
+
+    /// The attempts of one place from `start` to `end`, up to about `limit` or 1 MB of them.
+    async fn part(
+        &self,
+        subscription: &Subscription,
+        (range, shard): (Range, Shard),
+        start: OffsetDateTime,
+        end: OffsetDateTime,
+        limit: Option<i32>,
+    ) -> Result<Part, StoreError> {
+        // Of those that were accepted before, most were sent before: all of them are read, and few are kept.
+        let (from, limit) = match range {
+            Range::First => (start.saturating_sub(ON_TIME), None),
+            Range::Other | Range::Earlier => (start, limit),
+        };
+        let (from, to) = (timestamp::iso(from), format!("{}#~", timestamp::iso(end)));
+        let mut reading = Reading::new(range, shard, &from, &to);
+        let mut attempts = Vec::new();
+        loop {
+            let more = self.read(&mut reading, subscription, limit, true).await?;
+            attempts.extend(
+                more.into_iter()
+                    .filter(|it| it.sent_at >= start && it.sent_at <= end),
+            );
+            // Without progress, the same page would be read again and again.
+            if reading.done || reading.last.is_some_and(|last| last > start) {
+                break;
+            }
+        }
+        let unread_from = reading.last.filter(|_| !reading.done);
+        Ok(Part {
+            attempts,
+            unread_from,
         })
     }
 

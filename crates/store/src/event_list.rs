@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::shards::{Shard, Shards};
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::OffsetDateTime;
 
@@ -16,6 +16,9 @@ use crate::{Events, StoreError};
 
 /// How many events of a shard are read at least: its share of a page may be larger than those of others.
 const AT_LEAST: i32 = 20;
+
+/// How many shards are read at once.
+const AT_ONCE: usize = 8;
 
 /// A page of a topic's events, oldest first.
 #[derive(Clone, Debug)]
@@ -63,7 +66,10 @@ impl Events {
         let reads = shards
             .all()
             .map(|shard| self.read(topic_id, shard, &from, &to, share));
-        let reads = try_join_all(reads).await?;
+        let reads = stream::iter(reads)
+            .buffered(AT_ONCE)
+            .try_collect::<Vec<Read>>()
+            .await?;
         let horizon = reads
             .iter()
             .filter_map(|read| read.unread_behind.clone())
@@ -76,6 +82,14 @@ impl Events {
             found.extend(keyed.filter(|(key, ..)| horizon.as_ref().is_none_or(|end| key <= end)));
         }
         found.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        // An event whose first write was not answered may be in two shards. It was delivered from the later one.
+        found.dedup_by(|next, last| {
+            let same = next.0 == last.0;
+            if same {
+                std::mem::swap(next, last);
+            }
+            same
+        });
         let events = found
             .into_iter()
             .map(|(_, shard, item)| Ok((from_item(item)?, shard)));

@@ -34,6 +34,7 @@ use crate::transaction::{Transacted, transact};
 pub struct EventSource {
     partition: String,
     shards: Shards,
+    new_half: bool,
 }
 
 impl EventSource {
@@ -42,6 +43,15 @@ impl EventSource {
         Self {
             partition: topic_id.to_string(),
             shards,
+            new_half: false,
+        }
+    }
+
+    /// The same topic, of whose shards only the new half is used: those that there were before it has grown take no more.
+    pub fn in_new_half(self) -> Self {
+        Self {
+            new_half: true,
+            ..self
         }
     }
 
@@ -51,12 +61,17 @@ impl EventSource {
             // A hash, since an entity's key may be longer than one of the table: 2,048 bytes.
             partition: format!("entity#{}", sha256_hex(entity_key.as_str())),
             shards: Shards::ONE,
+            new_half: false,
         }
     }
 
     /// The shard of an event that is accepted now.
     pub fn shard_of(&self, event_id: &EventId) -> Shard {
-        self.shards.of(event_id)
+        if self.new_half {
+            self.shards.new_half_of(event_id)
+        } else {
+            self.shards.of(event_id)
+        }
     }
 
     /// The key of the mark of an event. Those of a topic with several shards have a partition each.
@@ -232,7 +247,11 @@ impl Events {
             return Ok(Recorded::Done);
         }
         if same {
-            self.put(source, event, mark.shard, now).await?;
+            match self.put(source, event, mark.shard, now).await {
+                // It is on record since the mark is.
+                Ok(()) | Err(StoreError::HotPartition) => {}
+                Err(error) => return Err(error),
+            }
         }
         let partition = mark.shard.partition(&source.partition);
         let key = event_key(mark.first, event.event_id.as_str());

@@ -54,8 +54,8 @@ impl Prefetched {
 impl Deliveries {
     /// Reads which of these subscriptions exist, and what is on record of these deliveries. What is on record is read
     /// consistently. Of subscriptions there may be the state of a moment before: what has changed since then comes too late
-    /// for this attempt, as it would if it had been sent a moment earlier. One that isn't found is looked for once more,
-    /// consistently, since it may be new. `earlier` are those of which marks of earlier versions may tell. For at most 33
+    /// for this attempt, as it would if it had been sent a moment earlier. One that isn't found, or gets nothing, is looked for once more,
+    /// consistently, since it may be new, or have been enabled. `earlier` are those of which marks of earlier versions may tell. For at most 33
     /// deliveries: `BatchGetItem` takes 100 keys.
     pub async fn prefetch(
         &self,
@@ -103,7 +103,7 @@ impl Deliveries {
         }
         let missing = subscription_ids
             .into_iter()
-            .filter(|id| !found.subscriptions.contains_key(id))
+            .filter(|id| found.subscriptions.get(id).is_none_or(gets_nothing))
             .map(|id| named("subscription_id", id.as_str()));
         let missing = HashMap::from([(
             self.subscriptions.table().to_owned(),
@@ -114,6 +114,13 @@ impl Deliveries {
         }
         Ok(found)
     }
+}
+
+/// Whether nothing is delivered to a subscription in this state.
+fn gets_nothing(subscription: &Subscription) -> bool {
+    subscription.disabled.is_some()
+        || subscription.client_disabled
+        || subscription.ended_at.is_some()
 }
 
 /// A key of one attribute.

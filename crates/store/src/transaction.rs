@@ -30,7 +30,6 @@ pub enum Transacted {
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors>
 ///
 /// # Errors
-/// [`StoreError::HotPartition`] when nothing was written because it was throttled, again and again.
 /// [`StoreError::Conflict`] when nothing was written because other transactions on the same items were under way,
 /// again and again. Others when nothing was written for another reason, such as throttling, or no answer
 /// came: then everything may have been written.
@@ -60,14 +59,14 @@ pub async fn transact(
             let found = reason.item.clone();
             return Ok(Transacted::Refused { write, found });
         }
-        // The reason of an item doesn't say which limit it is: most likely that of its partition.
+        // The reason of an item doesn't say which limit it is: that of its partition, or of the table.
         if first("ThrottlingError")
             .or(first("ProvisionedThroughputExceeded"))
             .is_some()
         {
             throttled += 1;
             if throttled > THROTTLED_REPETITIONS || !backoff.pause().await {
-                return Err(StoreError::HotPartition);
+                return Err(error.into());
             }
             continue;
         }

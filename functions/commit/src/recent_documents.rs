@@ -8,8 +8,8 @@ use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::document::Document;
 use bellwire_domain::topic::payload::Payload;
 
-/// How many bytes of JSON are kept in all; parsed, they take some times as much memory.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// How many bytes of JSON are kept in all. Parsed, small objects may take fifty times as much memory.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// The latest document of each of several topics, the one that was used last behind all others.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ mod tests {
             recent.keep(&topic(number), payload(0), document(1024 * 1024));
         }
         let kept = |number: usize| recent.get(&topic(number), &payload(0)).is_some();
-        assert_eq!((1..9).filter(|it| kept(*it)).count(), 8);
+        assert_eq!((1..9).filter(|it| kept(*it)).count(), 2);
         assert!(recent.get(&topic(0), &payload(2)).is_none());
     }
 }

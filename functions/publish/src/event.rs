@@ -1,7 +1,7 @@
 //! Publishes an event of a topic.
 //!
 //! When the partition of an event's shard takes no more, the topic gets twice as many shards, and the event is recorded
-//! in one of those.
+//! in a new one.
 
 use bellwire_api::Failure;
 use bellwire_domain::ids::TopicId;
@@ -43,25 +43,23 @@ impl PublishFunction {
         event: Event,
         repeatable: bool,
     ) -> Result<Option<RecordedEvent>, Failure> {
-        let id = &topic.topic.id;
-        let mut shards = topic.shards;
-        loop {
-            let source = EventSource::of_topic(id, shards);
-            let recorded = self.events.record(source, event.clone(), repeatable).await;
-            let Err(StoreError::HotPartition) = recorded else {
-                return Ok(recorded?);
-            };
-            let Some(more) = shards.doubled() else {
-                return Err(StoreError::HotPartition.into());
-            };
+        let (id, shards) = (&topic.topic.id, topic.shards);
+        let source = EventSource::of_topic(id, shards);
+        let recorded = self.events.record(source, event.clone(), repeatable).await;
+        let Err(StoreError::HotPartition) = recorded else {
+            return Ok(recorded?);
+        };
+        let more = match shards.doubled() {
             // Of requests at the same time each finds the partition hot, and asks for the same number.
-            let grown = self.topics.grow(id, more).await?;
-            shards = grown.unwrap_or(more);
-            tracing::warn!(
-                shards = shards.count(),
-                "a partition takes no more: the topic has more shards now"
-            );
-        }
+            Some(more) => self.topics.grow(id, more).await?.unwrap_or(more),
+            None => shards,
+        };
+        tracing::warn!(
+            shards = more.count(),
+            "a partition of the topic takes no more"
+        );
+        let source = EventSource::of_topic(id, more).in_new_half();
+        Ok(self.events.record(source, event, repeatable).await?)
     }
 
     /// Creates the deliveries of recorded events, or leaves that to the function `fanout`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::topic::document::{BadDocument, MAX_DOCUMENT_BYTES};
 
@@ -34,6 +34,10 @@ impl<'a> JsonText<'a> {
         self.0.trim_ascii_start().starts_with('{')
     }
 }
+
+/// The name of a member that serde_json takes for its own: with it, an object is read as another value than it is.
+/// <https://docs.rs/serde_json/latest/serde_json/value/struct.RawValue.html>
+const OF_SERDE_JSON: &str = "$serde_json::private::RawValue";
 
 /// Any JSON, read as if a value were made of it. What serde skips ([`serde::de::IgnoredAny`]) it reads less strictly:
 /// it takes numbers out of range, broken surrogates, and any depth.
@@ -82,7 +86,31 @@ impl<'de> Visitor<'de> for Readable {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        while let Some((Self, Self)) = members.next_entry()? {}
+        while let Some((Name, Self)) = members.next_entry()? {}
+        Ok(self)
+    }
+}
+
+/// The name of a member of an object.
+struct Name;
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self, E> {
+        if name == OF_SERDE_JSON {
+            return Err(E::custom("a member has a name that is reserved"));
+        }
         Ok(self)
     }
 }
@@ -157,6 +185,16 @@ mod tests {
         assert!(!agree(format!("{long}1").as_bytes()));
         assert!(JsonText::check(b" {}").unwrap().is_object());
         assert!(!JsonText::check(b"[{}]").unwrap().is_object());
+    }
+
+    #[test]
+    fn a_name_that_the_parser_takes_for_its_own_is_refused() {
+        for value in ["1", r#""1""#, r#""{""#, "{}"] {
+            for before in ["", r#""b":2,"#] {
+                let text = format!(r#"[{{{before}"$serde_json::private::RawValue":{value}}}]"#);
+                assert!(JsonText::check(text.as_bytes()).is_err(), "{text}");
+            }
+        }
     }
 
     proptest! {

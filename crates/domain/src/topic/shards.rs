@@ -44,6 +44,16 @@ impl Shards {
         Shard(hash.first().map_or(0, |byte| u16::from(*byte) % self.0))
     }
 
+    /// Another shard for an event than those that there were before the number has doubled.
+    pub fn new_half_of(self, event_id: &EventId) -> Shard {
+        let half = Self(self.0 / 2);
+        if half.0 == 0 {
+            return Shard::default();
+        }
+        // Of one that there was before, as many behind.
+        Shard(half.of(event_id).0 + half.0)
+    }
+
     /// All of them, by their numbers.
     pub fn all(self) -> impl Iterator<Item = Shard> + Clone {
         (0..self.0).map(Shard)
@@ -144,8 +154,12 @@ mod tests {
         fn an_event_has_the_same_shard_each_time(id in "[a-z0-9-]{0,40}", power in 0u32..7) {
             let shards = Shards::try_from(1 << power).unwrap();
             let shard = shards.of(&EventId::new(id.clone()));
-            prop_assert_eq!(shard, shards.of(&EventId::new(id)));
+            prop_assert_eq!(shard, shards.of(&EventId::new(id.clone())));
             prop_assert!(shards.all().any(|it| it == shard));
+            if let Some(more) = shards.doubled() {
+                let new = more.new_half_of(&EventId::new(id));
+                prop_assert!(more.all().any(|it| it == new) && shards.all().all(|it| it != new));
+            }
         }
     }
 }
