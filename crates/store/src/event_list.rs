@@ -14,8 +14,9 @@ use crate::conditional::Item;
 use crate::events::{Event, event_key};
 use crate::{Events, StoreError};
 
-/// How many events of a shard are read at least: its share of a page may be larger than those of others.
-const AT_LEAST: i32 = 20;
+/// How many events of a shard are read at least: its share of a page may be larger than those of others. Few, since each may
+/// have a payload of 64 KB, and there may be 64 shards.
+const AT_LEAST: i32 = 5;
 
 /// How many shards are read at once.
 const AT_ONCE: usize = 8;
