@@ -125,7 +125,7 @@ pub struct Replay {
     #[serde(with = "iso_serde")]
     pub end: OffsetDateTime,
     /// How many shards the topic has.
-    #[serde(default, skip_serializing_if = "is_one")]
+    #[serde(default, skip_serializing_if = "Shards::is_one")]
     pub shards: Shards,
     /// The cursor at which the step before ended; missing in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,8 +133,4 @@ pub struct Replay {
     /// How many steps came before.
     #[serde(default, skip_serializing_if = "Hops::is_none")]
     pub hops: Hops,
-}
-
-fn is_one(shards: &Shards) -> bool {
-    *shards == Shards::ONE
 }

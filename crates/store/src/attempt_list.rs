@@ -1,8 +1,9 @@
 //! Lists of a subscription's attempts, exactly by the times of their requests.
 //!
-//! The items lie in three ranges of keys ([`crate::attempts`]), of each shard of the subscription's topic: of two, the keys begin with the time of the request; of
-//! the third, `a#`, with that of the acceptance, which is up to `ON_TIME` before. Each is read in its order, and what
-//! has been read is complete up to a horizon: the first time at which one of the ranges may have something unread.
+//! The items lie in three ranges of keys ([`crate::attempts`]), of each shard of the subscription's topic: of two, the
+//! keys begin with the time of the request; of the third, `a#`, with that of the acceptance, which is up to `ON_TIME`
+//! before. Each is read in its order, and what has been read is complete up to a horizon: the first time at which one of
+//! the ranges may have something unread.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::delivery::key::DeliveryKey;
@@ -27,7 +28,6 @@ const END_OF_TIME: OffsetDateTime = datetime!(9999-12-31 00:00 UTC);
 const AT_LEAST: i32 = 50;
 /// How many items of all shards are read at once for a list that is oldest first, if there are several shards.
 const OF_ALL_SHARDS: i32 = 1000;
-
 /// How many places are read at once.
 const AT_ONCE: usize = 8;
 
@@ -105,7 +105,7 @@ impl Attempts {
         if start > end {
             return Ok(AttemptPage::default());
         }
-        let limit = (shards != Shards::ONE).then(|| OF_ALL_SHARDS / i32::from(shards.count()));
+        let limit = (!shards.is_one()).then(|| OF_ALL_SHARDS / i32::from(shards.count()));
         let reads = places(shards).map(|place| self.part(subscription, place, start, end, limit));
         let parts: Vec<Part> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
         let horizon = parts.iter().filter_map(|part| part.unread_from).min();

@@ -1,11 +1,12 @@
 //! The Exchanges table: every attempt, and which deliveries of events have arrived.
 //!
 //! Key `subscription_id`, `exchange_id`; of events in another shard than the first, `subscription_id` has `#` and the
-//! shard's number behind the id ([`bellwire_domain::topic::shards`]). The first attempt of a delivery of an event has the key `a#`, the time of the
-//! event's acceptance, `#` and the event's id, if it was made within `ON_TIME`; the same item says whether the
-//! delivery has arrived, so that a delivery that arrives at once is one write. Other attempts, and those of documents,
-//! have the key `r#`, the time of the request, `#` and the id of the delivery. Items of earlier versions have the
-//! time of the request and what makes it unique; of those, marks of arrival are in the Deliveries table.
+//! shard's number behind the id ([`bellwire_domain::topic::shards`]). The first attempt of a delivery of an event has
+//! the key `a#`, the time of the event's acceptance, `#` and the event's id, if it was made within `ON_TIME`; the same
+//! item says whether the delivery has arrived, so that a delivery that arrives at once is one write. Other attempts,
+//! and those of documents, have the key `r#`, the time of the request, `#` and the id of the delivery. Items of earlier
+//! versions have the time of the request and what makes it unique; of those, marks of arrival are in the Deliveries
+//! table.
 //!
 //! An item `a#` is kept for longer than a delivery of the event may be under way or a dead letter, so that a message
 //! that is received twice, a redriven one and a replay send only what has not arrived.

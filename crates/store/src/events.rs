@@ -1,11 +1,11 @@
 //! The Events table: what was published to topics, and about entities.
 //!
 //! Key `source` (a topic's id; `entity#` and the hash of an entity's key), `key`. Events in another shard of a topic
-//! than the first ([`bellwire_domain::topic::shards`]) have `#` and the shard's number behind the topic's id. A document topic has an item for each
-//! version of its document, `version#` and its number ([`crate::versions`]); an event topic, or an entity,
-//! one for each event, `event#`, the time of its acceptance and its id. Beside them, `publication#` and an id marks a publication that has been
-//! committed, so that its repetition is recognised. All of them expire, except a document's current
-//! version.
+//! than the first ([`bellwire_domain::topic::shards`]) have `#` and the shard's number behind the topic's id. A
+//! document topic has an item for each version of its document, `version#` and its number ([`crate::versions`]); an
+//! event topic, or an entity, one for each event, `event#`, the time of its acceptance and its id. Beside them,
+//! `publication#` and an id marks a publication that has been committed, so that its repetition is recognised. All of
+//! them expire, except a document's current version.
 
 use std::collections::HashMap;
 
@@ -76,7 +76,7 @@ impl EventSource {
 
     /// The key of the mark of an event. Those of a topic with several shards have a partition each.
     fn mark(&self, event_id: &EventId) -> (String, String) {
-        let partition = if self.shards == Shards::ONE {
+        let partition = if self.shards.is_one() {
             self.partition.clone()
         } else {
             format!("{}#{event_id}", self.partition)
@@ -88,7 +88,7 @@ impl EventSource {
     /// one.
     fn earlier_mark(&self, event_id: &EventId) -> Option<(String, String)> {
         let key = publication_key(event_id.as_str());
-        (self.shards != Shards::ONE).then(|| (self.partition.clone(), key))
+        (!self.shards.is_one()).then(|| (self.partition.clone(), key))
     }
 }
 

@@ -53,10 +53,10 @@ impl Prefetched {
 
 impl Deliveries {
     /// Reads which of these subscriptions exist, and what is on record of these deliveries. What is on record is read
-    /// consistently. Of subscriptions there may be the state of a moment before: what has changed since then comes too late
-    /// for this attempt, as it would if it had been sent a moment earlier. One that isn't found, or gets nothing, is looked for once more,
-    /// consistently, since it may be new, or have been enabled. `earlier` are those of which marks of earlier versions may tell. For at most 33
-    /// deliveries: `BatchGetItem` takes 100 keys.
+    /// consistently. Of subscriptions there may be the state of a moment before: what has changed since then comes too
+    /// late for this attempt, as it would if it had been sent a moment earlier. One that isn't found, or gets nothing,
+    /// is looked for once more, consistently, since it may be new, or have been enabled. `earlier` are those of which
+    /// marks of earlier versions may tell. For at most 33 deliveries: `BatchGetItem` takes 100 keys.
     pub async fn prefetch(
         &self,
         subscription_ids: HashSet<&SubscriptionId>,

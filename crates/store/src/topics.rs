@@ -54,14 +54,10 @@ struct Item {
     )]
     deletion_unqueued: bool,
     /// How many shards its events have.
-    #[serde(default, skip_serializing_if = "is_one")]
+    #[serde(default, skip_serializing_if = "Shards::is_one")]
     shards: Shards,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
-}
-
-fn is_one(shards: &Shards) -> bool {
-    *shards == Shards::ONE
 }
 
 /// A topic, with the revision at which it was read.

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::ids::EventId;
 use bellwire_domain::topic::payload::Payload;
-use bellwire_domain::topic::shards::Shards;
+use bellwire_domain::topic::shards::{Shard, Shards};
 use bellwire_store::Events;
 use bellwire_store::events::{Event, EventSource, Recorded};
 use bellwire_store::versions::{Committed, Current, Version};
@@ -246,6 +246,31 @@ async fn events_of_several_shards_are_had_in_order_whatever_the_pages_and_the_gr
         }
         assert_eq!(found, expected, "{limit}");
     }
+}
+
+#[tokio::test]
+async fn an_event_that_was_written_into_two_shards_is_had_once_from_the_later() {
+    let (_, events) = events().await;
+    let two = Shards::try_from(2).unwrap();
+    let grown = EventSource::of_topic(tid("t1"), two).in_new_half();
+    let expected = record_all(&events, &source(), 0, 5).await;
+    record_all(&events, &grown, 2, 1).await;
+    let end = NOW + Duration::hours(1);
+    let page = events
+        .between(tid("t1"), two, NOW, end, None, 10)
+        .await
+        .unwrap();
+    let (found, shards): (Vec<EventId>, Vec<Shard>) = page
+        .events
+        .into_iter()
+        .map(|(event, shard)| (event.event_id, shard))
+        .unzip();
+    assert_eq!(found, expected);
+    let first = Shard::default();
+    assert_eq!(
+        shards,
+        [first, first, two.new_half_of(&expected[2]), first, first]
+    );
 }
 
 #[tokio::test]

@@ -115,6 +115,31 @@ async fn a_subscription_that_is_not_found_may_be_new_and_is_looked_for_once_more
 }
 
 #[tokio::test]
+async fn a_subscription_that_gets_nothing_may_have_been_enabled_and_is_looked_up_once_more() {
+    let (aws, endpoint) = subscribed(SubscriptionMode::Event).await;
+    let (id, now) = (SubscriptionId::new("s1"), time::OffsetDateTime::now_utc());
+    aws.subscriptions().disable_client(&id, now).await.unwrap();
+    aws.calls();
+    assert!(deliver(&aws, &[event("e1")]).await.is_empty());
+    assert_eq!(aws.calls(), ["BatchGetItem", "BatchGetItem"]);
+    assert!(endpoint.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_success_after_a_failure_is_noted_though_the_failure_may_not_be_seen() {
+    let (aws, _) = subscribed(SubscriptionMode::Event).await;
+    let retry = Delivery {
+        attempt: 1,
+        ..event("e1")
+    };
+    assert!(deliver(&aws, &[retry]).await.is_empty());
+    let calls = aws.calls();
+    // That the endpoint is not failing, and that the delivery has arrived.
+    let updates = calls.iter().filter(|call| *call == "UpdateItem").count();
+    assert_eq!(updates, 2, "{calls:?}");
+}
+
+#[tokio::test]
 async fn an_arrival_that_cannot_be_recorded_is_left_to_a_message_and_nothing_is_sent_again() {
     let (aws, endpoint) = subscribed(SubscriptionMode::Event).await;
     aws.fail("BatchWriteItem", Fault::Throttled, usize::MAX);

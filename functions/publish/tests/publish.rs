@@ -1,79 +1,16 @@
 //! What becomes of events that are published when AWS fails, and when the function is killed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod support;
+
 use std::collections::BTreeSet;
 
-use bellwire_domain::ids::{EventId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
-use bellwire_domain::topic::shards::Shards;
-use bellwire_doubles::{Aws, Effect, Fault, request};
-use bellwire_queues::{Delivery, FanOut, Publication};
-use bellwire_store::topics::Found;
-use lambda_http::http::{HeaderValue, StatusCode};
-use publish::PublishFunction;
+use bellwire_doubles::{Aws, Effect, Fault};
+use bellwire_queues::{FanOut, Publication};
+use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
-
-const TABLES: [&str; 5] = [
-    "ClientsTable",
-    "TopicsTable",
-    "MembersTable",
-    "SubscriptionsTable",
-    "EventsTable",
-];
-const URL: &str = "https://example.com/";
-
-/// An account with a publisher whose key is `key`, and a topic `t1` of this payload type.
-async fn account(payload: &str) -> Aws {
-    let aws = Aws::with_tables(&TABLES).await;
-    aws.add_client("key", true).await;
-    let publisher = json!({"type": "http-post", "config": {}, "payload": {"type": payload}});
-    aws.add_topic("t1", json!({"name": "t1", "publisher": publisher}))
-        .await;
-    aws
-}
-
-/// Publishes to `t1`. Returns the status and the id.
-async fn publish(aws: &Aws, key: Option<&str>, body: &Value) -> (StatusCode, String) {
-    publish_by(&function(aws), key, body).await
-}
-
-fn function(aws: &Aws) -> PublishFunction {
-    PublishFunction::new(&aws.app("Publish", &[])).unwrap()
-}
-
-async fn publish_by(
-    function: &PublishFunction,
-    key: Option<&str>,
-    body: &Value,
-) -> (StatusCode, String) {
-    let path = "/publishers/http-post/topics/";
-    let (resource, path) = (format!("{path}{{topicId}}"), format!("{path}t1"));
-    let mut request = request("POST", &resource, &path, Some("key"), body);
-    if let Some(key) = key {
-        let key = HeaderValue::from_str(key).unwrap();
-        request.headers_mut().insert("idempotency-key", key);
-    }
-    match function.handle(request).await {
-        Ok(response) => {
-            let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
-            (response.status(), body["id"].as_str().unwrap().to_owned())
-        }
-        Err(failure) => (failure.status(), String::new()),
-    }
-}
-
-/// The subscriptions and events for which deliveries were created.
-fn delivered(aws: &Aws) -> BTreeSet<(String, String)> {
-    let deliveries = aws.messages::<Delivery>("DeliveriesQueue").into_iter();
-    deliveries
-        .map(|it| {
-            (
-                it.subscription_id.to_string(),
-                it.kind.event_id().unwrap().to_string(),
-            )
-        })
-        .collect()
-}
+use support::{URL, account, delivered, function, publish, publish_batch, publish_by};
 
 /// The bodies of the deliveries.
 fn bodies(aws: &Aws) -> BTreeSet<String> {
@@ -253,27 +190,6 @@ async fn documents_keep_their_order_in_their_queue() {
     assert!(aws.items("EventsTable").await.is_empty());
 }
 
-/// Publishes a batch to `t1`. Returns the status, and what came of each event.
-async fn publish_batch(aws: &Aws, events: &Value) -> (StatusCode, Vec<Value>) {
-    let path = "/publishers/http-post/topics/";
-    let (resource, path) = (
-        format!("{path}{{topicId}}/batch"),
-        format!("{path}t1/batch"),
-    );
-    let body = json!({ "events": events });
-    let request = request("POST", &resource, &path, Some("key"), &body);
-    match function(aws).handle(request).await {
-        Ok(response) => {
-            let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
-            (
-                response.status(),
-                body["events"].as_array().unwrap().clone(),
-            )
-        }
-        Err(failure) => (failure.status(), Vec::new()),
-    }
-}
-
 #[tokio::test]
 async fn of_a_batch_each_event_is_accepted_or_refused_by_itself() {
     let aws = account("event").await;
@@ -340,62 +256,4 @@ async fn documents_and_batches_without_events_are_refused_as_a_whole() {
         assert_eq!(status, StatusCode::BAD_REQUEST);
     }
     assert!(aws.items("EventsTable").await.is_empty());
-}
-
-/// The topic's number of shards.
-async fn shards(aws: &Aws) -> u16 {
-    let topics = aws.app("Publish", &[]).topics().unwrap();
-    match topics.get(&TopicId::new("t1")).await.unwrap() {
-        Found::Live(topic) => topic.shards.count(),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn a_topic_whose_partition_takes_no_more_gets_more_shards() {
-    let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
-        .await;
-    // The SDK calls three times before it gives up, and then another shard once more than it needs.
-    aws.fail("PutItem", Fault::HotPartition, 4);
-    let (status, id) = publish(&aws, None, &json!({"n": 1})).await;
-    assert_eq!(status, StatusCode::ACCEPTED);
-    assert_eq!(shards(&aws).await, 2);
-    let sent = aws.messages::<Delivery>("DeliveriesQueue");
-    assert_eq!(sent.len(), 1);
-    let two = Shards::try_from(2).unwrap();
-    assert_eq!(sent[0].shard, two.new_half_of(&EventId::new(id)));
-}
-
-#[tokio::test]
-async fn events_of_a_batch_that_find_the_partition_hot_grow_the_topic_once() {
-    let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
-        .await;
-    aws.fail("PutItem", Fault::HotPartition, 16 * 3);
-    let events: Vec<Value> = (0..40).map(|n| json!({"payload": {"n": n}})).collect();
-    let (status, outcomes) = publish_batch(&aws, &json!(events)).await;
-    assert_eq!(status, StatusCode::MULTI_STATUS);
-    assert!(
-        outcomes.iter().all(|it| it["status"] == 202),
-        "{outcomes:?}"
-    );
-    assert_eq!(delivered(&aws).len(), 40);
-    assert_eq!(shards(&aws).await, 2);
-}
-
-#[tokio::test]
-async fn a_topic_with_as_many_shards_as_can_be_refuses_what_they_do_not_take() {
-    let aws = account("event").await;
-    let topics = aws.app("Publish", &[]).topics().unwrap();
-    let most = Shards::try_from(64).unwrap();
-    topics.grow(&TopicId::new("t1"), most).await.unwrap();
-    // Another shard is tried before that.
-    aws.fail("PutItem", Fault::HotPartition, 3);
-    let (status, _) = publish(&aws, None, &json!({})).await;
-    assert_eq!(status, StatusCode::ACCEPTED);
-    aws.fail("PutItem", Fault::HotPartition, 100);
-    let (status, _) = publish(&aws, None, &json!({})).await;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(shards(&aws).await, 64);
 }

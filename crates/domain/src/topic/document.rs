@@ -1,5 +1,6 @@
 //! Documents: the JSON that publishers send, parsed to be compared.
 
+use serde::Deserialize;
 use serde_json::{Number, Value};
 
 /// The largest publication, in bytes.
@@ -28,12 +29,7 @@ pub enum BadDocument {
 impl Document {
     /// Parses a publication; refuses what is too long or not JSON.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadDocument> {
-        if bytes.len() > MAX_DOCUMENT_BYTES {
-            return Err(BadDocument::TooLong);
-        }
-        let not_json = |cause: &dyn ToString| BadDocument::NotJson(cause.to_string());
-        let text = std::str::from_utf8(bytes).map_err(|cause| not_json(&cause))?;
-        let value = serde_json::from_str(text).map_err(|cause| not_json(&cause))?;
+        let (text, value) = read(bytes)?;
         Ok(Self {
             text: text.to_owned(),
             value,
@@ -56,6 +52,17 @@ impl Document {
     pub fn is_exact(&self) -> bool {
         self.exact
     }
+}
+
+/// A publication as text, and what its JSON is read as.
+pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(&'a str, T), BadDocument> {
+    if bytes.len() > MAX_DOCUMENT_BYTES {
+        return Err(BadDocument::TooLong);
+    }
+    let not_json = |cause: &dyn ToString| BadDocument::NotJson(cause.to_string());
+    let text = std::str::from_utf8(bytes).map_err(|cause| not_json(&cause))?;
+    let value = serde_json::from_str(text).map_err(|cause| not_json(&cause))?;
+    Ok((text, value))
 }
 
 /// The numbers in a JSON text, as they are written.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::topic::document::{BadDocument, MAX_DOCUMENT_BYTES};
+use crate::topic::document::{self, BadDocument};
 
 /// A text that is JSON, and that [`crate::topic::document::Document`] can parse. Subscribers receive this text, so that
 /// numbers, order and white space stay as the publisher wrote them.
@@ -15,12 +15,7 @@ impl<'a> JsonText<'a> {
     /// Checks a text; refuses what is too long, not JSON, nested deeper than 127 levels, or has a number that no float
     /// can hold.
     pub fn check(bytes: &'a [u8]) -> Result<Self, BadDocument> {
-        if bytes.len() > MAX_DOCUMENT_BYTES {
-            return Err(BadDocument::TooLong);
-        }
-        let not_json = |cause: &dyn ToString| BadDocument::NotJson(cause.to_string());
-        let text = std::str::from_utf8(bytes).map_err(|cause| not_json(&cause))?;
-        let Readable = serde_json::from_str(text).map_err(|cause| not_json(&cause))?;
+        let (text, Readable) = document::read(bytes)?;
         Ok(Self(text))
     }
 
@@ -120,7 +115,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::topic::document::Document;
+    use crate::topic::document::{Document, MAX_DOCUMENT_BYTES};
 
     /// Whether a text is accepted, as it is by the parser.
     fn agree(bytes: &[u8]) -> bool {

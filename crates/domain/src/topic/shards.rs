@@ -36,7 +36,7 @@ impl Shards {
 
     /// The shard of an event that is accepted now.
     pub fn of(self, event_id: &EventId) -> Shard {
-        if self == Self::ONE {
+        if self.is_one() {
             return Shard::default();
         }
         let hash = Sha256::digest(event_id.as_str().as_bytes());
@@ -57,6 +57,11 @@ impl Shards {
     /// All of them, by their numbers.
     pub fn all(self) -> impl Iterator<Item = Shard> + Clone {
         (0..self.0).map(Shard)
+    }
+
+    /// Whether there is a single one.
+    pub fn is_one(&self) -> bool {
+        *self == Self::ONE
     }
 
     /// How many there are.
