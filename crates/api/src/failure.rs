@@ -97,6 +97,14 @@ impl Failure {
         Self::mistake(StatusCode::GONE, message)
     }
 
+    /// 412: it has changed since the caller has read it.
+    pub(crate) fn changed_since() -> Self {
+        Self::mistake(
+            StatusCode::PRECONDITION_FAILED,
+            "If-Match: it has changed since; please read it again",
+        )
+    }
+
     /// 413: the body is too large.
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::PAYLOAD_TOO_LARGE, message)

@@ -5,8 +5,9 @@
 mod auth;
 pub mod batch;
 pub mod body;
-mod domain;
+mod called;
 pub mod envelope;
+pub mod etag;
 mod failure;
 pub mod idempotency;
 pub mod idempotency_key;
@@ -15,7 +16,7 @@ mod route;
 mod serve;
 
 pub use auth::Authenticator;
-pub use domain::domain;
+pub use called::{called_path, domain, located};
 pub use failure::Failure;
 pub use route::{path_parameter, route};
 pub use serve::{accepted, created, multi_status, no_content, ok, serve};
