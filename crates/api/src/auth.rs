@@ -97,10 +97,11 @@ impl Authenticator {
     }
 }
 
-/// The key in the header `x-api-key`, or in `Authorization: Bearer`; `None` without either.
+/// The key in the header `x-api-key`, in `KeyId`, which is another name of the same, or in `Authorization: Bearer`; `None`
+/// without any of them.
 fn presented(request: &Request) -> Option<&str> {
     let header = |name| request.headers().get(name)?.to_str().ok();
-    header("x-api-key").or_else(|| {
+    header("x-api-key").or_else(|| header("keyid")).or_else(|| {
         let (scheme, key) = header("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     })

@@ -162,16 +162,16 @@ mod tests {
             problem(r#"{"payload": 1, "key": 2}"#)["field"],
             "events[3].key"
         );
-        for whole in ["1", "[]", "{}", r#"{"payload": 1, "other": 2}"#] {
-            let problem = problem(whole);
-            assert_eq!(problem["field"], "events[3]", "{whole}");
-            assert!(
-                problem["message"]
-                    .as_str()
-                    .unwrap()
-                    .starts_with("events[3]: "),
-                "{problem}"
-            );
+        for (event, field) in [
+            ("1", "events[3]"),
+            ("[]", "events[3]"),
+            ("{}", "events[3].payload"),
+            (r#"{"payload": 1, "other": 2}"#, "events[3].other"),
+        ] {
+            let problem = problem(event);
+            assert_eq!(problem["field"], field, "{event}");
+            let message = problem["message"].as_str().unwrap();
+            assert!(message.starts_with(&format!("{field}: ")), "{message}");
         }
     }
 }

@@ -6,14 +6,12 @@ use lambda_http::Request;
 use lambda_http::http::header::CONTENT_TYPE;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::Failure;
+use crate::{Failure, words};
 
 /// The largest body, in bytes, of requests whose longest field is a URL or a token.
 const MAX_BYTES: usize = 64 * 1024;
 /// The largest body, in bytes, of requests that may have SQL.
 const MAX_LARGE_BYTES: usize = 1024 * 1024;
-/// The most characters of an error message, which may repeat what the caller wrote.
-const MAX_PROBLEM: usize = 200;
 
 /// Parses the body, of at most 64 KiB, as a JSON object of the shape `T`.
 ///
@@ -81,37 +79,24 @@ fn read<T: DeserializeOwned>(body: &[u8], max: usize) -> Result<T, Failure> {
         return Err(Failure::bad_request("the body must be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|e| explain(e, body))?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|e| refused(e, body))?;
     json.end()
         .map_err(|_| Failure::bad_request("the body must be one JSON object and nothing else"))?;
     Ok(value)
 }
 
 /// The failure, 400, for a body that is not JSON or not of the wanted shape.
-fn explain(error: serde_path_to_error::Error<serde_json::Error>, body: &[u8]) -> Failure {
+fn refused(error: serde_path_to_error::Error<serde_json::Error>, body: &[u8]) -> Failure {
     let path = error.path().to_string();
     let cause = error.into_inner();
-    if !cause.is_data() {
-        // serde_json reports a number in the place of a variant's name as a syntax error.
-        if std::str::from_utf8(body)
-            .is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
-        {
-            return Failure::field(path, "is of the wrong type");
-        }
-        return Failure::bad_request(format!("the body is not JSON: {cause}"));
-    }
-    let problem = cause.to_string();
-    // The name of the field is enough: the line and the column are left out.
-    let problem = problem
-        .rsplit_once(" at line ")
-        .map_or(problem.as_str(), |(problem, _)| problem);
-    let problem: String = problem.chars().take(MAX_PROBLEM).collect();
-    // The field of a failure is logged. The name of an unknown field is not, since the caller made it
-    // up.
-    if path == "." || problem.starts_with("unknown field") {
-        Failure::bad_request(problem)
+    let is_json = || {
+        let text = std::str::from_utf8(body);
+        text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+    };
+    if cause.is_data() || is_json() {
+        words::explain(&path, &cause)
     } else {
-        Failure::field(path, problem)
+        Failure::bad_request(words::not_json(&cause))
     }
 }
 
@@ -121,6 +106,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::accept::ErrorForm;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -131,15 +117,32 @@ mod tests {
         list: Vec<u8>,
         #[serde(default)]
         kind: Option<Kind>,
+        #[serde(default)]
+        #[allow(dead_code)]
+        part: Option<Part>,
     }
 
     #[derive(Debug, Deserialize)]
-    enum Kind {}
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        One,
+        Other,
+    }
 
-    fn refused(body: &[u8]) -> (u16, String) {
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        #[allow(dead_code)]
+        size: u16,
+        #[serde(default)]
+        #[allow(dead_code)]
+        on: bool,
+    }
+
+    fn refusal(body: &[u8]) -> (u16, String) {
         let response = read::<Shape>(body, MAX_BYTES)
             .unwrap_err()
-            .into_response("r1");
+            .into_response("r1", ErrorForm::Plain);
         let Body::Text(text) = response.body() else {
             panic!("not a text: {response:?}");
         };
@@ -161,46 +164,92 @@ mod tests {
     #[test]
     fn every_mistake_is_named() {
         let deep = format!(r#"{{"list": {}"#, "[".repeat(10_000));
-        for (body, status, message) in [
-            (&b""[..], 400, "the body must be a JSON object"),
-            (b"  ", 400, "the body must be a JSON object"),
-            (br#"["u"]"#, 400, "the body must be a JSON object"),
-            (b"null", 400, "the body must be a JSON object"),
-            (b"{", 400, "the body is not JSON"),
-            (b"{} x", 400, "missing field `callbackUrl`"),
-            (b"{\"callbackUrl\": \"\xff\"}", 400, "the body is not JSON"),
+        let with = |rest: &str| format!(r#"{{"callbackUrl": "u", {rest}}}"#);
+        let long = "x".repeat(1000);
+        for (body, message) in [
+            (String::new(), "the body must be a JSON object"),
+            ("  ".to_owned(), "the body must be a JSON object"),
+            (r#"["u"]"#.to_owned(), "the body must be a JSON object"),
+            ("null".to_owned(), "the body must be a JSON object"),
+            ("{".to_owned(), "the body is not JSON (line 1, column 1)"),
+            ("{} x".to_owned(), "callbackUrl: is missing"),
             (
-                br#"{"callbackUrl": "u"} x"#,
-                400,
-                "the body must be one JSON object",
+                format!("{} x", with(r#""list": []"#)),
+                "the body must be one JSON object and nothing else",
             ),
             (
-                br#"{"callbackUrl": 5}"#,
-                400,
-                "callbackUrl: invalid type: integer `5`, expected a string",
-            ),
-            (br#"{"callbackUrl": "u", "x": 1}"#, 400, "unknown field `x`"),
-            (
-                br#"{"callbackUrl": "u", "callbackUrl": "u"}"#,
-                400,
-                "duplicate field `callbackUrl`",
+                r#"{"callbackUrl": 5}"#.to_owned(),
+                "callbackUrl: must be a string, and is the number 5",
             ),
             (
-                br#"{"callbackUrl": "u", "list": [1, "b"]}"#,
-                400,
-                "list[1]: invalid type",
+                r#"{"callbackUrl": null}"#.to_owned(),
+                "callbackUrl: must be a string, and is null",
             ),
             (
-                br#"{"callbackUrl": "u", "kind": 1}"#,
-                400,
-                "kind: is of the wrong type",
+                r#"{"callbackUrl": {"a": 1}}"#.to_owned(),
+                "callbackUrl: must be a string, and is an object",
             ),
-            (deep.as_bytes(), 400, "list[0]: invalid type"),
-            (&[b' '; MAX_BYTES + 1], 413, "the body must have at most"),
+            (
+                with(r#""x": 1"#),
+                "x: there is no such field; known: callbackUrl, list, kind, part",
+            ),
+            (with(r#""callbackUrl": "u""#), "callbackUrl: is there twice"),
+            (
+                with(r#""list": [1, "b"]"#),
+                "list[1]: must be a whole number from 0 on, and is the string \"b\"",
+            ),
+            (
+                with(r#""list": {}"#),
+                "list: must be an array, and is an object",
+            ),
+            (
+                with(r#""list": [1.5]"#),
+                "list[0]: must be a whole number from 0 on, and is the number 1.5",
+            ),
+            (
+                with(r#""list": [256]"#),
+                "list[0]: must be a whole number from 0 on, and is the number 256",
+            ),
+            (with(r#""kind": 1"#), "kind: is of the wrong type"),
+            (
+                with(r#""kind": "two""#),
+                "kind: can't be \"two\"; known: one, other",
+            ),
+            (
+                with(r#""part": []"#),
+                "part: must be an object, and is an array",
+            ),
+            (
+                with(r#""part": true"#),
+                "part: must be an object, and is true",
+            ),
+            (with(r#""part": {}"#), "part.size: is missing"),
+            (
+                with(r#""part": {"size": 1, "on": "yes"}"#),
+                "part.on: must be true or false, and is the string \"yes\"",
+            ),
+            (
+                with(r#""part": {"size": 1, "`, expected b": 1}"#),
+                "part.`, expected b: there is no such field; known: size, on",
+            ),
+            (
+                with(&format!(r#""kind": "{long}""#)),
+                "kind: can't be \"xxxxxx",
+            ),
+            (
+                deep,
+                "list[0]: must be a whole number from 0 on, and is an array",
+            ),
         ] {
-            let (got, text) = refused(body);
-            assert_eq!(got, status, "{text}");
+            let (status, text) = refusal(body.as_bytes());
+            assert_eq!(status, 400, "{text}");
             assert!(text.starts_with(message), "{text} / {message}");
+            assert!(text.chars().count() < 400, "{text}");
         }
+        let latin = refusal(b"{\"callbackUrl\": \"\xff\"}");
+        assert!(latin.1.starts_with("the body is not JSON"), "{latin:?}");
+        let (status, text) = refusal(&[b' '; MAX_BYTES + 1]);
+        assert_eq!(status, 413);
+        assert!(text.starts_with("the body must have at most"), "{text}");
     }
 }

@@ -7,15 +7,16 @@ use serde::Serialize;
 use serde_json::{Map, json};
 
 use crate::Failure;
-use crate::serve::{json_text, serve_with};
+use crate::edge::Edge;
+use crate::serve::{Said, json_text, serve_with};
 
 /// As [`crate::serve()`], with failures in the envelope.
-pub async fn serve<F, Fut>(handle: F) -> Result<(), Error>
+pub async fn serve<F, Fut>(edge: Edge, handle: F) -> Result<(), Error>
 where
     F: Fn(Request) -> Fut,
     Fut: Future<Output = Result<Response<Body>, Failure>> + Send,
 {
-    serve_with(handle, failed).await
+    serve_with(edge, handle, failed).await
 }
 
 /// A response with this status, and with data in the envelope.
@@ -36,7 +37,7 @@ pub fn done() -> Result<Response<Body>, Failure> {
 }
 
 /// The response to a request that failed.
-fn failed(failure: Failure, request_id: &str) -> Response<Body> {
+fn failed(failure: Failure, said: Said<'_>) -> Response<Body> {
     let code = failure.status();
     let mut status = Map::new();
     status.insert("status_code".to_owned(), code.as_u16().into());
@@ -44,6 +45,6 @@ fn failed(failure: Failure, request_id: &str) -> Response<Body> {
     if let Some(field) = failure.named_field() {
         status.insert("field".to_owned(), field.into());
     }
-    status.insert("request_id".to_owned(), request_id.into());
-    json_text(code, json!({ "status": status }).to_string())
+    status.insert("request_id".to_owned(), said.request_id.into());
+    failure.add_headers(json_text(code, json!({ "status": status }).to_string()))
 }

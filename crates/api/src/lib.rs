@@ -2,21 +2,27 @@
 //! of requests ([`body`]), repeated requests ([`idempotency`]), lists ([`list`]), and responses to
 //! requests that fail ([`Failure`]).
 
+mod accept;
 mod auth;
 pub mod batch;
 pub mod body;
 mod called;
+mod edge;
 pub mod envelope;
 pub mod etag;
 mod failure;
 pub mod idempotency;
 pub mod idempotency_key;
 pub mod list;
+mod mistakes;
 mod route;
 mod serve;
+mod words;
 
 pub use auth::Authenticator;
 pub use called::{called_path, domain, located};
+pub use edge::Edge;
 pub use failure::Failure;
+pub use mistakes::Mistakes;
 pub use route::{path_parameter, route};
 pub use serve::{accepted, created, multi_status, no_content, ok, serve};

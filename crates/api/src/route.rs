@@ -16,6 +16,7 @@ use crate::Failure;
 /// }
 /// assert_eq!(Route::of("GET", "/streams/hub/api/v1/topics"), Some(Route::List));
 /// assert_eq!(Route::of("PATCH", "/topics"), None);
+/// assert_eq!(Route::methods("/topics"), ["GET", "POST"]);
 /// ```
 #[macro_export]
 macro_rules! routes {
@@ -30,6 +31,18 @@ macro_rules! routes {
             /// Every route, for the comparison with the template.
             #[cfg(test)]
             pub const ALL: &[Self] = &[$(Self::$route,)+];
+
+            /// The methods of a resource; none for one that isn't the function's.
+            pub fn methods(resource: &str) -> Vec<&'static str> {
+                const METHODS: &[&str] = &[$($method),+];
+                let mut methods: Vec<&str> = Vec::new();
+                for method in METHODS {
+                    if Self::of(method, resource).is_some() && !methods.contains(method) {
+                        methods.push(method);
+                    }
+                }
+                methods
+            }
 
             /// The route of a method and a resource, which is a path of the template; `None` when there is
             /// none.
@@ -64,17 +77,23 @@ struct UnknownCall {
 /// # Errors
 /// 500 when it returns none; method and resource are logged.
 pub fn route<T>(request: &Request, of: fn(&str, &str) -> Option<T>) -> Result<T, Failure> {
-    let resource = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.resource_path.as_deref(),
-        _ => None,
-    };
-    let (method, resource) = (request.method().as_str(), resource.unwrap_or_default());
+    let (method, resource) = (request.method().as_str(), resource(request));
     of(method, resource).ok_or_else(|| {
         Failure::internal(UnknownCall {
             method: method.to_owned(),
             resource: resource.to_owned(),
         })
     })
+}
+
+/// The resource of a request; empty if the event has none.
+pub(crate) fn resource(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            context.resource_path.as_deref().unwrap_or_default()
+        }
+        _ => "",
+    }
 }
 
 /// The value of the path parameter that is called `name` in the template.

@@ -7,30 +7,47 @@ use serde::Serialize;
 use tracing::Instrument;
 
 use crate::Failure;
+use crate::accept::ErrorForm;
+use crate::edge::Edge;
+use crate::route::resource;
 
 /// Passes requests to a handler until Lambda stops the process, and returns its responses.
 ///
 /// Every log line of a handler has the Lambda request id (from the runtime's span), the method, the
 /// path and, once they are known, the client, the topic, the subscription and the event. One line is written for a
 /// request that is answered as it should be.
-pub async fn serve<F, Fut>(handle: F) -> Result<(), Error>
+pub async fn serve<F, Fut>(edge: Edge, handle: F) -> Result<(), Error>
 where
     F: Fn(Request) -> Fut,
     Fut: Future<Output = Result<Response<Body>, Failure>> + Send,
 {
-    serve_with(handle, Failure::into_response).await
+    serve_with(edge, handle, |failure, said| {
+        failure.into_response(said.request_id, said.form)
+    })
+    .await
 }
 
-/// As [`serve`], where `explain` makes the response from a failure and the request's id.
+/// What the response to a failure depends on, beside the failure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'a> {
+    /// The id of Lambda's invocation.
+    pub request_id: &'a str,
+    /// The form of errors.
+    pub form: ErrorForm,
+}
+
+/// As [`serve`], where `explain` makes the response from a failure.
 pub(crate) async fn serve_with<F, Fut>(
+    edge: Edge,
     handle: F,
-    explain: fn(Failure, &str) -> Response<Body>,
+    explain: fn(Failure, Said<'_>) -> Response<Body>,
 ) -> Result<(), Error>
 where
     F: Fn(Request) -> Fut,
     Fut: Future<Output = Result<Response<Body>, Failure>> + Send,
 {
-    lambda_http::run(service_fn(|request: Request| {
+    let edge = &edge;
+    lambda_http::run(service_fn(|mut request: Request| {
         let request_id = request
             .lambda_context_ref()
             .map(|context| context.request_id.clone())
@@ -45,16 +62,24 @@ where
             event = tracing::field::Empty,
         );
         let deadline = request.lambda_context_ref().map(Context::deadline);
-        let handled = handle(request);
+        let asked = edge.asked(&mut request);
+        let handled = match edge.before(&request, resource(&request)) {
+            Ok(None) => Ok(handle(request)),
+            Ok(Some(response)) => Err(Ok(response)),
+            Err(failure) => Err(Err(failure)),
+        };
         async move {
-            let handled = match deadline {
-                Some(deadline) => deadline::until(deadline, handled).await,
-                None => handled.await,
+            let handled = match (handled, deadline) {
+                (Ok(handled), Some(deadline)) => deadline::until(deadline, handled).await,
+                (Ok(handled), None) => handled.await,
+                (Err(response), _) => response,
             };
             let response = handled.unwrap_or_else(|failure| {
                 failure.log();
-                explain(failure, &request_id)
+                let (request_id, form) = (request_id.as_str(), asked.form);
+                explain(failure, Said { request_id, form })
             });
+            let response = edge.after(asked, response);
             tracing::info!(status = response.status().as_u16(), "answered");
             Ok::<_, Error>(response)
         }

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod entity;
 pub mod ids;
+pub mod object;
 pub mod paging;
 pub mod query;
 pub mod secret;
