@@ -9,11 +9,12 @@ import asyncio
 import json
 
 import aws_athena
+import aws_gateway
 import aws_iam
 import aws_s3
 from ministack import app
 from ministack.core import iam_actions
-from ministack.services import apigateway_v1, eventbridge, lambda_svc, sns, sqs
+from ministack.services import eventbridge, lambda_svc, sns, sqs
 
 
 def subscription_of(params: dict) -> dict | None:
@@ -56,26 +57,6 @@ def correct_subscribe() -> None:
         )
 
     sns._subscribe = subscribe
-
-
-def correct_gateway_responses() -> None:
-    """The gateway responses in the OpenAPI definition of a REST API.
-
-    MiniStack leaves them out when it imports a definition; AWS takes them over.
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-gateway-responses.html
-    """
-    original = apigateway_v1._import_rest_api
-
-    def import_rest_api(spec: dict, base_data: dict | None = None) -> str:
-        api_id = original(spec, base_data)
-        responses = spec.get("x-amazon-apigateway-gateway-responses") or {}
-        for response_type, response in responses.items():
-            status, _headers, body = apigateway_v1._put_gateway_response(api_id, response_type, response)
-            if status >= 400:
-                raise ValueError(f"gateway response {response_type}: {json.loads(body)}")
-        return api_id
-
-    apigateway_v1._import_rest_api = import_rest_api
 
 
 def correct_concurrency_of_queues() -> None:
@@ -154,8 +135,8 @@ if __name__ == "__main__":
     correct_actions_of_batches()
     correct_concurrency_of_queues()
     correct_subscribe()
-    correct_gateway_responses()
     aws_athena.correct()
+    aws_gateway.correct()
     aws_iam.correct()
     aws_s3.correct()
     app.main()

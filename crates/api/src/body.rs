@@ -96,7 +96,7 @@ fn refused(error: serde_path_to_error::Error<serde_json::Error>, body: &[u8]) ->
     if cause.is_data() || is_json() {
         words::explain(&path, &cause)
     } else {
-        Failure::bad_request(words::not_json(&cause))
+        Failure::bad_request(BadDocument::not_json(&cause).to_string())
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
             ("  ".to_owned(), "the body must be a JSON object"),
             (r#"["u"]"#.to_owned(), "the body must be a JSON object"),
             ("null".to_owned(), "the body must be a JSON object"),
-            ("{".to_owned(), "the body is not JSON (line 1, column 1)"),
+            ("{".to_owned(), "the body is not JSON: line 1, column 1"),
             ("{} x".to_owned(), "callbackUrl: is missing"),
             (
                 format!("{} x", with(r#""list": []"#)),

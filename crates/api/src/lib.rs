@@ -25,4 +25,4 @@ pub use edge::Edge;
 pub use failure::Failure;
 pub use mistakes::Mistakes;
 pub use route::{path_parameter, route};
-pub use serve::{accepted, created, multi_status, no_content, ok, serve};
+pub use serve::{accepted, created, json_text, multi_status, no_content, ok, serve};

@@ -76,7 +76,7 @@ struct UnknownCall {
 ///
 /// # Errors
 /// 500 when it returns none; method and resource are logged.
-pub fn route<T>(request: &Request, of: fn(&str, &str) -> Option<T>) -> Result<T, Failure> {
+pub fn route<T>(request: &Request, of: impl Fn(&str, &str) -> Option<T>) -> Result<T, Failure> {
     let (method, resource) = (request.method().as_str(), resource(request));
     of(method, resource).ok_or_else(|| {
         Failure::internal(UnknownCall {

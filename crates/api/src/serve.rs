@@ -125,7 +125,7 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response
 }
 
 /// A response with a body that is JSON text already.
-pub(crate) fn json_text(status: StatusCode, text: String) -> Response<Body> {
+pub fn json_text(status: StatusCode, text: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(text));
     *response.status_mut() = status;
     response.headers_mut().insert(

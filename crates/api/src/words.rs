@@ -42,15 +42,6 @@ pub(crate) fn explain(path: &str, error: &serde_json::Error) -> Failure {
     }
 }
 
-/// Where a text stops being JSON: `line 1, column 5`; or that it nests too deep.
-pub(crate) fn not_json(error: &serde_json::Error) -> String {
-    let (line, column) = (error.line(), error.column());
-    if error.to_string().starts_with("recursion limit") {
-        return "the body nests deeper than 128 levels".to_owned();
-    }
-    format!("the body is not JSON (line {line}, column {column})")
-}
-
 /// The name of a field in the part of the body at `path`.
 fn joined(path: &str, name: &str) -> String {
     if path.is_empty() {

@@ -11,8 +11,8 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use aws_config::SdkConfig;
-use bellwire_api::Authenticator;
 use bellwire_api::idempotency::Idempotency;
+use bellwire_api::{Authenticator, Edge};
 use bellwire_athena::{Athena, Executions};
 use bellwire_domain::UrlPolicy;
 use bellwire_fanout::{Audience, EventPublisher};
@@ -88,6 +88,15 @@ impl App {
     fn db(&self) -> aws_sdk_dynamodb::Client {
         let make = || aws_sdk_dynamodb::Client::new(&self.config);
         self.db.get_or_init(make).clone()
+    }
+
+    /// What is done with every request of a function behind the API; `methods` returns the methods of a resource.
+    ///
+    /// # Errors
+    /// When the setting is missing.
+    pub fn edge(&self, methods: fn(&str) -> Vec<&'static str>) -> Read<Edge> {
+        let origins: String = self.setting(Setting::AllowedOrigins)?;
+        Ok(Edge::new(methods, &origins))
     }
 
     // ---------------------------------------------------------------- tables

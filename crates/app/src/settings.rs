@@ -45,6 +45,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// The origins whose pages may read responses of the API, separated by commas.
+    AllowedOrigins = "ALLOWED_ORIGINS",
     /// The name of the Clients table.
     ClientsTable = "CLIENTS_TABLE",
     /// The name of the Callbacks table.

@@ -37,7 +37,7 @@ use serde_json::json;
 
 use crate::credentials::{Authenticator, Credentials};
 use crate::request::{RotateSecret, Subscribe};
-use crate::routes::Route;
+pub use crate::routes::Route;
 use crate::view::EntitySubscriptionView;
 
 /// The function, with what it keeps between requests.

@@ -6,6 +6,8 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = &entity_subscriptions::EntitySubscriptionsFunction::new(&App::start()?)?;
-    envelope::serve(|request| function.handle(request)).await
+    let app = App::start()?;
+    let function = &entity_subscriptions::EntitySubscriptionsFunction::new(&app)?;
+    let edge = app.edge(entity_subscriptions::Route::methods)?;
+    envelope::serve(edge, |request| function.handle(request)).await
 }

@@ -28,7 +28,7 @@ use lambda_http::{Body, Request};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::routes::Route;
+pub use crate::routes::Route;
 
 /// The function, with what it keeps between requests.
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = &publish::PublishFunction::new(&App::start()?)?;
-    serve(|request| function.handle(request)).await
+    let app = App::start()?;
+    let function = &publish::PublishFunction::new(&app)?;
+    let edge = app.edge(publish::Route::methods)?;
+    serve(edge, |request| function.handle(request)).await
 }

@@ -28,7 +28,7 @@ use lambda_http::{Body, Request};
 
 use crate::concurrency::ClientConcurrency;
 use crate::request::{QueryCommand, QueryRequest};
-use crate::routes::Route;
+pub use crate::routes::Route;
 use crate::run::Workgroup;
 
 /// The function, with what it keeps between requests.

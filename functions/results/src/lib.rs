@@ -22,7 +22,7 @@ use bellwire_store::{Queries, Query};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
-use crate::routes::Route;
+pub use crate::routes::Route;
 
 /// The function, with what it keeps between requests.
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = &results::ResultsFunction::new(&App::start()?)?;
-    serve(|request| function.handle(request)).await
+    let app = App::start()?;
+    let function = &results::ResultsFunction::new(&app)?;
+    let edge = app.edge(results::Route::methods)?;
+    serve(edge, |request| function.handle(request)).await
 }

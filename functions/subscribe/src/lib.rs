@@ -21,7 +21,7 @@ use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
 use crate::request::{SubscribeCommand, SubscribeRequest};
-use crate::routes::Route;
+pub use crate::routes::Route;
 
 /// The function, with what it keeps between requests.
 #[derive(Debug)]

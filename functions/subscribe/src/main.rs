@@ -6,6 +6,8 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = &subscribe::SubscribeFunction::new(&App::start()?)?;
-    serve(|request| function.handle(request)).await
+    let app = App::start()?;
+    let function = &subscribe::SubscribeFunction::new(&app)?;
+    let edge = app.edge(subscribe::Route::methods)?;
+    serve(edge, |request| function.handle(request)).await
 }

@@ -7,5 +7,5 @@ bellwire_api::routes! {
 
 #[test]
 fn every_call_of_the_template_has_a_route_and_every_route_a_call() {
-    bellwire_template::compare_routes("Subscribe", Route::of, Route::ALL);
+    bellwire_template::compare_routes("Subscribe", Route::of, Route::ALL, &[]);
 }

@@ -24,7 +24,7 @@ use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
 use crate::failures::no_such_topic;
-use crate::routes::Route;
+pub use crate::routes::Route;
 
 /// The fields that the list can be sorted by.
 const SORTED_BY: &[&str] = &["name", "createTimestamp", "modifyTimestamp"];

@@ -6,6 +6,8 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = &topics::TopicsFunction::new(&App::start()?)?;
-    serve(|request| function.handle(request)).await
+    let app = App::start()?;
+    let function = &topics::TopicsFunction::new(&app)?;
+    let edge = app.edge(topics::Route::methods)?;
+    serve(edge, |request| function.handle(request)).await
 }

@@ -14,7 +14,7 @@ use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde::{Deserialize, Serialize};
 
-use crate::routes::Route;
+pub use crate::routes::Route;
 
 /// The function, with what it keeps between requests.
 #[derive(Debug)]

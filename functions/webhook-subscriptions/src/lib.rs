@@ -43,7 +43,7 @@ use bellwire_store::{Attempts, Client, Clients, Events, Limits, Members, Subscri
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
-use crate::routes::Route;
+pub use crate::routes::Route;
 use crate::view::WebhookSubscriptionView;
 
 /// The fields that the list can be sorted by.

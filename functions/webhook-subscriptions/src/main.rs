@@ -6,6 +6,8 @@ use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let function = &webhook_subscriptions::WebhookSubscriptionsFunction::new(&App::start()?)?;
-    serve(|request| function.handle(request)).await
+    let app = App::start()?;
+    let function = &webhook_subscriptions::WebhookSubscriptionsFunction::new(&app)?;
+    let edge = app.edge(webhook_subscriptions::Route::methods)?;
+    serve(edge, |request| function.handle(request)).await
 }

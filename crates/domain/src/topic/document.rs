@@ -59,10 +59,26 @@ pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(&'a str, 
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(BadDocument::TooLong);
     }
-    let not_json = |cause: &dyn ToString| BadDocument::NotJson(cause.to_string());
-    let text = std::str::from_utf8(bytes).map_err(|cause| not_json(&cause))?;
-    let value = serde_json::from_str(text).map_err(|cause| not_json(&cause))?;
+    let text = std::str::from_utf8(bytes).map_err(|cause| {
+        BadDocument::NotJson(format!("no UTF-8 at byte {}", cause.valid_up_to()))
+    })?;
+    let value = serde_json::from_str(text).map_err(|cause| BadDocument::not_json(&cause))?;
     Ok((text, value))
+}
+
+impl BadDocument {
+    /// The refusal of a text that can't be parsed: it says where, and why if that is more than JSON's grammar.
+    pub fn not_json(cause: &serde_json::Error) -> Self {
+        let text = cause.to_string();
+        let reason = text.rsplit_once(" at line ").map_or(&*text, |(it, _)| it);
+        let place = format!("line {}, column {}", cause.line(), cause.column());
+        Self::NotJson(match reason {
+            "recursion limit exceeded" => format!("it nests too deep ({place})"),
+            "number out of range" => format!("a number is out of range ({place})"),
+            _ if cause.is_data() => format!("{reason} ({place})"),
+            _ => place,
+        })
+    }
 }
 
 /// The numbers in a JSON text, as they are written.
