@@ -3,6 +3,7 @@
 import gzip
 import json
 
+from ministack import app
 from ministack.services import apigateway_v1
 
 # The name under which an OpenAPI definition has the method that stands for all others.
@@ -74,20 +75,22 @@ def correct_events() -> None:
 
 
 def correct_compression() -> None:
-    """Responses of an API with `minimumCompressionSize`.
+    """What an API with `minimumCompressionSize` does.
 
-    MiniStack stores the setting alone. AWS compresses responses that are at least so large
-    when the caller accepts it. (That it unpacks what callers send, MiniStack does as well.)
+    MiniStack stores the setting alone. AWS unpacks what callers send compressed, and compresses
+    responses that are at least so large when the caller accepts it.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-gzip-compression-decompression.html
     """
     original = apigateway_v1.handle_execute
 
-    async def handle_execute(api_id: str, stage: str, method: str, path: str, headers: dict, *arguments) -> tuple:
-        status, response_headers, body = await original(api_id, stage, method, path, headers, *arguments)
+    async def handle_execute(api_id: str, stage: str, method: str, path: str, headers: dict, body: bytes, *rest):
         least = (apigateway_v1._rest_apis.get(api_id) or {}).get("minimumCompressionSize")
+        if least is not None:
+            body = app._decompress_request_body(body, headers)
+        status, response_headers, response = await original(api_id, stage, method, path, headers, body, *rest)
         accepted = apigateway_v1._header_ci(headers, "accept-encoding").lower()
-        if least is None or "gzip" not in accepted or len(body) < int(least):
-            return status, response_headers, body
-        return status, {**response_headers, "Content-Encoding": "gzip"}, gzip.compress(body)
+        if least is None or "gzip" not in accepted or len(response) < int(least):
+            return status, response_headers, response
+        return status, {**response_headers, "Content-Encoding": "gzip"}, gzip.compress(response)
 
     apigateway_v1.handle_execute = handle_execute

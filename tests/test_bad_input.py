@@ -104,8 +104,8 @@ def test_urls_that_are_refused(stack, client, url, words):
 
 
 def test_an_unknown_key_is_named_and_cut(stack, client):
-    body = refused(stack.call("POST", "/v1/subscribe", client, json={"k" * 5000: 1}), 400, "unknown field `kkk")
-    assert "field" not in body and len(body["message"]) <= 200
+    body = refused(stack.call("POST", "/v1/subscribe", client, json={"k" * 5000: 1}), 400, "there is no such field")
+    assert body["field"].startswith("kkk") and len(body["message"]) <= 200
 
 
 def test_a_url_is_repeated_in_no_message(stack, client):
@@ -119,23 +119,6 @@ def test_a_body_of_6_megabytes(stack, publisher, path):
     body = json.dumps({"callbackUrl": "https://example.com/" + "a" * 6_000_000})
     # AWS turns some of these away itself (Lambda takes 6 MB); the answer is a 413 there too.
     refused(stack.call("POST", path, publisher, data=body), 413)
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("DELETE", "/v1/subscribe"),
-        ("PUT", "/v1/subscribe"),
-        ("GET", "/v1/unsubscribe"),
-        ("GET", "/v1"),
-        ("GET", "/"),
-        ("POST", "/v2/subscribe"),
-        ("POST", "/v1/subscribe/more"),
-        ("DELETE", "/v1/queries/x"),
-    ],
-)
-def test_paths_and_methods_that_are_none(stack, client, method, path):
-    refused(stack.call(method, path, client), 404, "no such path or method")
 
 
 @pytest.mark.parametrize(

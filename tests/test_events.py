@@ -27,6 +27,7 @@ FUNCTIONS = {
     "webhook-subscriptions": "WebhookSubscriptionsFunction",
     "entity-subscriptions": "EntitySubscriptionsFunction",
     "entity-events": "EntityEventsFunction",
+    "openapi": "OpenapiFunction",
 }
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
@@ -72,6 +73,8 @@ REQUESTS = [
     ("entity-subscriptions/rotate-secret.json", 404, {}),
     ("entity-subscriptions/delete.json", 404, {}),
     ("entity-subscriptions/delete-entity.json", 200, {}),
+    ("openapi/document.json", 200, {"openapi": "3.1.0"}),
+    ("openapi/unknown.json", 404, {"message": "there is no such path"}),
     ("entity-events/event.json", 202, {}),
     ("entity-events/batch.json", 207, {}),
 ]

@@ -149,7 +149,7 @@ class TestTimeRanges:
         put = [put_exchange(stack, subscription, ago(seconds=280, milliseconds=-n), '"' * 8_000) for n in range(count)]
         path = f"/subscribers/webhook/subscriptions/{subscription['id']}/exchanges"
         found, pages = [], 0
-        url: str | None = f"{stack.url}{path}"
+        url: str | None = f"{stack.url}{path}?start={ago(hours=1)}"
         while url:
             answer = requests.get(url, headers={"x-api-key": client.api_key}, timeout=30)
             assert answer.status_code == 200

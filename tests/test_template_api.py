@@ -1,5 +1,6 @@
 """The template's API: whom it slows down, and what it writes about requests."""
 
+import json
 import re
 
 from template import read as read_template
@@ -55,8 +56,29 @@ def test_no_answer_and_no_log_repeats_what_api_gateway_says_of_a_header():
     assert "error.message" not in api["AccessLogSetting"]["Format"]
     responses = api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
     assert "error.message" not in str(responses)
-    for unknown in ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"):
-        assert responses[unknown]["statusCode"] == "404"
+
+
+def test_what_api_gateway_refuses_has_the_form_of_every_protocol():
+    responses = resources()["Api"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    for name, response in responses.items():
+        [text] = response["responseTemplates"].values()
+        body = json.loads(text)
+        code = int(response["statusCode"])
+        message = body["message"]
+        assert body == {
+            "message": message,
+            "request_id": "$context.requestId",
+            "status": {"status_code": code, "message": message, "errors": [{"code": code, "message": message}]},
+        }, name
+        parameters = response.get("responseParameters", {})
+        assert ("gatewayresponse.header.Retry-After" in parameters) == (code == 429), name
+
+
+def test_every_path_has_one_method_which_is_any():
+    paths = resources()["Api"]["Properties"]["DefinitionBody"]["paths"]
+    assert {"/", "/{proxy+}", "/openapi.json"} <= paths.keys()
+    for path, methods in paths.items():
+        assert list(methods) == ["x-amazon-apigateway-any-method"], path
 
 
 def test_nothing_is_paid_for_that_nobody_reads():
