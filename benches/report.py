@@ -360,7 +360,7 @@ def patches(found: list[dict]) -> str:
         cells = [
             size(it["document"]),
             f"{it['changed']} %",
-            size(it["patch"]) if it["patch"] else "the document is shorter",
+            size(it["patch"]) if it["patch"] else "the document is sent",
             spread(it["diff"], 3),
             spread(it["apply"], 3) if it["apply"] else "",
         ]
@@ -370,7 +370,7 @@ def patches(found: list[dict]) -> str:
             "## Patches",
             "",
             "Finding the change between two versions of a list of orders, and applying it; so many of a hundred orders have another",
-            "state. A patch that would be longer than the document is not sent.",
+            "state. A patch of more than 4 KB that would be longer than the document is not sent.",
             "",
             *rows,
         ]

@@ -22,8 +22,8 @@ const RUNS: usize = 15;
 pub struct Patching {
     document: usize,
     changed: usize,
-    /// The length of the patch; `None` when the whole document is shorter, and is delivered
-    /// instead.
+    /// The length of the patch; `None` when it is so much longer than the whole document that this is
+    /// delivered instead.
     patch: Option<usize>,
     diff: Spread,
     apply: Option<Spread>,

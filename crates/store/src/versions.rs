@@ -29,8 +29,8 @@ pub struct Version {
     pub accepted_at: OffsetDateTime,
     /// The whole document.
     pub snapshot: Payload,
-    /// The change from the version before, as a JSON patch; missing in the first version, and where it
-    /// would be longer than the document.
+    /// The change from the version before, as a JSON patch; missing in the first version, and where
+    /// the document is sent whole instead (`bellwire_domain::topic::patch`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Payload>,
     /// When the latest publication of the same document was accepted; missing if none followed the first.

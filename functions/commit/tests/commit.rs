@@ -1,7 +1,7 @@
 //! What `commit` makes of publications when AWS fails, and when it is killed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwire_domain::ids::{EventId, MessageId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
@@ -9,6 +9,7 @@ use bellwire_domain::topic::payload::{Payload, compress};
 use bellwire_doubles::{Aws, Effect, Fault, received};
 use bellwire_queues::{Delivery, DeliveryKind, Publication, Received, Work};
 use commit::CommitFunction;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 const TABLES: [&str; 4] = [
@@ -120,6 +121,52 @@ async fn a_publication_is_one_version_wherever_the_function_is_killed() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_version_has_its_change_unless_that_is_much_longer() {
+    let aws = Aws::with_tables(&TABLES).await;
+    let long = format!(r#"{{"{}":1}}"#, "k".repeat(5_000));
+    let batch = vec![
+        document("p1", "t1", r#"{"a":1}"#),
+        document("p2", "t1", "{}"),
+        document("p3", "t1", &long),
+        document("p4", "t1", "null"),
+        document("p5", "t1", &long),
+        document("p6", "t1", "{}"),
+    ];
+    assert!(function(&aws).handle(batch).await.is_empty());
+    let items = aws.items("EventsTable").await.into_iter();
+    let patches: BTreeMap<u64, Option<String>> = items
+        .filter_map(|item| {
+            let version = item["version"].as_u64()?;
+            let payload = item.get("patch").map(|patch| match &patch["inline"] {
+                Value::String(base64) => Payload::unpack(base64).unwrap(),
+                other => panic!("{other:?}"),
+            });
+            let text = payload.map(|bytes| String::from_utf8(bytes).unwrap());
+            Some((version, text))
+        })
+        .collect();
+    let added = format!(
+        r#"[{{"op":"add","path":"/{}","value":1}}]"#,
+        "k".repeat(5_000)
+    );
+    assert!(added.len() > long.len());
+    assert_eq!(
+        patches,
+        BTreeMap::from([
+            (1, None),
+            (2, Some(r#"[{"op":"remove","path":"/a"}]"#.to_owned())),
+            (3, None),
+            (
+                4,
+                Some(r#"[{"op":"replace","path":"","value":null}]"#.to_owned())
+            ),
+            (5, None),
+            (6, None),
+        ])
+    );
 }
 
 #[tokio::test]

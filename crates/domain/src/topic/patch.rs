@@ -5,6 +5,9 @@
 
 use crate::topic::document::Document;
 
+/// The longest patch, in bytes, that is sent even where the whole document is shorter.
+const ALWAYS_SENT_BYTES: usize = 4 * 1024;
+
 /// How a subscriber learns of a change of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -12,11 +15,12 @@ pub enum Change {
     None,
     /// The operations that turn the old document into the new one: a JSON array.
     Patch(String),
-    /// The whole new document: operations would be longer, or would round a number.
+    /// The whole new document: operations would be much longer, or would round a number.
     Snapshot,
 }
 
-/// The change from `old` to `new`.
+/// The change from `old` to `new`: a patch, unless that is both longer than `new` and longer than
+/// 4096 bytes. In a short patch a receiver sees what has changed, and a few bytes more cost nobody anything.
 ///
 /// A document with a number that isn't exact ([`Document::is_exact`]) is delivered as a snapshot,
 /// in the publisher's own text: a patch would round it.
@@ -35,7 +39,7 @@ pub fn change(old: &Document, new: &Document) -> Result<Change, serde_json::Erro
         return Ok(Change::None);
     }
     let patch = serde_json::to_string(&operations)?;
-    Ok(if patch.len() > new.text().len() {
+    Ok(if patch.len() > new.text().len().max(ALWAYS_SENT_BYTES) {
         Change::Snapshot
     } else {
         Change::Patch(patch)
@@ -111,16 +115,52 @@ mod tests {
         );
     }
 
+    fn parse(text: &str) -> Document {
+        Document::parse(text.as_bytes()).unwrap()
+    }
+
+    /// The change from a document with one key to `{}` and so many spaces, by a patch of so many bytes.
+    fn removal(patch_bytes: usize, spaces: usize) -> Change {
+        let key = "k".repeat(patch_bytes - r#"[{"op":"remove","path":"/"}]"#.len());
+        let new = format!("{{{}}}", " ".repeat(spaces));
+        change(&parse(&json!({ key: 1 }).to_string()), &parse(&new)).unwrap()
+    }
+
     #[test]
-    fn a_patch_longer_than_the_document_is_not_sent() {
-        let parse = |text: &str| Document::parse(text.as_bytes()).unwrap();
-        let change = |old, new| change(&parse(old), &parse(new)).unwrap();
-        assert_eq!(change(r#"{"a": 1, "b": 2}"#, "{}"), Change::Snapshot);
+    fn a_patch_is_not_sent_when_it_is_longer_than_the_document_and_than_four_kilobytes() {
+        for (patch_bytes, document_bytes, sent) in [
+            (29, 2, true),
+            (4095, 2, true),
+            (4096, 2, true),
+            (4097, 2, false),
+            (4097, 4096, false),
+            (4097, 4097, true),
+            (4097, 10_000, true),
+            (10_000, 9_999, false),
+            (10_000, 10_000, true),
+        ] {
+            let change = removal(patch_bytes, document_bytes - 2);
+            match &change {
+                Change::Patch(text) => assert_eq!(text.len(), patch_bytes),
+                other => assert_eq!(other, &Change::Snapshot),
+            }
+            let is_patch = matches!(change, Change::Patch(_));
+            assert_eq!(is_patch, sent, "{patch_bytes} for {document_bytes}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_becomes_another_one_is_replaced_at_its_root() {
+        for (old, new) in [(r#"{"a": 1}"#, "null"), ("null", "1"), ("1", "[]")] {
+            let value: Value = serde_json::from_str(new).unwrap();
+            let replaced = json!([{"op": "replace", "path": "", "value": value}]);
+            let change = change(&parse(old), &parse(new)).unwrap();
+            assert_eq!(change, Change::Patch(replaced.to_string()), "{old} {new}");
+        }
     }
 
     #[test]
     fn a_number_that_would_be_rounded_is_sent_in_a_snapshot() {
-        let parse = |text: &str| Document::parse(text.as_bytes()).unwrap();
         let old = parse(r#"{"id": 123456789012345678901, "other": "a rather long text"}"#);
         let new = parse(r#"{"id": 123456789012345678902, "other": "a rather long text"}"#);
         assert_eq!(change(&old, &new).unwrap(), Change::Snapshot);

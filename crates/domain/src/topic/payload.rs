@@ -48,7 +48,7 @@ pub fn compress(payload: &[u8]) -> Vec<u8> {
 /// # Errors
 /// If it is not gzip, or longer than [`MAX_DOCUMENT_BYTES`] when decompressed.
 pub fn decompress(gzip: &[u8]) -> Result<Vec<u8>, Damaged> {
-    // A patch or an error event is never longer than the longest document.
+    // A patch is no longer than its document, or than 4 KB; nothing else is longer than the longest document.
     let most = u64::try_from(MAX_DOCUMENT_BYTES).map_err(|_| Damaged)?;
     let mut payload = Vec::new();
     GzDecoder::new(gzip)

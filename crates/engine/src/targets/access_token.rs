@@ -10,12 +10,20 @@ use std::time::{Duration, SystemTime};
 
 use bellwire_domain::endpoint::authorization::{Authorization, CredentialsMode};
 use bellwire_outbound::Sender;
-use http::HeaderValue;
-use oauth2::basic::{BasicClient, BasicTokenType};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+    BasicTokenType,
+};
 use oauth2::{
-    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, Scope, TokenResponse, TokenUrl,
+    AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope,
+    StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use tokio::sync::Mutex;
+
+use crate::targets::token_refusal::refusal;
+use crate::targets::token_response::GrantedToken;
 
 /// How long a token is used, at most.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,6 +33,16 @@ const WITHOUT_LIFETIME: Duration = Duration::from_secs(300);
 const MARGIN: Duration = Duration::from_secs(30);
 /// How many tokens are remembered.
 const REMEMBERED: usize = 1000;
+
+/// A client of OAuth 2.0 that reads answers with tokens as providers send them. The types of other
+/// requests than those for tokens are not used.
+type TokenClient = oauth2::Client<
+    BasicErrorResponse,
+    GrantedToken,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+>;
 
 /// There is no token to be had; the text is for the subscription's owner.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -127,7 +145,7 @@ impl AccessTokens {
             CredentialsMode::Header => AuthType::BasicAuth,
             CredentialsMode::Body => AuthType::RequestBody,
         };
-        let client = BasicClient::new(ClientId::new(authorization.client_id.clone()))
+        let client = TokenClient::new(ClientId::new(authorization.client_id.clone()))
             .set_client_secret(ClientSecret::new(authorization.expose_secret().to_owned()))
             .set_token_uri(provider)
             .set_auth_type(auth_type);
@@ -135,76 +153,222 @@ impl AccessTokens {
         let answer = client
             .exchange_client_credentials()
             .add_scopes(scopes.map(|scope| Scope::new(scope.to_owned())))
-            .request_async(&|request| self.pass_on(request))
+            .request_async(&|request| self.pass_on(request, authorization))
             .await
-            .map_err(|error| TokenRefused(explain(&error)))?;
+            .map_err(refused)?;
         // RFC 6749, 7.1: a client must not use a token whose type it doesn't understand.
         if *answer.token_type() != BasicTokenType::Bearer {
             let reason = "the provider's token is not of the type Bearer";
             return Err(TokenRefused(reason.to_owned()));
         }
         let valid = answer.expires_in().unwrap_or(WITHOUT_LIFETIME).min(LONGEST);
-        let header = format!("Bearer {}", answer.access_token().secret());
+        let token = answer.access_token().secret();
+        if token.is_empty() {
+            return Err(TokenRefused("the provider's token is empty".to_owned()));
+        }
+        let header = format!("Bearer {token}");
         let mut header = HeaderValue::from_str(&header)
             .map_err(|_| TokenRefused("the token can't be sent in a header".to_owned()))?;
         header.set_sensitive(true);
         Ok((header, valid))
     }
 
+    /// Sends the request of the `oauth2` crate to the provider. That crate wouldn't say which status the
+    /// answer had, so a refusal is recognised here.
     async fn pass_on(
         &self,
         request: HttpRequest,
-    ) -> Result<HttpResponse, bellwire_outbound::Failure> {
+        authorization: &Authorization,
+    ) -> Result<HttpResponse, TokenRefused> {
         let (parts, body) = request.into_parts();
         let url = parts.uri.to_string();
-        let answer = self
-            .sender
-            .post(&url, parts.headers, body.into())
-            .await
-            .outcome?;
+        let sent = parts.headers.get(AUTHORIZATION).cloned();
+        let exchange = self.sender.post(&url, parts.headers, body.into()).await;
+        let answer = exchange
+            .outcome
+            .map_err(|failure| TokenRefused(failure.to_string()))?;
+        if let Some(reason) = refusal(answer.status, &answer.body, authorization, sent.as_ref()) {
+            return Err(TokenRefused(reason));
+        }
         let mut response = HttpResponse::new(answer.body);
-        *response.status_mut() = answer.status;
+        // The crate takes no other 2xx, and no other type than application/json; JSON is JSON.
+        *response.status_mut() = StatusCode::OK;
         *response.headers_mut() = answer.headers;
+        response.headers_mut().remove(CONTENT_TYPE);
         Ok(response)
     }
 }
 
-/// What went wrong, without the provider's words: they may repeat the credentials.
-fn explain<E, T>(error: &oauth2::RequestTokenError<E, T>) -> String
-where
-    E: std::error::Error + 'static,
-    T: oauth2::ErrorResponse,
-{
+/// Why there is no token. Of an answer that can't be read nothing is shown: there may be a token in it.
+fn refused(error: RequestTokenError<TokenRefused, BasicErrorResponse>) -> TokenRefused {
     match error {
-        oauth2::RequestTokenError::Request(cause) => cause.to_string(),
-        oauth2::RequestTokenError::ServerResponse(_) => "the provider refuses".to_owned(),
-        oauth2::RequestTokenError::Parse(..) | oauth2::RequestTokenError::Other(_) => {
-            "the provider's answer is not that of OAuth 2.0".to_owned()
+        RequestTokenError::Request(refused) => refused,
+        RequestTokenError::ServerResponse(_)
+        | RequestTokenError::Parse(..)
+        | RequestTokenError::Other(_) => {
+            let reason = "the provider's answer is not that of OAuth 2.0";
+            TokenRefused(reason.to_owned())
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use bellwire_domain::UrlPolicy;
     use bellwire_outbound::Limits;
     use serde_json::json;
 
     use super::*;
 
+    /// Providers on loopback are called as well.
+    fn policy() -> UrlPolicy {
+        UrlPolicy {
+            allow_http: true,
+            open_networks: "127.0.0.0/8".parse().unwrap(),
+        }
+    }
+
     fn tokens(limit: Duration) -> AccessTokens {
-        let sender = Sender::new(UrlPolicy::default(), Limits::default()).unwrap();
+        let sender = Sender::new(policy(), Limits::default()).unwrap();
         AccessTokens::new(sender, limit)
     }
 
     fn authorization() -> Authorization {
+        at("https://id.example.com/token")
+    }
+
+    fn at(provider: &str) -> Authorization {
         let said = json!({
             "type": "oauth2",
             "clientId": "me",
             "clientSecret": "hush",
-            "provider": "https://id.example.com/token",
+            "provider": provider,
         });
-        Authorization::check(serde_json::from_value(said).unwrap(), &UrlPolicy::default()).unwrap()
+        Authorization::check(serde_json::from_value(said).unwrap(), &policy()).unwrap()
+    }
+
+    /// What comes of a provider that answers each request with this status line, header and body, and how
+    /// often it was asked for two tokens.
+    async fn asked_twice(
+        status: &str,
+        header: &str,
+        body: &str,
+    ) -> (Result<String, String>, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\n{header}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        let (count, counted) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                // The request is short: it arrives as one.
+                let _ = connection.read(&mut [0; 4096]).unwrap();
+                count.send(()).unwrap();
+                connection.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let (tokens, authorization) = (tokens(Duration::from_secs(15)), at(&url));
+        let _ = tokens.get(&authorization).await;
+        let got = tokens.get(&authorization).await;
+        let got = got.map(|header| header.to_str().unwrap().to_owned());
+        (
+            got.map_err(|refused| refused.to_string()),
+            counted.try_iter().count(),
+        )
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_token_is_granted_however_the_provider_writes_it() {
+        for (status, header, body, asked) in [
+            (
+                "200 OK",
+                "Content-Type: application/json\r\n",
+                r#"{"access_token": "t", "token_type": "BEARER", "expires_in": "3599.9"}"#,
+                1,
+            ),
+            (
+                "201 Created",
+                "Content-Type: text/javascript\r\n",
+                r#"{"access_token": "t", "expires_in": null, "scope": ["a", "b"]}"#,
+                1,
+            ),
+            (
+                "200 OK",
+                "",
+                r#"{"access_token": "t", "expires_in": -1}"#,
+                1,
+            ),
+            (
+                "200 OK",
+                "",
+                r#"{"access_token": "t", "expires_in": "1e99"}"#,
+                1,
+            ),
+            (
+                "200 OK",
+                "",
+                r#"{"access_token": "t", "expires_in": "0"}"#,
+                2,
+            ),
+        ] {
+            let got = asked_twice(status, header, body).await;
+            assert_eq!(got, (Ok("Bearer t".to_owned()), asked), "{body}");
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn without_a_token_the_reason_is_given() {
+        for (status, body, reason) in [
+            (
+                "401 Unauthorized",
+                r#"{"error": "invalid_client", "error_description": "Who?"}"#,
+                "the provider answered 401 UNAUTHORIZED: invalid_client: Who?",
+            ),
+            (
+                "401 Unauthorized",
+                r#"{"error": "invalid_client", "error_description": "not Basic bWU6aHVzaA=="}"#,
+                "the provider answered 401 UNAUTHORIZED, in words that repeat credentials",
+            ),
+            (
+                "500 Oops",
+                "<html>",
+                "the provider answered 500 INTERNAL_SERVER_ERROR",
+            ),
+            (
+                "200 OK",
+                "[]",
+                "the provider's answer is not that of OAuth 2.0",
+            ),
+            (
+                "200 OK",
+                "",
+                "the provider's answer is not that of OAuth 2.0",
+            ),
+            (
+                "200 OK",
+                r#"{"access_token": ""}"#,
+                "the provider's token is empty",
+            ),
+            (
+                "200 OK",
+                r#"{"access_token": "t", "token_type": "mac"}"#,
+                "the provider's token is not of the type Bearer",
+            ),
+            (
+                "200 OK",
+                r#"{"access_token": "t\nx: y"}"#,
+                "the token can't be sent in a header",
+            ),
+        ] {
+            let got = asked_twice(status, "", body).await;
+            assert_eq!(got, (Err(reason.to_owned()), 2), "{body}");
+        }
     }
 
     #[tokio::test(flavor = "current_thread")]

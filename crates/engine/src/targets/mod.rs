@@ -1,6 +1,8 @@
 //! Where deliveries go: one file for each kind of target.
 
 mod access_token;
+mod token_refusal;
+mod token_response;
 pub mod webhook;
 
 use bellwire_store::subscription::{Subscription, Target};
