@@ -20,7 +20,7 @@ from settings import LOCAL, ROOT, environment
 
 # What `sam deploy` reads: the template as it is, and beside it what its CodeUri says.
 TEMPLATE = LOCAL / "build" / "template.yaml"
-BINARIES = ROOT / "target" / "debug"
+BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 CLI = BINARIES / "bellwire"
 # Measured with a profile of their own, by `make bench`.
 BENCHES = ["bellwire-bench", "ceiling", "floor"]

@@ -126,7 +126,7 @@ class Stack:
     def confirmed(self, client: Client, receiver: Receiver, path: str = "/callback", **options) -> str:
         """Takes a URL of the receiver through subscription and confirmation."""
         url = receiver.url + path
-        assert self.subscribe(client, url, **options).status_code == 200
+        assert self.subscribe(client, url, **options).status_code == 201
         answer = self.confirm(client, confirmation_token(receiver, path))
         assert answer.json()["status"] == "CONFIRMED", answer.text
         return url

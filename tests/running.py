@@ -22,6 +22,9 @@ class Running:
     def post(self, path: str, body: dict) -> requests.Response:
         return self.stack.call("POST", f"/v1/{path}", self.client, json=body)
 
+    def get(self, path: str, **parameters) -> requests.Response:
+        return self.stack.call("GET", f"/v1/{path}", self.client, params=parameters)
+
     def ask(self, sql: str, **more) -> requests.Response:
         return self.post("queries", {"QueryString": sql, **more})
 

@@ -121,6 +121,13 @@ def test_a_body_of_6_megabytes(stack, publisher, path):
     refused(stack.call("POST", path, publisher, data=body), 413)
 
 
+@pytest.mark.parametrize("body", [b"[]", b"null", b"{", b"{} {}", b'{"callbackUrl": "https://example.com/"}', b"x"])
+def test_a_test_notification_takes_nothing_from_its_request(stack, client, receiver, body):
+    stack.confirmed(client, receiver)
+    refused(stack.call("POST", "/v1/publish", client, data=body), 400)
+    assert len(receiver.arrivals) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

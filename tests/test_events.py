@@ -32,10 +32,12 @@ FUNCTIONS = {
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
 REQUESTS = [
-    ("subscribe/callback-url.json", 200, {"status": "PENDING_CONFIRMATION"}),
-    ("subscribe/callback-url-with-options.json", 200, {"status": "PENDING_CONFIRMATION"}),
+    ("subscribe/callback-url.json", 201, {"status": "PENDING_CONFIRMATION"}),
+    ("subscribe/callback-url-with-options.json", 201, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/list.json", 200, {"subscriptions": ["callback", "outcomes"]}),
     ("subscribe/token.json", 400, {"field": "token"}),
+    ("subscribe/test.json", 409, {}),
+    ("subscribe/hello.json", 200, {"message": "hello", "client_id": SAMPLE_CLIENT}),
     ("unsubscribe/callback-url.json", 409, {}),
     ("queries/register.json", 200, {"QueryExecutionId": QUERY}),
     ("queries/show.json", 200, {"QueryExecutionId": QUERY}),
@@ -43,6 +45,8 @@ REQUESTS = [
     ("queries/list.json", 200, {}),
     ("results/links.json", 409, {}),
     ("results/rows.json", 409, {}),
+    ("results/links-get.json", 409, {}),
+    ("results/rows-get.json", 409, {}),
     ("topics/create.json", 201, {"name": "orders"}),
     ("topics/list.json", 200, {}),
     ("topics/show.json", 404, {}),
@@ -176,4 +180,4 @@ def test_an_event_that_is_none_is_an_error_and_no_crash(functions, event):
         invocation = function.invoke(event)
         assert invocation.failed or invocation.status >= 400, name
     for file, *_ in REQUESTS[:1]:
-        assert functions["subscribe"].invoke(read(EVENTS / file)).status == 200
+        assert functions["subscribe"].invoke(read(EVENTS / file)).status == 201

@@ -22,9 +22,9 @@ def subscribe(stack):
 def test_every_line_is_json_with_request_id_and_client(stack, client, receiver, subscribe):
     url = receiver.url + SECRET_URL
     answer = subscribe.invoke(api_event("POST", "/v1/subscribe", client, {"callbackUrl": url}))
-    assert answer.status == 200
+    assert answer.status == 201
     [line] = subscribe.log_lines()
-    assert (line["level"], line["status"]) == ("INFO", 200)
+    assert (line["level"], line["status"]) == ("INFO", 201)
     fields = {name: value for span in line["spans"] for name, value in span.items()}
     assert fields["client"] == client.client_id
     assert fields["requestId"] and fields["method"] == "POST" and fields["path"].endswith("/v1/subscribe")

@@ -65,14 +65,25 @@ def test_states_and_times_are_in_the_view(stack, client, publisher):
     stack.register(publisher, query, client)
     stack.complete(query, "RUNNING", sequence="2")
     assert show(stack, client, query).json()["Status"]["State"] == "RUNNING"
-    stack.complete(query, "FAILED", at="2026-01-02T03:04:05Z", reason="no such table")
+    stack.complete(query, "FAILED", at="2100-01-02T03:04:05Z", reason="no such table")
     status = show(stack, client, query).json()["Status"]
     del status["SubmissionDateTime"]
     assert status == {
         "State": "FAILED",
-        "CompletionDateTime": "2026-01-02T03:04:05.000000Z",
+        "CompletionDateTime": "2100-01-02T03:04:05.000000Z",
         "StateChangeReason": "no such table",
+        "Message": "no such table",
     }
+
+
+def test_no_end_is_before_the_submission(stack, client, publisher):
+    """A query that the provider puts on record only when it has ended."""
+    query = new_query()
+    stack.complete(query, at="2020-01-17T22:04:24Z")
+    stack.register(publisher, query, client)
+    status = show(stack, client, query).json()["Status"]
+    assert status["State"] == "SUCCEEDED" and "Message" not in status
+    assert status["CompletionDateTime"] == status["SubmissionDateTime"] > "2020-01-17T22:04:25"
 
 
 def test_a_disabled_or_unknown_owner_is_refused(stack, client, publisher):

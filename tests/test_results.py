@@ -60,7 +60,9 @@ class TestFiles:
         for answer in (running.results(query), running.scroll(query)):
             assert answer.status_code == 200
             assert set(answer.json()) == {"QueryExecutionId", "Status"}
-            assert answer.json()["Status"]["State"] == "FAILED"
+            status = answer.json()["Status"]
+            assert status["State"] == "FAILED"
+            assert status["Message"] == status["StateChangeReason"] != ""
 
     def test_a_result_that_is_not_kept_any_more_is_gone(self, running, stack):
         query = running.finish(ORDERS)
@@ -182,6 +184,66 @@ class TestRows:
         assert running.scroll(other, NextToken=token).status_code == 200
 
 
+class TestForms:
+    """The id of a query may come as it is copied from elsewhere."""
+
+    def test_the_whole_object_of_a_query_will_do(self, running, stack, client):
+        query = running.finish(ORDERS)
+        copied = stack.call("GET", f"/v1/queries/{query}", client).json()
+        assert set(copied) == {"QueryExecutionId", "Status"}
+        assert set(running.post("results", copied).json()) == {"QueryExecutionId", "csv", "json"}
+        rows = running.post("scrollResults", copied).json()["results"]
+        assert rows == running.rows(query)
+        # Athena's own object has more, and none of it counts here.
+        copied |= {"Query": "DROP TABLE orders", "Statistics": {"DataScannedInBytes": 1}, "WorkGroup": None}
+        assert running.post("scrollResults", copied).json()["results"] == rows
+
+    def test_parameters_will_do(self, running):
+        query = running.finish(ORDERS)
+        by_post, by_get = running.results(query).json(), running.get("results", QueryExecutionId=query).json()
+        assert set(by_get) == set(by_post) == {"QueryExecutionId", "csv", "json"}
+        rows: list[dict] = []
+        token: dict[str, str | None] = {}
+        for _ in range(3):
+            page = running.get("scrollResults", QueryExecutionId=query, MaxResults=2, **token).json()
+            assert len(page["results"]) == 2
+            rows += page["results"]
+            token = {"NextToken": page.get("NextToken")}
+        assert rows == running.rows(query) and token == {"NextToken": None}
+
+    @pytest.mark.parametrize(
+        ("parameters", "field"),
+        [
+            ({}, "QueryExecutionId"),
+            ({"QueryExecutionId": ""}, "QueryExecutionId"),
+            ({"QueryExecutionId": "a b"}, "QueryExecutionId"),
+            ({"QueryExecutionId": "x" * 200}, "QueryExecutionId"),
+            ({"QueryExecutionId": ["a", "b"]}, "QueryExecutionId"),
+            ({"QueryExecutionId": "a", "MaxResults": "0"}, "MaxResults"),
+            ({"QueryExecutionId": "a", "MaxResults": "1001"}, "MaxResults"),
+            ({"QueryExecutionId": "a", "MaxResults": "ten"}, "MaxResults"),
+            ({"QueryExecutionId": "a", "MaxResults": ["1", "2"]}, "MaxResults"),
+            ({"QueryExecutionId": "a", "NextToken": ["x", "y"]}, "NextToken"),
+        ],
+    )
+    def test_parameters_that_make_no_sense(self, running, parameters, field):
+        answer = running.get("scrollResults", **parameters)
+        assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+    def test_a_token_that_is_none(self, running):
+        query = running.finish("SELECT 1 AS one")
+        answer = running.get("scrollResults", QueryExecutionId=query, NextToken="garbage")
+        assert (answer.status_code, answer.json()["field"]) == (400, "NextToken")
+
+    @pytest.mark.parametrize("path", ["results", "scrollResults"])
+    def test_another_clients_query_and_none_at_all_are_the_same_404(self, running, other_client, path):
+        query = running.finish("SELECT 1")
+        foreign = running.of(other_client).get(path, QueryExecutionId=query)
+        unknown = running.get(path, QueryExecutionId=new_query())
+        assert foreign.status_code == unknown.status_code == 404
+        assert foreign.json()["message"] == unknown.json()["message"]
+
+
 @pytest.mark.parametrize("path", ["results", "scrollResults"])
 class TestBadInput:
     def test_another_clients_query_and_none_at_all_are_the_same_404(self, running, other_client, path):
@@ -205,7 +267,7 @@ class TestBadInput:
         assert answer.status_code == 400 and "QueryExecutionId" in answer.json()["message"]
 
     def test_bodies_that_are_none(self, running, path):
-        for body in ({}, {"QueryExecutionId": "a", "more": 1}):
+        for body in ({}, {"Status": {"State": "SUCCEEDED"}}):
             assert running.post(path, body).status_code == 400
         assert running.stack.call("POST", f"/v1/{path}", running.client, data=b"no JSON").status_code == 400
         assert running.stack.call("POST", f"/v1/{path}", json={"QueryExecutionId": "a"}).status_code == 401

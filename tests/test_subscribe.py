@@ -21,7 +21,8 @@ def sns_attributes(stack, client) -> list[dict]:
 def test_a_url_is_registered_and_asked_for_its_confirmation(stack, client, receiver):
     url = f"{receiver.url}/callback"
     answer = stack.subscribe(client, url)
-    assert answer.status_code == 200
+    assert answer.status_code == 201
+    assert answer.headers["location"].endswith("/v1/subscribe")
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert body.pop("message")
@@ -50,7 +51,8 @@ def test_the_token_confirms_it(stack, client, receiver):
     url = f"{receiver.url}/callback"
     stack.subscribe(client, url)
     answer = stack.confirm(client, confirmation_token(receiver))
-    assert answer.status_code == 200
+    assert answer.status_code == 201
+    assert answer.headers["location"].endswith("/v1/subscribe")
     body = answer.json()
     assert body.pop("message")
     assert body == {"callbackUrl": url, "status": "CONFIRMED"}
@@ -82,7 +84,7 @@ def test_asking_again_while_pending_sends_the_confirmation_again(stack, client, 
 def test_asking_again_when_confirmed_sends_nothing(stack, client, publisher, receiver):
     url = stack.confirmed(client, receiver)
     answer = stack.subscribe(client, url)
-    assert answer.status_code == 200
+    assert answer.status_code == 201
     assert answer.json()["status"] == "CONFIRMED"
     # Something later arrives, and there is nothing in between.
     query = new_query()
@@ -102,7 +104,7 @@ def test_spellings_of_a_url_are_one_subscription(stack, client, receiver):
 def test_many_subscribe_at_once_and_it_is_one_subscription(stack, client, receiver):
     url = f"{receiver.url}/callback"
     answers = at_once(*[lambda: stack.subscribe(client, url)] * 8)
-    assert {(it.status_code, it.json()["status"]) for it in answers} == {(200, "PENDING_CONFIRMATION")}
+    assert {(it.status_code, it.json()["status"]) for it in answers} == {(201, "PENDING_CONFIRMATION")}
     assert len(stack.subscriptions(client)) == 1
     assert stack.confirm(client, confirmation_token(receiver)).json()["status"] == "CONFIRMED"
 
@@ -112,7 +114,7 @@ def test_many_confirm_at_once(stack, client, receiver):
     token = confirmation_token(receiver)
     answers = at_once(*[lambda: stack.confirm(client, token)] * 8)
     # MiniStack forgets a token as soon as it is used.
-    assert {(it.status_code, it.json().get("status")) for it in answers} == {(200, "CONFIRMED")}
+    assert {(it.status_code, it.json().get("status")) for it in answers} == {(201, "CONFIRMED")}
     assert [it["status"] for it in stack.subscriptions(client)] == ["CONFIRMED"]
 
 
@@ -121,7 +123,7 @@ def test_subscribing_while_confirming_ends_confirmed(stack, client, receiver):
     stack.subscribe(client, url)
     token = confirmation_token(receiver)
     confirmed, *_ = at_once(lambda: stack.confirm(client, token), *[lambda: stack.subscribe(client, url)] * 4)
-    assert confirmed.status_code == 200
+    assert confirmed.status_code == 201
     assert [it["status"] for it in stack.subscriptions(client)] == ["CONFIRMED"]
 
 
@@ -134,7 +136,7 @@ def test_another_clients_token_is_refused_and_changes_nothing(stack, client, oth
     assert refused.json()["field"] == "token"
     for it in (client, other_client):
         assert [listed["status"] for listed in stack.subscriptions(it)] == ["PENDING_CONFIRMATION"]
-    assert stack.confirm(client, token).status_code == 200
+    assert stack.confirm(client, token).status_code == 201
     # Used, it is as foreign as before.
     assert stack.confirm(other_client, token).status_code == 400
 
@@ -248,11 +250,11 @@ def test_a_client_has_at_most_a_hundred_urls(stack, client, receiver):
         return stack.subscribe(client, f"{receiver.url}/{n}").status_code
 
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(register, range(99))) == {200}
-    assert register(99) == 200
+        assert set(pool.map(register, range(99))) == {201}
+    assert register(99) == 201
     refused = stack.subscribe(client, f"{receiver.url}/100")
     assert refused.status_code == 409
     assert "100" in refused.json()["message"]
     # One that is registered already is not counted again.
-    assert register(5) == 200
+    assert register(5) == 201
     assert len(stack.subscriptions(client)) == 100

@@ -37,7 +37,7 @@ def test_subscribing_when_sns_fails_records_nothing(stack, client, receiver, aws
     assert statuses(stack, client) == []
     aws.heal()
     assert subscribe.invoke(request).body["status"] == "PENDING_CONFIRMATION"
-    assert stack.confirm(client, confirmation_token(receiver)).status_code == 200
+    assert stack.confirm(client, confirmation_token(receiver)).status_code == 201
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -167,12 +167,12 @@ def test_sns_is_asked_for_signed_unsubscribing_and_sha_256(stack, client, receiv
     # MiniStack takes no notice of either; on AWS they keep whoever sees an envelope from
     # ending the subscription, and sign envelopes with SHA-256.
     body = {"callbackUrl": f"{receiver.url}/callback"}
-    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, body)).status == 200
+    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, body)).status == 201
     made = parse_qs(aws.last["CreateTopic"].decode())
     assert made["Attributes.entry.1.key"] == ["SignatureVersion"]
     assert made["Attributes.entry.1.value"] == ["2"]
     body = {"token": confirmation_token(receiver)}
-    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, body)).status == 200
+    assert subscribe.invoke(api_event("POST", "/v1/subscribe", client, body)).status == 201
     confirmed = parse_qs(aws.last["ConfirmSubscription"].decode())
     assert confirmed["AuthenticateOnUnsubscribe"] == ["true"]
 
@@ -219,5 +219,5 @@ def test_the_deployed_functions_say_500_when_iam_refuses(stack, client, receiver
     assert answer.status_code == 500
     assert set(answer.json()) == {"message", "request_id"}
     assert statuses(stack, client) == []
-    assert stack.subscribe(client, f"{receiver.url}/callback").status_code == 200
+    assert stack.subscribe(client, f"{receiver.url}/callback").status_code == 201
     receiver.wait_for(is_confirmation)

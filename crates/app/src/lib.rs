@@ -246,13 +246,17 @@ impl App {
 
     /// Records how queries end, and notifies their owners.
     pub fn completions(&self) -> Read<Completions> {
-        let prefix = self.setting(Setting::TopicPrefix)?;
-        let publisher = Publisher::new(self.sns.clone(), prefix);
         Ok(Completions::new(
             self.queries()?,
             self.clients()?,
-            publisher,
+            self.notification_publisher()?,
         ))
+    }
+
+    /// Publishes notifications of queries to the SNS topics of clients.
+    pub fn notification_publisher(&self) -> Read<Publisher> {
+        let prefix = self.setting(Setting::TopicPrefix)?;
+        Ok(Publisher::new(self.sns.clone(), prefix))
     }
 
     /// Brings the record of queries up to date with Athena.

@@ -29,6 +29,8 @@ pub struct Subscription {
     pub confirmed: bool,
     /// The attributes that were set.
     pub attributes: HashMap<String, String>,
+    /// The messages that were delivered to the URL.
+    pub received: Vec<String>,
 }
 
 /// A form as JSON, with a text for each field.
@@ -78,6 +80,12 @@ pub fn carry_out(call: &Call, state: &State) -> HttpResponse {
     match operation {
         "Publish" => {
             topic.published.push(field("Message"));
+            let statuses = statuses(&call.body);
+            for subscription in topic.subscriptions.values_mut() {
+                if subscription.confirmed && subscription.lets_through(&statuses) {
+                    subscription.received.push(field("Message"));
+                }
+            }
             answered(
                 operation,
                 &format!("<MessageId>{}</MessageId>", Uuid::new_v4()),
@@ -128,6 +136,32 @@ pub fn carry_out(call: &Call, state: &State) -> HttpResponse {
     }
 }
 
+impl Subscription {
+    /// Whether the filter policy names one of these values of the attribute `status`.
+    /// <https://docs.aws.amazon.com/sns/latest/dg/string-value-matching.html>
+    fn lets_through(&self, statuses: &[String]) -> bool {
+        let Some(policy) = self.attributes.get("FilterPolicy") else {
+            return true;
+        };
+        let policy: Value = serde_json::from_str(policy).unwrap();
+        let named = policy["status"].as_array().unwrap();
+        statuses.iter().any(|it| named.contains(&json!(it)))
+    }
+}
+
+/// The values of the message attribute `status`: one, or the elements of an array.
+fn statuses(form: &Value) -> Vec<String> {
+    let part = |of: &str| form[format!("MessageAttributes.entry.1.{of}")].as_str();
+    let Some(value) = part("Value.StringValue") else {
+        return Vec::new();
+    };
+    assert_eq!(part("Name"), Some("status"));
+    match part("Value.DataType") {
+        Some("String.Array") => serde_json::from_str(value).unwrap(),
+        _ => vec![value.to_owned()],
+    }
+}
+
 fn subscribe(topic: &mut Topic, topic_arn: &str, endpoint: &str, form: &Value) -> HttpResponse {
     let given: HashMap<String, String> = (1..)
         .map_while(|n| {
@@ -152,6 +186,7 @@ fn subscribe(topic: &mut Topic, topic_arn: &str, endpoint: &str, form: &Value) -
                 token: Uuid::new_v4().simple().to_string(),
                 confirmed: false,
                 attributes: given,
+                received: Vec::new(),
             };
             topic.subscriptions.insert(arn.clone(), subscription);
             arn

@@ -14,6 +14,6 @@ mod topic_prefix;
 pub use client_topics::{ClientTopics, DeadLetterQueue, TopicKey};
 pub use completion::{Completions, NotifyError, Outcome};
 pub use error::SnsError;
-pub use publisher::Publisher;
+pub use publisher::{Audience, Publisher};
 pub use registrations::{RegistrationError, Registrations};
 pub use topic_prefix::TopicPrefix;

@@ -2,14 +2,14 @@
 
 use aws_sdk_sns::Client as Sns;
 use aws_sdk_sns::types::MessageAttributeValue;
-use bellwire_domain::{ClientId, QueryState};
+use bellwire_domain::{ClientId, QueryState, Statuses};
 use bellwire_runtime::aws::Lazy;
 
 use crate::{SnsError, TopicPrefix};
 
 /// Who receives a published notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Audience {
+pub enum Audience {
     /// The client's topic: SNS delivers to all subscriptions on it whose filter policy fits.
     Topic,
     /// Nobody: the client has no topic, because it has never subscribed.
@@ -41,6 +41,36 @@ impl Publisher {
             .data_type("String")
             .string_value(status.as_str())
             .build()?;
+        self.send(client_id, status, message).await
+    }
+
+    /// Publishes to the client's topic what all confirmed URLs are to receive, whatever their statuses.
+    ///
+    /// Each element of an attribute of the type `String.Array` is matched by itself, and one that
+    /// matches is enough. A filter policy of ours names at least one status, and the attribute has all
+    /// of them.
+    /// <https://docs.aws.amazon.com/sns/latest/dg/string-value-matching.html>
+    ///
+    /// # Errors
+    /// When SNS fails, or refuses.
+    pub async fn publish_to_all(
+        &self,
+        client_id: &ClientId,
+        message: String,
+    ) -> Result<Audience, SnsError> {
+        let status = MessageAttributeValue::builder()
+            .data_type("String.Array")
+            .string_value(Statuses::all().to_json())
+            .build()?;
+        self.send(client_id, status, message).await
+    }
+
+    async fn send(
+        &self,
+        client_id: &ClientId,
+        status: MessageAttributeValue,
+        message: String,
+    ) -> Result<Audience, SnsError> {
         let answer = self
             .sns
             .publish()

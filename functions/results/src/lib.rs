@@ -3,9 +3,12 @@
 //! - `POST /v1/results` returns links to a result's files: `links`.
 //! - `POST /v1/scrollResults` returns a result's rows, page by page: `scroll`.
 //!
-//! For a query that has not succeeded, both return its state. `routes` recognises the calls.
+//! For a query that has not succeeded, both return its state. The body may be the whole object that
+//! `/v1/queries` returns of a query: keys that mean nothing here are ignored. With `GET`, what a body
+//! has stands in the query string: `parameter`. `routes` recognises the calls.
 
 mod links;
+mod parameter;
 mod routes;
 mod scroll;
 
@@ -57,31 +60,52 @@ impl ResultsFunction {
     /// Responds to a request.
     ///
     /// # Errors
-    /// 400 for a body that is refused; 401; 404 when the client has no such query; 409 when its result
+    /// 400 for a body or parameter that is refused; 401; 404 when the client has no such query; 409 when its result
     /// is not kept by this stack; 410 when its result is not kept any more; 413; 500 when AWS fails;
     /// 503 when Athena throttles.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let route = route(&request, Route::of)?;
         let client = self.authenticator.client(&request).await?.client_id;
         match route {
-            Route::Links => {
-                let links: links::LinksRequest = body::json(&request)?;
-                let id = links.execution_id()?;
-                let query = self.own(&client, &id).await?;
-                if query.state != QueryState::Succeeded {
-                    return ok(&QueryView::from(query));
-                }
-                ok(&self.links(id).await?)
+            Route::GetLinks => {
+                let links = links::LinksRequest::from_parameters(&request)?;
+                self.links_or_state(&client, links).await
             }
-            Route::Scroll => {
-                let range = body::json::<scroll::ScrollRequest>(&request)?.check()?;
-                let query = self.own(&client, &range.execution_id).await?;
-                if query.state != QueryState::Succeeded {
-                    return ok(&QueryView::from(query));
-                }
-                self.scroll(range).await
+            Route::PostLinks => self.links_or_state(&client, body::json(&request)?).await,
+            Route::GetRows => {
+                let rows = scroll::ScrollRequest::from_parameters(&request)?;
+                self.rows_or_state(&client, rows).await
             }
+            Route::PostRows => self.rows_or_state(&client, body::json(&request)?).await,
         }
+    }
+
+    /// Links to the files of a result; the query's state if there is none.
+    async fn links_or_state(
+        &self,
+        client: &ClientId,
+        links: links::LinksRequest,
+    ) -> Result<Response<Body>, Failure> {
+        let id = links.execution_id()?;
+        let query = self.own(client, &id).await?;
+        if query.state != QueryState::Succeeded {
+            return ok(&QueryView::from(query));
+        }
+        ok(&self.links(id).await?)
+    }
+
+    /// Rows of a result; the query's state if there is none.
+    async fn rows_or_state(
+        &self,
+        client: &ClientId,
+        rows: scroll::ScrollRequest,
+    ) -> Result<Response<Body>, Failure> {
+        let range = rows.check()?;
+        let query = self.own(client, &range.execution_id).await?;
+        if query.state != QueryState::Succeeded {
+            return ok(&QueryView::from(query));
+        }
+        self.scroll(range).await
     }
 
     /// The client's own query with this id, brought up to date with Athena. 404 if there is none; 409

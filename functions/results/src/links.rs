@@ -7,19 +7,19 @@ use bellwire_domain::ExecutionId;
 use bellwire_objects::ObjectError;
 use bellwire_objects::results::{Rendering, csv_key, json_key};
 use bellwire_queues::Message;
+use lambda_http::Request;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::ResultsFunction;
+use crate::{ResultsFunction, parameter};
 
 /// The first pause between two checks for a rendering. Each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The body of the request.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The request, not checked yet.
+#[derive(Debug, Deserialize)]
 pub struct LinksRequest {
     #[serde(rename = "QueryExecutionId")]
     execution_id: String,
@@ -36,6 +36,16 @@ pub struct Links {
 }
 
 impl LinksRequest {
+    /// The request that stands in the query string.
+    ///
+    /// # Errors
+    /// 400 when the id is missing or repeated.
+    pub fn from_parameters(request: &Request) -> Result<Self, Failure> {
+        Ok(Self {
+            execution_id: parameter::needed(request, "QueryExecutionId")?,
+        })
+    }
+
     /// The id of the query's execution; 400 if it is malformed.
     pub fn execution_id(&self) -> Result<ExecutionId, Failure> {
         ExecutionId::parse(&self.execution_id)

@@ -1,8 +1,10 @@
 //! The calls of the API that reach the function.
 
 bellwire_api::routes! {
-    "POST" "/v1/results" => Links,
-    "POST" "/v1/scrollResults" => Scroll,
+    "GET" "/v1/results" => GetLinks,
+    "POST" "/v1/results" => PostLinks,
+    "GET" "/v1/scrollResults" => GetRows,
+    "POST" "/v1/scrollResults" => PostRows,
 }
 
 #[test]

@@ -4,16 +4,15 @@ use bellwire_api::{Failure, ok};
 use bellwire_athena::answers::Rows;
 use bellwire_athena::{AthenaError, MAX_ROWS};
 use bellwire_domain::ExecutionId;
-use lambda_http::Body;
 use lambda_http::http::Response;
+use lambda_http::{Body, Request};
 use serde::Deserialize;
 
-use crate::ResultsFunction;
 use crate::links::gone;
+use crate::{ResultsFunction, parameter};
 
-/// The body, not checked yet.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The request, not checked yet.
+#[derive(Debug, Deserialize)]
 pub struct ScrollRequest {
     #[serde(rename = "QueryExecutionId")]
     execution_id: String,
@@ -24,6 +23,7 @@ pub struct ScrollRequest {
 }
 
 /// The rows of a result that a request asks for.
+#[derive(Debug)]
 pub struct ResultRange {
     /// The id of the query's execution.
     pub execution_id: ExecutionId,
@@ -32,7 +32,22 @@ pub struct ResultRange {
 }
 
 impl ScrollRequest {
-    /// Checks the body.
+    /// The request that stands in the query string.
+    ///
+    /// # Errors
+    /// 400 when the id is missing, a parameter is repeated, or `MaxResults` is no number.
+    pub fn from_parameters(request: &Request) -> Result<Self, Failure> {
+        let max_results = parameter::optional(request, "MaxResults")?;
+        Ok(Self {
+            execution_id: parameter::needed(request, "QueryExecutionId")?,
+            max_results: max_results
+                .map(|text| text.parse().map_err(|_| bad_size()))
+                .transpose()?,
+            next_token: parameter::optional(request, "NextToken")?,
+        })
+    }
+
+    /// Checks the request.
     ///
     /// # Errors
     /// 400, naming the field at fault.
@@ -44,9 +59,7 @@ impl ScrollRequest {
             Some(number) => u16::try_from(number)
                 .ok()
                 .filter(|number| (1..=MAX_ROWS).contains(number))
-                .ok_or_else(|| {
-                    Failure::field("MaxResults", format_args!("must be from 1 to {MAX_ROWS}"))
-                })?,
+                .ok_or_else(bad_size)?,
         };
         Ok(ResultRange {
             execution_id,
@@ -54,6 +67,11 @@ impl ScrollRequest {
             next_token: self.next_token,
         })
     }
+}
+
+/// 400: so many rows are never a page.
+fn bad_size() -> Failure {
+    Failure::field("MaxResults", format_args!("must be from 1 to {MAX_ROWS}"))
 }
 
 impl ResultsFunction {

@@ -1,25 +1,30 @@
 //! `/v1/subscribe`: the callback URLs of a client, to which notifications of its queries are delivered
-//! (protocol A).
+//! (protocol A), and two calls for trying the API.
 //!
-//! - `POST {"callbackUrl"}` registers a URL, to which SNS sends a token: `register`.
-//! - `POST {"token"}` confirms the URL to which the token was sent: `confirm`.
-//! - `GET` lists the client's URLs: `list`.
+//! - `POST /v1/subscribe {"callbackUrl"}` registers a URL, to which SNS sends a token: `register`.
+//! - `POST /v1/subscribe {"token"}` confirms the URL to which the token was sent: `confirm`.
+//! - `GET /v1/subscribe` lists the client's URLs: `list`.
+//! - `POST /v1/publish` sends a test notification to the confirmed ones: `test_notification`.
+//! - `GET /v1/hello` says which client the key is of: `hello`.
 //!
 //! `request` checks the bodies, `routes` recognises the calls.
 
 mod confirm;
+mod hello;
 mod list;
 mod register;
 mod request;
 mod routes;
+mod test_notification;
 
-use bellwire_api::{Authenticator, Failure, body, ok, route};
+use bellwire_api::{Authenticator, Failure, body, called_path, created, located, ok, route};
 use bellwire_app::{App, BadSetting};
 use bellwire_domain::UrlPolicy;
-use bellwire_query_notifications::Registrations;
+use bellwire_query_notifications::{Publisher, Registrations};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
+use crate::hello::Hello;
 use crate::request::{SubscribeCommand, SubscribeRequest};
 pub use crate::routes::Route;
 
@@ -28,6 +33,7 @@ pub use crate::routes::Route;
 pub struct SubscribeFunction {
     authenticator: Authenticator,
     registrations: Registrations,
+    publisher: Publisher,
     url_policy: UrlPolicy,
 }
 
@@ -40,6 +46,7 @@ impl SubscribeFunction {
         Ok(Self {
             authenticator: app.authenticator()?,
             registrations: app.registrations()?,
+            publisher: app.notification_publisher()?,
             url_policy: app.url_policy()?,
         })
     }
@@ -47,8 +54,8 @@ impl SubscribeFunction {
     /// Responds to a request.
     ///
     /// # Errors
-    /// 400 for a body, URL or token that is refused; 401; 409 when the client has too many URLs; 413;
-    /// 500 when SNS or a table fails.
+    /// 400 for a body, URL or token that is refused; 401; 409 when the client has too many URLs, or none
+    /// that a test could be sent to; 413; 500 when SNS or a table fails.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let route = route(&request, Route::of)?;
         let client = self.authenticator.client(&request).await?.client_id;
@@ -56,15 +63,23 @@ impl SubscribeFunction {
             Route::List => ok(&list::list(&self.registrations, &client).await?),
             Route::Subscribe => {
                 let body: SubscribeRequest = body::json(&request)?;
-                match body.into_command(&self.url_policy)? {
+                let progress = match body.into_command(&self.url_policy)? {
                     SubscribeCommand::Register(registration) => {
-                        ok(&register::register(&self.registrations, &client, registration).await?)
+                        register::register(&self.registrations, &client, registration).await?
                     }
                     SubscribeCommand::Confirm(token) => {
-                        ok(&confirm::confirm(&self.registrations, &client, &token).await?)
+                        confirm::confirm(&self.registrations, &client, &token).await?
                     }
-                }
+                };
+                // The protocol's status also where nothing new has come of the request.
+                Ok(located(created(&progress)?, called_path(&request)))
             }
+            Route::SendTest => {
+                test_notification::check(&request)?;
+                let (registrations, publisher) = (&self.registrations, &self.publisher);
+                ok(&test_notification::send(registrations, publisher, &client).await?)
+            }
+            Route::Hello => ok(&Hello::to(client)),
         }
     }
 }

@@ -3,6 +3,8 @@
 bellwire_api::routes! {
     "GET" "/v1/subscribe" => List,
     "POST" "/v1/subscribe" => Subscribe,
+    "POST" "/v1/publish" => SendTest,
+    "GET" "/v1/hello" => Hello,
 }
 
 #[test]

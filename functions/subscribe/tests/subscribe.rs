@@ -53,14 +53,14 @@ async fn a_registration_that_is_cut_off_is_completed_by_its_repetition() {
             let (status, body) = call(&aws, "POST", &register).await;
             assert_eq!(
                 (status, &body["status"]),
-                (StatusCode::OK, &json!("PENDING_CONFIRMATION")),
+                (StatusCode::CREATED, &json!("PENDING_CONFIRMATION")),
                 "{n} {effect:?}"
             );
             let confirm = json!({"token": token(&aws)});
             let (status, body) = call(&aws, "POST", &confirm).await;
             assert_eq!(
                 (status, &body["status"]),
-                (StatusCode::OK, &json!("CONFIRMED")),
+                (StatusCode::CREATED, &json!("CONFIRMED")),
                 "{n} {effect:?}"
             );
             let (_, listed) = call(&aws, "GET", &Value::Null).await;
@@ -88,7 +88,7 @@ async fn a_confirmation_that_is_cut_off_is_completed_by_its_repetition() {
             let (status, body) = call(&aws, "POST", &confirm).await;
             assert_eq!(
                 (status, &body["status"]),
-                (StatusCode::OK, &json!("CONFIRMED")),
+                (StatusCode::CREATED, &json!("CONFIRMED")),
                 "{n} {effect:?}"
             );
             if ended.is_some() {
@@ -106,7 +106,7 @@ async fn throttling_is_no_matter_of_the_customer_and_an_outage_is_a_500() {
         aws.calls();
         aws.fail(operation, Fault::Throttled, 2);
         let (status, _) = call(&aws, "POST", &json!({"callbackUrl": URL})).await;
-        assert_eq!(status, StatusCode::OK, "{operation}");
+        assert_eq!(status, StatusCode::CREATED, "{operation}");
         assert!(
             aws.calls().iter().any(|it| it == operation),
             "{operation} isn't called"
@@ -126,4 +126,19 @@ async fn a_token_of_nobody_is_the_callers_mistake() {
     call(&aws, "POST", &json!({"callbackUrl": URL})).await;
     let (status, _) = call(&aws, "POST", &json!({"token": "nobodys"})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_is_registered_or_confirmed_is_where_it_was_posted() {
+    let aws = account().await;
+    let function = SubscribeFunction::new(&aws.app("Subscribe", &[])).unwrap();
+    for _ in 0..2 {
+        let path = "/live/v1/subscribe";
+        let body = json!({"callbackUrl": URL});
+        let request = request("POST", "/v1/subscribe", path, Some("key"), &body);
+        let response = function.handle(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers()["location"], path);
+        call(&aws, "POST", &json!({"token": token(&aws)})).await;
+    }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::ids::random_id;
 use crate::query::execution_id::ExecutionId;
 use crate::query::state::QueryState;
 use crate::timestamp;
@@ -65,6 +66,36 @@ impl Notification<'_> {
     }
 }
 
+/// A notification of no query, which a client has sent to its own URLs to try them:
+/// `{"status": "TEST", "QueryExecutionId": "…", "time_completed": "2020-01-17 22:04:24.089113"}`.
+#[derive(Debug, Serialize)]
+pub struct TestNotification {
+    status: &'static str,
+    #[serde(rename = "QueryExecutionId")]
+    execution_id: String,
+    #[serde(serialize_with = "timestamp::serialize_spaced")]
+    time_completed: OffsetDateTime,
+}
+
+impl TestNotification {
+    /// A test at this time. Its id is a random UUID, which no query has.
+    pub fn at(now: OffsetDateTime) -> Self {
+        Self {
+            status: "TEST",
+            execution_id: random_id(),
+            time_completed: now,
+        }
+    }
+
+    /// The notification as JSON.
+    ///
+    /// # Errors
+    /// None, as long as every field has a form in JSON.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -100,6 +131,20 @@ mod tests {
                 .to_json()
                 .unwrap()
                 .ends_with(r#""state_change_reason":"SYNTAX_ERROR"}"#)
+        );
+    }
+    #[test]
+    fn a_test_has_the_keys_of_a_notification_and_the_id_of_no_query() {
+        let now = datetime!(2020-01-17 22:04:24 UTC);
+        let [first, second] = [TestNotification::at(now), TestNotification::at(now)];
+        assert_ne!(first.execution_id, second.execution_id);
+        assert!(ExecutionId::parse(&first.execution_id).is_ok());
+        assert_eq!(
+            first.to_json().unwrap(),
+            format!(
+                r#"{{"status":"TEST","QueryExecutionId":"{}","time_completed":"2020-01-17 22:04:24.000000"}}"#,
+                first.execution_id
+            )
         );
     }
 }

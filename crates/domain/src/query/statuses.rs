@@ -34,6 +34,21 @@ impl Statuses {
         Ok(Self(states))
     }
 
+    /// All terminal states.
+    pub fn all() -> Self {
+        let terminal = [
+            QueryState::Succeeded,
+            QueryState::Failed,
+            QueryState::Cancelled,
+        ];
+        Self(BTreeSet::from(terminal))
+    }
+
+    /// The states as a JSON array: `["SUCCEEDED","FAILED"]`.
+    pub fn to_json(&self) -> String {
+        serde_json::json!(self.0).to_string()
+    }
+
     /// The SNS filter policy that lets these states through, by the message
     /// attribute `status`: `{"status": ["SUCCEEDED"]}`.
     pub fn filter_policy(&self) -> String {
@@ -101,6 +116,13 @@ mod tests {
         ] {
             assert_eq!(Statuses::parse(&names(list)), Err(BadStatuses), "{list:?}");
         }
+    }
+
+    #[test]
+    fn all_are_the_terminal_states() {
+        let all = r#"["SUCCEEDED","FAILED","CANCELLED"]"#;
+        assert_eq!(Statuses::all().to_json(), all);
+        assert!(Statuses::all().0.iter().all(|state| state.is_terminal()));
     }
 
     #[test]
