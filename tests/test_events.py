@@ -60,6 +60,7 @@ REQUESTS = [
             "create",
             "list",
             "show",
+            "patch",
             "delete",
             "test",
             "exchanges",

@@ -25,7 +25,8 @@ def test_a_subscription_is_created_read_and_deleted(streams):
     assert made["topicId"] == topic
     assert uuid.UUID(made["id"])
     assert made["secret"].startswith("whsec_")
-    assert made["status"] == "active"
+    assert (made["status"], made["subscriptionStatus"]) == ("active", "active")
+    assert answer.headers["Location"].endswith(f"/subscribers/webhook/subscriptions/{made['id']}")
     assert TIMESTAMP.fullmatch(made["createTimestamp"])
     # From now on neither the secret nor a header's value is shown.
     response = streams.on(made, method="GET")
@@ -33,6 +34,7 @@ def test_a_subscription_is_created_read_and_deleted(streams):
     del made["secret"]
     assert response.json() == made | {"webhookHeaders": {"Authorization": "[redacted]", "X-Empty": "[redacted]"}}
     assert "AbCdEf" not in response.text
+    assert response.headers["ETag"] == answer.headers["ETag"]
     gone = streams.on(made, method="DELETE")
     assert (gone.status_code, gone.content) == (204, b"")
     assert streams.on(made, method="GET").status_code == 404
@@ -169,6 +171,7 @@ def test_a_topic_that_is_not_there(streams, stack, client):
 
 CALLS = [
     ("GET", "", None),
+    ("PATCH", "", {"subscriptionStatus": "suspended"}),
     ("DELETE", "", None),
     ("POST", "test", {"a": 1}),
     ("GET", "exchanges", None),

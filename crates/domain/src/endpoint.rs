@@ -100,6 +100,33 @@ pub fn enable(state: &EndpointState) -> EndpointState {
     }
 }
 
+/// Gives the endpoint another URL, at which nothing is known of what was sent to the one before: a document
+/// continues with a snapshot, and failures don't count. What an attempt at the earlier URL comes to doesn't
+/// disable it. It stays disabled if it is.
+pub fn moved(state: &EndpointState) -> EndpointState {
+    EndpointState {
+        disabled: state.disabled.clone(),
+        owner_unnotified: state.owner_unnotified,
+        ..enable(state)
+    }
+}
+
+/// Changes an endpoint as its owner wants: gives it another URL if `moves`, and has it enabled or disabled
+/// if `enabled` says so. One that is as it should be stays as it is.
+pub fn change(
+    state: &EndpointState,
+    moves: bool,
+    enabled: Option<bool>,
+    at: OffsetDateTime,
+) -> EndpointState {
+    let state = if moves { moved(state) } else { state.clone() };
+    match enabled {
+        Some(true) if state.disabled.is_some() => enable(&state),
+        Some(false) => disable(&state, at).unwrap_or(state),
+        _ => state,
+    }
+}
+
 /// Stops deliveries to an endpoint because its client is disabled; `None` when nothing changes.
 pub fn disable_client(state: &EndpointState) -> Option<EndpointState> {
     (!state.client_disabled).then(|| EndpointState {
@@ -112,15 +139,13 @@ pub fn disable_client(state: &EndpointState) -> Option<EndpointState> {
 /// disabled for a reason of its own. `None` when nothing changes.
 pub fn enable_client(state: &EndpointState) -> Option<EndpointState> {
     state.client_disabled.then(|| EndpointState {
-        disabled: state.disabled.clone(),
-        owner_unnotified: state.owner_unnotified,
         client_disabled: false,
-        ..enable(state)
+        ..moved(state)
     })
 }
 
 /// After an attempt that began in the state `before` was answered with 410: disables the endpoint,
-/// unless its owner has enabled it since. `None` when nothing changes.
+/// unless its owner has enabled it since, or given it another URL. `None` when nothing changes.
 pub fn gone(
     state: &EndpointState,
     before: &EndpointState,

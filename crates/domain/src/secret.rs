@@ -8,6 +8,9 @@ use subtle::ConstantTimeEq;
 
 use crate::digest::sha256_hex;
 
+/// What is shown in place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
 /// Text that must not reach a log: `Debug` leaves it out, and only [`Secret::expose`] gives it.
 #[derive(Clone)]
 pub struct Secret(String);
@@ -73,7 +76,7 @@ pub(crate) mod stored {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str(REDACTED)
     }
 }
 
@@ -101,7 +104,7 @@ impl Eq for SecretHash {}
 
 impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str(REDACTED)
     }
 }
 

@@ -4,8 +4,6 @@
 //! a decision, on the condition that the state it was made from is still there, and repeats the decision
 //! otherwise.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnRefusal};
 use bellwire_domain::delivery::lease::{self, Acquire, Acquired, Ending, Release, Then};
@@ -14,16 +12,17 @@ use bellwire_domain::delivery::session::Session;
 use bellwire_domain::endpoint::EndpointState;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::timestamp;
-use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
+use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use time::{Duration, OffsetDateTime};
 
 use crate::conditional::{Refused, conditional};
+use crate::endpoint_state::{StateChange, is_stored_as};
 use crate::subscription::Subscription;
 use crate::{StoreError, Subscriptions};
 
 /// How often a decision is made, at most, while others change the subscription concurrently. Each time,
 /// one of the others succeeds.
-const ATTEMPTS: usize = 20;
+pub(crate) const ATTEMPTS: usize = 20;
 
 /// The result of requesting the lease of a subscription.
 #[derive(Clone, Debug)]
@@ -199,106 +198,21 @@ impl Subscriptions {
         next: &EndpointState,
         changed_at: Option<OffsetDateTime>,
     ) -> Result<Result<Subscription, Option<Subscription>>, StoreError> {
-        let (seen, next) = (attributes(seen)?, attributes(next)?);
-        let mut update = self.update(id);
-        let (mut set, mut remove) = (Vec::new(), Vec::new());
-        let mut condition = vec!["attribute_exists(subscription_id)".to_owned()];
-        for name in NAMES {
-            match seen.get(name) {
-                // Whoever changes it changes `disabled` too, or has notified the owner.
-                _ if name == "unannounced" => {}
-                Some(value) => {
-                    condition.push(format!("{name} = :seen_{name}"));
-                    let value = value.clone();
-                    update = update.expression_attribute_values(format!(":seen_{name}"), value);
-                }
-                None => condition.push(format!("attribute_not_exists({name})")),
-            }
-            match next.get(name) {
-                value if value == seen.get(name) => {}
-                Some(value) => {
-                    set.push(format!("{name} = :{name}"));
-                    update = update.expression_attribute_values(format!(":{name}"), value.clone());
-                }
-                None => remove.push(name),
-            }
-        }
+        let mut change = StateChange::new(seen, next)?;
         if let Some(at) = changed_at {
-            set.push("updated_at = :updated_at".to_owned());
-            update = update.expression_attribute_values(":updated_at", text(&timestamp::iso(at)));
+            change.set("updated_at", text(&timestamp::iso(at)));
         }
-        let mut expression = String::new();
-        if !set.is_empty() {
-            expression.push_str(&format!("SET {} ", set.join(", ")));
-        }
-        if !remove.is_empty() {
-            expression.push_str(&format!("REMOVE {}", remove.join(", ")));
-        }
-        let update = update
-            .update_expression(expression)
-            .condition_expression(condition.join(" AND "));
+        let update = self
+            .update(id)
+            .update_expression(change.expression())
+            .condition_expression(change.condition("attribute_exists(subscription_id)"))
+            .set_expression_attribute_values(Some(change.values()));
         Ok(match carry_out(update).await? {
             // The SDK has repeated a request whose response was lost.
-            Err(Some(found)) if attributes(&found.state())? == next => Ok(found),
+            Err(Some(found)) if is_stored_as(&found.state(), next)? => Ok(found),
             done => done,
         })
     }
-}
-
-/// The attributes of an item that hold an [`EndpointState`].
-const NAMES: [&str; 15] = [
-    "wanted",
-    "acknowledged",
-    "in_doubt",
-    "snapshots_asked",
-    "turn",
-    "turn_nonce",
-    "turn_until",
-    "failures",
-    "retry_at",
-    "retry_by",
-    "schedule_wanted",
-    "disabled",
-    "unannounced",
-    "client_disabled",
-    "failing_since",
-];
-
-/// A state as attributes of an item, without those that are missing.
-fn attributes(state: &EndpointState) -> Result<HashMap<&'static str, AttributeValue>, StoreError> {
-    let progress = &state.progress;
-    let mut found = HashMap::from([
-        ("wanted", number(progress.wanted)),
-        ("acknowledged", number(progress.acknowledged)),
-        ("in_doubt", AttributeValue::Bool(progress.in_doubt)),
-        ("snapshots_asked", number(progress.snapshots_asked)),
-        ("failures", AttributeValue::N(progress.failures.to_string())),
-    ]);
-    if let Some(lease) = &progress.lease {
-        found.insert("turn", text(lease.message_id.as_str()));
-        found.insert("turn_nonce", number(lease.nonce));
-        found.insert("turn_until", number(lease.until));
-    }
-    if let Some(retry) = &progress.retry {
-        found.insert("retry_at", number(retry.at));
-        found.insert("retry_by", text(retry.message_id.as_str()));
-    }
-    if let Some(schedule) = &progress.schedule {
-        found.insert("schedule_wanted", number(schedule.wanted));
-    }
-    if let Some(disabled) = &state.disabled {
-        found.insert("disabled", to_attribute_value(disabled)?);
-    }
-    if state.owner_unnotified {
-        found.insert("unannounced", AttributeValue::Bool(true));
-    }
-    if state.client_disabled {
-        found.insert("client_disabled", AttributeValue::Bool(true));
-    }
-    if let Some(since) = state.failing_since {
-        found.insert("failing_since", text(&timestamp::iso(since)));
-    }
-    Ok(found)
 }
 
 /// Runs a conditional update. Returns the item afterwards; as `Err` the item as it is, if its

@@ -9,16 +9,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update,
-};
-use bellwire_domain::delivery::retry::ON_ITS_WAY_DAYS;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update};
 use bellwire_domain::endpoint::signature::SigningSecrets;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::timestamp;
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::StoreError;
 use crate::answers::Together;
@@ -31,10 +28,10 @@ use crate::usage::{self, Exceeded, Limits, counts_of};
 
 /// The number of writes that create a subscription: itself, its membership, and two counts.
 const OWN_WRITES: usize = 4;
-/// The condition that a subscription is counted as one of its client's: it exists, and so does its topic.
-const COUNTED: &str = "attribute_exists(subscription_id) AND attribute_not_exists(expires_at)";
-/// How long the subscription to a deleted topic is kept, in days: as long as a delivery may be under way.
-const ENDED_KEPT_DAYS: i64 = ON_ITS_WAY_DAYS as i64;
+/// The condition that a subscription is counted as one of its client's, at the host of `:url`: it exists, and so
+/// does its topic, and this is its URL.
+pub(crate) const COUNTED: &str =
+    "attribute_exists(subscription_id) AND attribute_not_exists(expires_at) AND webhook_url = :url";
 
 #[derive(Serialize)]
 struct Item<'a> {
@@ -68,7 +65,7 @@ pub enum Created {
 pub struct Subscriptions {
     pub(crate) db: DynamoDb,
     pub(crate) table: String,
-    members: String,
+    pub(crate) members: String,
 }
 
 impl Subscriptions {
@@ -134,39 +131,6 @@ impl Subscriptions {
         }
     }
 
-    /// Ends the subscription to a deleted topic: removes its membership now, and the subscription in 30
-    /// days. It receives nothing that is accepted after `ended_at`, the time of the deletion, and deliveries
-    /// that are under way are completed. Idempotent.
-    pub async fn expire(
-        &self,
-        subscription: &Subscription,
-        ended_at: OffsetDateTime,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let id = &subscription.subscription_id;
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(id)))
-            .update_expression("SET expires_at = :at, ended_at = :ended_at")
-            .condition_expression(COUNTED)
-            .expression_attribute_values(":ended_at", AttributeValue::S(timestamp::iso(ended_at)))
-            .expression_attribute_values(
-                ":at",
-                AttributeValue::N(
-                    (now + Duration::days(ENDED_KEPT_DAYS))
-                        .unix_timestamp()
-                        .to_string(),
-                ),
-            )
-            .build()?;
-        let update = TransactWriteItem::builder().update(update).build();
-        let member = delete(&self.members, member_key(subscription))?;
-        let counts = usage::one_less(&self.members, subscription)?;
-        // If a condition doesn't hold, this was done before, or the owner has deleted the subscription.
-        let writes = [update, member].into_iter().chain(counts).collect();
-        transact(&self.db, writes).await.map(drop)
-    }
-
     /// The subscription with this id, with a consistent read; `None` as well if it has expired.
     pub async fn get(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
         if id.as_str().len() > MAX_ID_LENGTH {
@@ -190,27 +154,6 @@ impl Subscriptions {
         let at = item.get("expires_at").and_then(|at| at.as_n().ok());
         let at = at.and_then(|at| at.parse::<i64>().ok());
         at.is_none_or(|at| at > now.unix_timestamp())
-    }
-
-    /// Deletes a subscription; from now on it receives nothing. Idempotent.
-    pub async fn delete(&self, subscription: &Subscription) -> Result<(), StoreError> {
-        let id = &subscription.subscription_id;
-        let counted = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(id)))
-            .condition_expression(COUNTED)
-            .build()?;
-        let counted = TransactWriteItem::builder().delete(counted).build();
-        let member = delete(&self.members, member_key(subscription))?;
-        let counts = usage::one_less(&self.members, subscription)?;
-        let writes = [counted, member.clone()].into_iter().chain(counts);
-        match transact(&self.db, writes.collect()).await? {
-            Transacted::Done => Ok(()),
-            Transacted::Refused { .. } => {
-                let writes = vec![delete(&self.table, key(id))?, member];
-                transact(&self.db, writes).await.map(drop)
-            }
-        }
     }
 
     /// Deletes a client's counts, once all of its subscriptions are deleted.
@@ -264,36 +207,9 @@ impl Subscriptions {
     }
 }
 
-fn key(id: &SubscriptionId) -> HashMap<String, AttributeValue> {
+pub(crate) fn key(id: &SubscriptionId) -> HashMap<String, AttributeValue> {
     HashMap::from([(
         "subscription_id".to_owned(),
         AttributeValue::S(id.to_string()),
     )])
-}
-
-fn member_key(subscription: &Subscription) -> HashMap<String, AttributeValue> {
-    HashMap::from([
-        (
-            "audience_segment".to_owned(),
-            AttributeValue::S(segment_key(
-                &subscription.audience_id(),
-                subscription.segment,
-            )),
-        ),
-        (
-            "subscription_id".to_owned(),
-            AttributeValue::S(subscription.subscription_id.to_string()),
-        ),
-    ])
-}
-
-fn delete(
-    table: &str,
-    key: HashMap<String, AttributeValue>,
-) -> Result<TransactWriteItem, StoreError> {
-    let delete = Delete::builder()
-        .table_name(table)
-        .set_key(Some(key))
-        .build()?;
-    Ok(TransactWriteItem::builder().delete(delete).build())
 }

@@ -54,16 +54,23 @@ pub(crate) fn one_more(
     limits: &Limits,
 ) -> Result<[TransactWriteItem; 2], StoreError> {
     let [of_client, at_host] = counted(subscription);
-    let write = |what, limit: u64| {
-        let update = add(table, subscription, what, "1")
-            .condition_expression("attribute_not_exists(subscriptions) OR subscriptions < :limit")
-            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
-        built(update)
-    };
     Ok([
-        write(of_client, limits.of_client)?,
-        write(at_host, limits.at_host)?,
+        one_within(table, subscription, of_client, limits.of_client)?,
+        one_within(table, subscription, at_host, limits.at_host)?,
     ])
+}
+
+/// The write that counts one more, unless there are as many as the limit.
+fn one_within(
+    table: &str,
+    subscription: &Subscription,
+    what: String,
+    limit: u64,
+) -> Result<TransactWriteItem, StoreError> {
+    let update = add(table, subscription, what, "1")
+        .condition_expression("attribute_not_exists(subscriptions) OR subscriptions < :limit")
+        .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
+    built(update)
 }
 
 /// The writes that count one subscription less: in total, and at its host.
@@ -76,18 +83,46 @@ pub(crate) fn one_less(
     Ok([write(of_client)?, write(at_host)?])
 }
 
+/// The writes that count a subscription at the host of another URL: one less at its own host, one more there.
+/// The condition of the second doesn't hold if the limit of that host is reached. None if the host is the
+/// same.
+pub(crate) fn moved(
+    table: &str,
+    subscription: &Subscription,
+    to_url: &str,
+    limits: &Limits,
+) -> Result<Vec<TransactWriteItem>, StoreError> {
+    let [_, from] = counted(subscription);
+    let to = counted_at(subscription, to_url);
+    if from == to {
+        return Ok(Vec::new());
+    }
+    let less = built(add(table, subscription, from, "-1"))?;
+    let more = one_within(table, subscription, to, limits.at_host)?;
+    Ok(vec![less, more])
+}
+
 /// The partition key of a client's counts.
 pub(crate) fn counts_of(client_id: &str) -> String {
     format!("client#{client_id}")
 }
 
 fn counted(subscription: &Subscription) -> [String; 2] {
-    let kind = match subscription.source {
+    [
+        kind(subscription).to_owned(),
+        counted_at(subscription, &subscription.webhook().url),
+    ]
+}
+
+fn counted_at(subscription: &Subscription, url: &str) -> String {
+    format!("{}@{}", kind(subscription), host_of(url))
+}
+
+fn kind(subscription: &Subscription) -> &'static str {
+    match subscription.source {
         Source::Topic { .. } => "topics",
         Source::Entity { .. } => "entities",
-    };
-    let host = host_of(&subscription.webhook().url);
-    [kind.to_owned(), format!("{kind}@{host}")]
+    }
 }
 
 fn add(table: &str, subscription: &Subscription, what: String, difference: &str) -> UpdateBuilder {

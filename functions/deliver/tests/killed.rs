@@ -3,15 +3,11 @@
 
 mod support;
 
-use bellwire_domain::ids::{SubscriptionId, TopicId};
+use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::topic::modes::SubscriptionMode;
-use bellwire_domain::topic::payload::{Payload, compress};
-use bellwire_doubles::endpoint::Endpoint;
-use bellwire_doubles::{Aws, Effect};
+use bellwire_doubles::Effect;
 use bellwire_queues::{Delivery, DeliveryKind};
-use bellwire_store::versions::Version;
-use support::{arrived, deliver, delivery, event, ids, subscribed};
-use time::OffsetDateTime;
+use support::{applied, arrived, commit, deliver, delivery, event, expire_lease, ids, subscribed};
 
 #[tokio::test]
 async fn an_event_arrives_wherever_the_function_is_killed_and_is_on_record() {
@@ -117,46 +113,6 @@ async fn gone_disables_the_endpoint_and_its_owner_is_notified_wherever_the_funct
             }
         }
     }
-}
-
-/// Commits a version of the topic's document, which is the version's number.
-async fn commit(aws: &Aws, version: u64) {
-    let patch = format!(r#"[{{"op":"replace","path":"","value":{version}}}]"#);
-    let next = Version {
-        version,
-        accepted_at: OffsetDateTime::now_utc(),
-        snapshot: Payload::inline(&compress(version.to_string().as_bytes())),
-        patch: (version > 1).then(|| Payload::inline(&compress(patch.as_bytes()))),
-        confirmed_at: None,
-    };
-    let previous = (version > 1).then_some(version - 1);
-    let (topic, id, now) = (
-        TopicId::new("t1"),
-        format!("p{version}"),
-        OffsetDateTime::now_utc(),
-    );
-    let events = aws.app("Commit", &[]).events().unwrap();
-    events
-        .commit(&topic, &id, &next, previous, now)
-        .await
-        .unwrap();
-}
-
-/// Lets the lease of the subscription expire.
-async fn expire_lease(aws: &Aws) {
-    let key = [("subscription_id", "s1")];
-    aws.set_number("SubscriptionsTable", &key, "turn_until", 1)
-        .await;
-}
-
-/// The document that a receiver has that applies what it receives, in order.
-fn applied(endpoint: &Endpoint) -> Option<u64> {
-    let received = endpoint.received().into_iter();
-    received.fold(None, |_, request| {
-        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-        let patched = body.as_array().map(|patch| patch[0]["value"].as_u64());
-        patched.unwrap_or_else(|| body.as_u64())
-    })
 }
 
 #[tokio::test]

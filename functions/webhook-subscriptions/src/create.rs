@@ -1,23 +1,23 @@
 //! `POST /subscribers/webhook/topics/{topicId}/subscriptions`: subscribes a webhook to a topic.
 
 use bellwire_api::idempotency::Repeatable;
-use bellwire_api::{Failure, created};
+use bellwire_api::{Failure, called_path, created, domain, etag, located};
 use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::ids::{SubscriptionId, new_subscription_id};
+use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::Topic;
 use bellwire_fanout::deliver_current_document;
-use bellwire_outbound::NoConsent;
 use bellwire_store::Client;
 use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
-use lambda_http::Body;
 use lambda_http::http::Response;
+use lambda_http::{Body, Request};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::WebhookSubscriptionsFunction;
 use crate::request::CreateWebhookSubscription;
-use crate::view::WebhookSubscriptionView;
+use crate::view::{WebhookSubscriptionView, revision_at};
 
 impl WebhookSubscriptionsFunction {
     /// Subscribes a webhook to a topic. Its first delivery is the topic's current document, if there is
@@ -33,18 +33,14 @@ impl WebhookSubscriptionsFunction {
         client: &Client,
         topic: &Topic,
         create: CreateWebhookSubscription,
-        domain: &str,
+        request: &Request,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
-            return self.created_before(answer).await;
+            return self.created_before(answer, request).await;
         }
         let checked = create.check(&self.policy, topic)?;
-        let origin = self.consent.ask(&checked.webhook_url, domain).await;
-        let origin = origin.map_err(|no| match no {
-            NoConsent::Unasked(cause) => Failure::internal(cause),
-            refused => Failure::field("webhookUrl", refused),
-        })?;
+        let origin = self.ask(&checked.webhook_url, domain(request)).await?;
         let secret = generate_secret().map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
         let source = Source::Topic {
@@ -83,13 +79,13 @@ impl WebhookSubscriptionsFunction {
             Created::Done | Created::Exists => {}
             Created::TooMany(exceeded) => {
                 return match repeatable.earlier().await? {
-                    Some(answer) => self.created_before(answer).await,
+                    Some(answer) => self.created_before(answer, request).await,
                     None => Err(Failure::conflict(self.limits.explain(exceeded))),
                 };
             }
             Created::Refused(other) => {
                 return match (repeatable.earlier().await?, other) {
-                    (Some(answer), _) => self.created_before(answer).await,
+                    (Some(answer), _) => self.created_before(answer, request).await,
                     (None, 0) => Err(Failure::not_found("there is no such topic")),
                     (None, 1) => Err(Failure::unauthorized()),
                     (None, _) => Err(Failure::try_again("please try again")),
@@ -97,7 +93,10 @@ impl WebhookSubscriptionsFunction {
             }
         }
         match self.send_document(&subscription).await {
-            Ok(()) => Ok(answer),
+            Ok(()) => {
+                let id = &subscription.subscription_id;
+                Ok(located_at(answer, id, subscription.created_at, request))
+            }
             // The repeated request completes it.
             Err(failure) if has_key => Err(failure),
             Err(failure) => {
@@ -110,10 +109,17 @@ impl WebhookSubscriptionsFunction {
 
     /// The response to a repeated request. If the first one was cut off after it had created the
     /// subscription, completes it.
-    async fn created_before(&self, answer: Response<Body>) -> Result<Response<Body>, Failure> {
+    async fn created_before(
+        &self,
+        answer: Response<Body>,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
         #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
         struct Made {
             id: SubscriptionId,
+            #[serde(with = "iso_serde")]
+            create_timestamp: OffsetDateTime,
         }
         let made: Made =
             serde_json::from_slice(answer.body().as_ref()).map_err(Failure::internal)?;
@@ -121,7 +127,8 @@ impl WebhookSubscriptionsFunction {
         if let Some(subscription) = self.subscriptions.get(&made.id).await? {
             self.send_document(&subscription).await?;
         }
-        Ok(answer)
+        let created_at = made.create_timestamp;
+        Ok(located_at(answer, &made.id, created_at, request))
     }
 
     /// Creates the delivery of a topic's current document, if there is one. A subscription receives new
@@ -132,5 +139,49 @@ impl WebhookSubscriptionsFunction {
         deliver_current_document(&self.events, &self.deliveries, subscription, now)
             .await
             .map_err(Failure::internal)
+    }
+}
+
+/// The response to a creation, with the path of what was created, in the spelling of the call, and its entity
+/// tag from then.
+fn located_at(
+    answer: Response<Body>,
+    id: &SubscriptionId,
+    created_at: OffsetDateTime,
+    request: &Request,
+) -> Response<Body> {
+    let answer = etag::with(answer, revision_at(created_at));
+    match prefix(called_path(request)) {
+        Some(prefix) => located(answer, &format!("{prefix}/subscriptions/{id}")),
+        None => answer,
+    }
+}
+
+/// What the path of a call that creates a subscription has before `/topics/{topicId}/subscriptions`; `None` if it
+/// is no such path. Names of stages and topics may be anything.
+fn prefix(path: &str) -> Option<&str> {
+    let spelling = path.find("/subscribers/webhook/")?;
+    let length = path.get(spelling..)?.find("/topics/")?;
+    path.get(..spelling + length)
+}
+
+#[test]
+fn the_prefix_is_that_of_the_call() {
+    for (path, expected) in [
+        (
+            "/live/subscribers/webhook/topics/t1/subscriptions",
+            Some("/live/subscribers/webhook"),
+        ),
+        (
+            "/topics/subscribers/webhook/topics/%2Ftopics%2F/subscriptions",
+            Some("/topics/subscribers/webhook"),
+        ),
+        (
+            "/streams/subscribers/webhook/api/v1/topics/topics/subscriptions",
+            Some("/streams/subscribers/webhook/api/v1"),
+        ),
+        ("/subscribers/webhook", None),
+    ] {
+        assert_eq!(prefix(path), expected);
     }
 }

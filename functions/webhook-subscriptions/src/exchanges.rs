@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwire_api::{Failure, ok};
+use bellwire_api::{Failure, called_path, ok};
 use bellwire_domain::ids::{DeliveryId, SubscriptionId};
 use bellwire_domain::timestamp::{self, iso_duration, iso_serde};
 use bellwire_domain::topic::shards::Shards;
@@ -122,7 +122,7 @@ impl WebhookSubscriptionsFunction {
         }
         let mut response = ok(&Value::Array(views))?;
         if let Some(after) = after {
-            let next = stretch.link(&after);
+            let next = stretch.link(called_path(request), &after);
             let value = HeaderValue::from_str(&next).map_err(Failure::internal)?;
             response.headers_mut().insert(header::LINK, value);
         }
@@ -152,12 +152,12 @@ impl Stretch {
         Ok(Self { start, end })
     }
 
-    /// The `Link` header of the next page, which begins after the cursor `after`.
-    fn link(&self, after: &str) -> String {
+    /// The `Link` header of the next page, which begins after the cursor `after`. `path` is the list's.
+    fn link(&self, path: &str, after: &str) -> String {
         let (start, end) = (timestamp::iso(self.start), timestamp::iso(self.end));
         // Except for `#`, none of them has a character that a query string can't have.
         let after = after.replace('#', "%23");
-        format!("<?start={start}&end={end}&after={after}>; rel=\"next\"")
+        format!("<{path}?start={start}&end={end}&after={after}>; rel=\"next\"")
     }
 }
 

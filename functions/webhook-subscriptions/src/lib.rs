@@ -3,6 +3,7 @@
 //! - `POST …/topics/{topicId}/subscriptions` creates one: `create`.
 //! - `GET …/topics/{topicId}/subscriptions` lists them: this file.
 //! - `GET` and `DELETE …/subscriptions/{subscriptionId}` return and delete one: this file.
+//! - `PATCH …/subscriptions/{subscriptionId}` changes one: `patch`.
 //! - `POST …/test` delivers a test: `test`.
 //! - `GET …/exchanges` returns the record of attempts: `exchanges`.
 //! - `POST …/secret/rotate` replaces the signing secret: `rotate`.
@@ -17,6 +18,7 @@
 
 mod create;
 mod exchanges;
+mod patch;
 mod replay;
 mod request;
 mod rotate;
@@ -26,28 +28,28 @@ mod test;
 mod view;
 
 use bellwire_api::idempotency::{Idempotency, Repeatable};
-use bellwire_api::{
-    Authenticator, Failure, body, domain, list, no_content, ok, path_parameter, route,
-};
+use bellwire_api::{Authenticator, Failure, body, etag, list, no_content, path_parameter, route};
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::UrlPolicy;
 use bellwire_domain::ids::{SubscriptionId, TopicId};
 use bellwire_domain::topic::Topic;
-use bellwire_domain::topic::shards::Shards;
 use bellwire_objects::Payloads;
 use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
 use bellwire_store::subscription::Subscription;
-use bellwire_store::topics::Found;
+use bellwire_store::topics::{Found, StoredTopic};
 use bellwire_store::{Attempts, Client, Clients, Events, Limits, Members, Subscriptions, Topics};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
 pub use crate::routes::Route;
-use crate::view::WebhookSubscriptionView;
+use crate::view::{WebhookSubscriptionView, answer, revision};
 
 /// The fields that the list can be sorted by.
 const SORTED_BY: &[&str] = &["subscriptionMode", "webhookUrl"];
+
+/// How often a subscription is tried to be deleted, at most, that others change at the same time.
+const ATTEMPTS: usize = 5;
 
 /// The function, with what it keeps between requests.
 #[derive(Debug)]
@@ -96,8 +98,9 @@ impl WebhookSubscriptionsFunction {
     ///
     /// # Errors
     /// 400 for a body or parameter that is refused, or an endpoint that doesn't consent; 401; 404; 409
-    /// when a limit is reached, or the state of the subscription doesn't allow it; 413; 500 when a
-    /// table, the bucket or a queue fails; 503 when another request interferes.
+    /// when a limit is reached, or the state of the subscription doesn't allow it; 412 when `If-Match`
+    /// names another revision; 413; 415; 500 when a table, the bucket or a queue fails; 503 when another
+    /// request interferes.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let route = route(&request, Route::of)?;
         let client = self.authenticator.client(&request).await?;
@@ -110,34 +113,25 @@ impl WebhookSubscriptionsFunction {
             }
             let create = body::json(&request)?;
             let repeatable = self.repeatable(&client, &request)?;
-            let domain = domain(&request);
             return self
-                .create(&client, &topic, create, domain, &repeatable)
+                .create(&client, &topic, create, &request, &repeatable)
                 .await;
         }
         let id = path_parameter(&request, "subscriptionId")?;
         tracing::Span::current().record("subscription", &id);
-        let (subscription, shards) = self.own(&client, &id).await?;
+        let (subscription, topic) = self.own(&client, &id).await?;
         let repeatable = || self.repeatable(&client, &request);
         match route {
-            Route::Create | Route::List | Route::Show => {
-                ok(&WebhookSubscriptionView::of(&subscription))
-            }
-            Route::Delete => {
-                self.subscriptions.delete(&subscription).await?;
-                no_content()
-            }
+            Route::Create | Route::List | Route::Show => answer(&subscription),
+            Route::Patch => self.patch(subscription, &topic.topic, &request).await,
+            Route::Delete => self.delete(subscription, &request).await,
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,
-            Route::Exchanges => self.exchanges(&subscription, shards, &request).await,
+            Route::Exchanges => self.exchanges(&subscription, topic.shards, &request).await,
             Route::RotateSecret => self.rotate(&subscription, &repeatable()?).await,
-            Route::Enable => ok(&WebhookSubscriptionView::of(
-                &self.enable(&subscription).await?,
-            )),
-            Route::Disable => ok(&WebhookSubscriptionView::of(
-                &self.disable(&subscription).await?,
-            )),
+            Route::Enable => answer(&self.enable(&subscription).await?),
+            Route::Disable => answer(&self.disable(&subscription).await?),
             Route::Replay => {
-                self.replay(&subscription, shards, &request, &repeatable()?)
+                self.replay(&subscription, topic.shards, &request, &repeatable()?)
                     .await
             }
         }
@@ -152,6 +146,23 @@ impl WebhookSubscriptionsFunction {
         let body = String::from_utf8_lossy(request.body().as_ref());
         self.idempotency
             .of(request, client.client_id.as_str(), &body)
+    }
+
+    /// Deletes a subscription, if it is as `If-Match` names it; without that header, however it is.
+    async fn delete(
+        &self,
+        subscription: Subscription,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let mut known = subscription;
+        for _ in 0..ATTEMPTS {
+            etag::must_match(request, revision(&known))?;
+            match self.subscriptions.delete_unchanged(&known).await? {
+                Some(found) => known = found,
+                None => return no_content(),
+            }
+        }
+        Err(Failure::try_again("please try again"))
     }
 
     /// A page of the client's subscriptions to a topic.
@@ -180,8 +191,8 @@ impl WebhookSubscriptionsFunction {
         }
     }
 
-    /// The client's own subscription with this id, and the shards of its topic; 404 if there is none, or its topic was deleted.
-    async fn own(&self, client: &Client, id: &str) -> Result<(Subscription, Shards), Failure> {
+    /// The client's own subscription with this id, and its topic; 404 if there is none, or its topic was deleted.
+    async fn own(&self, client: &Client, id: &str) -> Result<(Subscription, StoredTopic), Failure> {
         let unknown = || Failure::not_found("there is no such subscription");
         let subscription = self
             .subscriptions
@@ -191,7 +202,7 @@ impl WebhookSubscriptionsFunction {
             .ok_or_else(unknown)?;
         let (topic_id, _) = subscription.topic().ok_or_else(unknown)?;
         match self.topics.get(topic_id).await? {
-            Found::Live(stored) => Ok((subscription, stored.shards)),
+            Found::Live(stored) => Ok((subscription, stored)),
             Found::Deleted { .. } | Found::Unknown => Err(unknown()),
         }
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bellwire_api::Failure;
+use bellwire_api::{Failure, Mistakes};
 use bellwire_domain::endpoint::authorization::{Authorization, CreateAuthorization};
 use bellwire_domain::endpoint::headers::WebhookHeaders;
+use bellwire_domain::object::optional_object;
 use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::{CallbackUrl, UrlPolicy};
@@ -17,6 +18,7 @@ pub struct CreateWebhookSubscription {
     webhook_url: String,
     webhook_headers: Option<BTreeMap<String, String>>,
     subscription_mode: Option<SubscriptionMode>,
+    #[serde(default, deserialize_with = "optional_object")]
     authorization: Option<CreateAuthorization>,
 }
 
@@ -36,31 +38,29 @@ impl CreateWebhookSubscription {
     /// Checks the body against what the stack and the topic allow.
     ///
     /// # Errors
-    /// 400, naming the field at fault.
+    /// 400, naming all fields at fault.
     pub fn check(self, policy: &UrlPolicy, topic: &Topic) -> Result<Checked, Failure> {
-        let webhook_url = policy
-            .check(&self.webhook_url)
-            .map_err(|refused| Failure::field("webhookUrl", refused))?;
-        let headers = WebhookHeaders::check(self.webhook_headers.unwrap_or_default())
-            .map_err(|refused| Failure::field("webhookHeaders", refused))?;
-        let mode = topic
-            .modes()
-            .and_then(|modes| modes.choose(self.subscription_mode))
-            .map_err(|refused| Failure::field("subscriptionMode", refused))?;
-        let authorization = self
-            .authorization
-            .map(|create| Authorization::check(create, policy))
-            .transpose()
-            .map_err(|bad| Failure::field(bad.field(), &bad))?;
-        let twice = headers
-            .expose()
-            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        if authorization.is_some() && twice {
-            return Err(Failure::field(
-                "webhookHeaders",
-                "`Authorization` can't be set beside authorization",
-            ));
-        }
+        let mut mistakes = Mistakes::default();
+        let url = policy.check(&self.webhook_url);
+        let url = mistakes.check(url.map_err(|refused| Failure::field("webhookUrl", refused)));
+        let headers = WebhookHeaders::check(self.webhook_headers.unwrap_or_default());
+        let headers =
+            mistakes.check(headers.map_err(|refused| Failure::field("webhookHeaders", refused)));
+        let mode = topic.modes();
+        let mode = mode.and_then(|modes| modes.choose(self.subscription_mode));
+        let mode =
+            mistakes.check(mode.map_err(|refused| Failure::field("subscriptionMode", refused)));
+        let authorization = self.authorization;
+        let authorization = authorization.map(|create| Authorization::check(create, policy));
+        let authorization = authorization.transpose();
+        let authorization =
+            mistakes.check(authorization.map_err(|bad| Failure::field(bad.field(), &bad)));
+        let (Some(webhook_url), Some(headers), Some(mode), Some(authorization)) =
+            (url, headers, mode, authorization)
+        else {
+            return Err(mistakes.into_failure());
+        };
+        one_authorization(&headers, authorization.as_ref())?;
         Ok(Checked {
             webhook_url,
             headers,
@@ -68,4 +68,24 @@ impl CreateWebhookSubscription {
             authorization,
         })
     }
+}
+
+/// Checks that deliveries get the header `Authorization` from one place at most.
+///
+/// # Errors
+/// 400 when it is among the headers, and there is an authorization.
+pub fn one_authorization(
+    headers: &WebhookHeaders,
+    authorization: Option<&Authorization>,
+) -> Result<(), Failure> {
+    let twice = headers
+        .expose()
+        .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    if authorization.is_some() && twice {
+        return Err(Failure::field(
+            "webhookHeaders",
+            "`Authorization` can't be set beside authorization",
+        ));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ bellwire_api::routes! {
     "POST" "/topics/{topicId}/subscriptions" => Create,
     "GET" "/topics/{topicId}/subscriptions" => List,
     "GET" "/subscriptions/{subscriptionId}" => Show,
+    "PATCH" "/subscriptions/{subscriptionId}" => Patch,
     "DELETE" "/subscriptions/{subscriptionId}" => Delete,
     "POST" "/subscriptions/{subscriptionId}/test" => Test,
     "GET" "/subscriptions/{subscriptionId}/exchanges" => Exchanges,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwire_api::{Failure, etag, ok};
 use bellwire_domain::Secret;
 use bellwire_domain::endpoint::DisabledReason;
 use bellwire_domain::endpoint::authorization::AuthorizationView;
@@ -9,7 +10,9 @@ use bellwire_domain::ids::{SubscriptionId, TopicId};
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_store::subscription::Subscription;
-use serde::Serialize;
+use lambda_http::Body;
+use lambda_http::http::Response;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 /// The view of a subscription. Times are in ISO 8601.
@@ -26,6 +29,7 @@ pub struct WebhookSubscriptionView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization: Option<AuthorizationView<'a>>,
     status: Status,
+    subscription_status: SubscriptionStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     disabled_reason: Option<DisabledReason>,
     #[serde(with = "iso_serde::option", skip_serializing_if = "Option::is_none")]
@@ -43,6 +47,35 @@ pub struct WebhookSubscriptionView<'a> {
 enum Status {
     Active,
     Disabled,
+}
+
+/// Whether a subscription receives anything, in the words of protocol B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubscriptionStatus {
+    /// Its endpoint is enabled.
+    Active,
+    /// Its endpoint is disabled, for whatever reason.
+    Suspended,
+}
+
+/// The response with a subscription: its view without secrets, and its entity tag.
+///
+/// # Errors
+/// 500 when it can't be written.
+pub fn answer(subscription: &Subscription) -> Result<Response<Body>, Failure> {
+    let view = ok(&WebhookSubscriptionView::of(subscription))?;
+    Ok(etag::with(view, revision(subscription)))
+}
+
+/// The revision of a subscription: when it was last changed, in microseconds since 1970.
+pub fn revision(subscription: &Subscription) -> i128 {
+    revision_at(subscription.updated_at)
+}
+
+/// The revision of a subscription that was changed last at this time.
+pub fn revision_at(changed_at: OffsetDateTime) -> i128 {
+    changed_at.unix_timestamp_nanos().div_euclid(1000)
 }
 
 impl<'a> WebhookSubscriptionView<'a> {
@@ -65,6 +98,11 @@ impl<'a> WebhookSubscriptionView<'a> {
                 Status::Disabled
             } else {
                 Status::Active
+            },
+            subscription_status: if disabled.is_some() {
+                SubscriptionStatus::Suspended
+            } else {
+                SubscriptionStatus::Active
             },
             disabled_reason: disabled.map(|disabled| disabled.reason),
             disabled_timestamp: disabled.map(|disabled| disabled.at),

@@ -167,7 +167,7 @@ pub enum Then {
         failures: usize,
     },
     /// A new schedule of retries begins at once: for what was wanted since the last one began, or
-    /// because the owner has enabled the endpoint.
+    /// because the owner has enabled the endpoint, or given it another URL.
     NewSchedule {
         /// The version that the new schedule wants.
         version: u64,
@@ -215,7 +215,8 @@ pub fn release(
         _ if silent => Release::Write(anew(next), Then::Done),
         Ending::UpToDate => Release::Write(next, Then::Done),
         Ending::OutOfTime => Release::Write(next, Then::SendOn { version }),
-        // Meanwhile the owner has enabled the endpoint: what failed before doesn't count.
+        // Meanwhile the owner has enabled the endpoint, or given it another URL: what failed before
+        // doesn't count.
         Ending::Failed { .. } | Ending::Gone if asked_again => {
             Release::Write(anew(next), Then::NewSchedule { version })
         }

@@ -1,10 +1,10 @@
 //! OAuth 2.0 client credentials (RFC 6749, 4.4): how deliveries to a subscriber's endpoint are
 //! authorised.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::endpoint::callback_url::{UrlPolicy, UrlRefused};
-use crate::secret::{Secret, stored};
+use crate::secret::{REDACTED, Secret, stored};
 
 /// The longest client id, client secret and scope, in characters.
 const MAX_FIELD_LENGTH: usize = 2048;
@@ -22,6 +22,32 @@ pub struct CreateAuthorization {
     #[serde(default)]
     mode: CredentialsMode,
     scope: Option<String>,
+}
+
+/// Changes of settings as a client sends them: what is left out stays as it is.
+/// [`Authorization::merged`] checks them.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct PatchAuthorization {
+    #[serde(rename = "type", deserialize_with = "said")]
+    kind: Option<AuthorizationType>,
+    #[serde(deserialize_with = "said")]
+    client_id: Option<String>,
+    #[serde(deserialize_with = "said")]
+    client_secret: Option<String>,
+    #[serde(deserialize_with = "said")]
+    provider: Option<String>,
+    /// `Some(None)` for the default.
+    #[serde(deserialize_with = "said")]
+    mode: Option<Option<CredentialsMode>>,
+    /// `Some(None)` for none.
+    #[serde(deserialize_with = "said")]
+    scope: Option<Option<String>>,
+}
+
+/// A field that is there: unlike for a mere `Option`, `null` is a value, and refused unless `T` has it.
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// The kinds of authorization that an endpoint can ask for: `type` in JSON.
@@ -65,6 +91,9 @@ pub enum BadAuthorization {
     /// The named field is empty or has more than `MAX_FIELD_LENGTH` characters.
     #[error("must have 1 to {MAX_FIELD_LENGTH} characters")]
     Length(&'static str),
+    /// The named field is missing, and there are no settings that have it.
+    #[error("is missing")]
+    Missing(&'static str),
     /// The provider's URL is not allowed.
     #[error(transparent)]
     Provider(#[from] UrlRefused),
@@ -74,7 +103,7 @@ impl BadAuthorization {
     /// The field at fault, as a path in the request's JSON: `authorization.clientId`.
     pub fn field(&self) -> &'static str {
         match self {
-            Self::Length(field) => field,
+            Self::Length(field) | Self::Missing(field) => field,
             Self::Provider(_) => "authorization.provider",
         }
     }
@@ -123,6 +152,48 @@ impl Authorization {
         })
     }
 
+    /// The settings after a client's changes of `current`, if there are any. The secret stays as it is unless
+    /// there is a new one: [`REDACTED`], which is what clients are shown, is none. Without `current`, the
+    /// changes have to be all that settings need.
+    pub fn merged(
+        current: Option<&Self>,
+        changes: PatchAuthorization,
+        policy: &UrlPolicy,
+    ) -> Result<Self, BadAuthorization> {
+        let merge = |new: Option<String>, old: fn(&Self) -> &str, field| {
+            new.or_else(|| current.map(|current| old(current).to_owned()))
+                .ok_or(BadAuthorization::Missing(field))
+        };
+        let secret = changes.client_secret.filter(|secret| secret != REDACTED);
+        let kind = changes
+            .kind
+            .or(current.map(|_| AuthorizationType::Oauth2))
+            .ok_or(BadAuthorization::Missing("authorization.type"))?;
+        let scope = current.and_then(|current| current.scope.clone());
+        let mode = current.map(|current| current.mode).unwrap_or_default();
+        let merged = CreateAuthorization {
+            kind,
+            client_id: merge(
+                changes.client_id,
+                |it| &it.client_id,
+                "authorization.clientId",
+            )?,
+            client_secret: Secret::new(merge(
+                secret,
+                Self::expose_secret,
+                "authorization.clientSecret",
+            )?),
+            provider: merge(
+                changes.provider,
+                |it| &it.provider,
+                "authorization.provider",
+            )?,
+            mode: changes.mode.map_or(mode, Option::unwrap_or_default),
+            scope: changes.scope.unwrap_or(scope),
+        };
+        Self::check(merged, policy)
+    }
+
     /// The client secret in plain text, for the request of an access token and nothing else.
     pub fn expose_secret(&self) -> &str {
         self.client_secret.expose()
@@ -133,7 +204,7 @@ impl Authorization {
         AuthorizationView {
             kind: AuthorizationType::Oauth2,
             client_id: &self.client_id,
-            client_secret: "[redacted]",
+            client_secret: REDACTED,
             provider: &self.provider,
             mode: self.mode,
             scope: self.scope.as_deref(),
@@ -208,6 +279,81 @@ mod tests {
             (json!({"extra": 1}), "unknown field `extra`"),
         ] {
             let error = check(change).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    fn merged(current: Option<&Authorization>, changes: Value) -> Result<Authorization, String> {
+        let changes = serde_json::from_value(changes).map_err(|error| error.to_string())?;
+        Authorization::merged(current, changes, &UrlPolicy::default())
+            .map_err(|bad| format!("{}: {bad}", bad.field()))
+    }
+
+    #[test]
+    fn what_is_not_changed_stays() {
+        let before = check(json!({"mode": "body", "scope": "a b"})).unwrap();
+        let same = merged(Some(&before), json!({})).unwrap();
+        assert_eq!(same, before);
+        let shown = serde_json::to_value(before.redacted()).unwrap();
+        assert_eq!(merged(Some(&before), shown).unwrap(), before);
+        let after = merged(
+            Some(&before),
+            json!({"clientId": "you", "mode": null, "scope": null}),
+        )
+        .unwrap();
+        assert_eq!(
+            (after.client_id.as_str(), after.scope.as_deref()),
+            ("you", None)
+        );
+        assert_eq!(
+            (after.mode, after.expose_secret()),
+            (CredentialsMode::Header, "hush")
+        );
+        let after = merged(Some(&before), json!({"clientSecret": "new", "scope": "c"})).unwrap();
+        assert_eq!(
+            (after.expose_secret(), after.scope.as_deref()),
+            ("new", Some("c"))
+        );
+        assert_eq!((after.mode, after.provider), (before.mode, before.provider));
+    }
+
+    #[test]
+    fn without_settings_a_change_has_to_be_complete() {
+        let complete = json!({"type": "oauth2", "clientId": "me", "clientSecret": "hush", "provider": "https://id.example.com/token"});
+        assert_eq!(
+            merged(None, complete.clone()).unwrap(),
+            check(json!({})).unwrap()
+        );
+        for field in ["type", "clientId", "clientSecret", "provider"] {
+            let mut changes = complete.clone();
+            changes.as_object_mut().unwrap().remove(field);
+            let error = merged(None, changes).unwrap_err();
+            assert_eq!(error, format!("authorization.{field}: is missing"));
+        }
+        let mut changes = complete;
+        changes["clientSecret"] = json!(REDACTED);
+        let error = merged(None, changes).unwrap_err();
+        assert_eq!(error, "authorization.clientSecret: is missing");
+    }
+
+    #[test]
+    fn changes_that_make_no_sense_are_named() {
+        let before = check(json!({})).unwrap();
+        for (changes, problem) in [
+            (json!({"clientId": null}), "invalid type: null"),
+            (json!({"clientSecret": null}), "invalid type: null"),
+            (json!({"type": "basic"}), "unknown variant `basic`"),
+            (
+                json!({"clientSecret": ""}),
+                "authorization.clientSecret: must have 1",
+            ),
+            (
+                json!({"provider": "https://10.0.0.1/"}),
+                "authorization.provider: must not point",
+            ),
+            (json!({"extra": 1}), "unknown field `extra`"),
+        ] {
+            let error = merged(Some(&before), changes).unwrap_err();
             assert!(error.contains(problem), "{error}");
         }
     }

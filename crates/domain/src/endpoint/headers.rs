@@ -6,6 +6,8 @@ use std::fmt;
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use crate::secret::REDACTED;
+
 /// The most headers that a subscription may have.
 pub const MAX_HEADERS: usize = 100;
 /// The most characters of a header's value.
@@ -56,6 +58,9 @@ pub enum HeaderRefused {
     /// The same name is given twice, in different letter case.
     #[error("`{0}` is given twice")]
     Twice(String),
+    /// The value is to be kept, and there is no such header.
+    #[error("there is no `{0}` whose value could be kept")]
+    NothingToKeep(String),
     /// RFC 9110 doesn't allow the value, or it has more than [`MAX_VALUE_LENGTH`] characters.
     #[error(
         "the value of `{0}` must be at most {MAX_VALUE_LENGTH} visible ASCII characters, spaces and tabs"
@@ -95,6 +100,31 @@ impl WebhookHeaders {
         Ok(Self(headers))
     }
 
+    /// The headers after a change by a client: of each name in `changes` the new value, or `None` to remove
+    /// the header. Names are compared without regard to letter case. [`REDACTED`], which is what clients
+    /// are shown, keeps a value.
+    pub fn merged(&self, changes: BTreeMap<String, Option<String>>) -> Result<Self, HeaderRefused> {
+        let mut headers = self.0.clone();
+        let mut seen = HashSet::new();
+        for (name, value) in changes {
+            let short = || name.chars().take(100).collect::<String>();
+            if !seen.insert(name.to_ascii_lowercase()) {
+                return Err(HeaderRefused::Twice(short()));
+            }
+            let same = |known: &&String| known.eq_ignore_ascii_case(&name);
+            let known = headers.keys().find(same).cloned();
+            if value.as_deref() == Some(REDACTED) {
+                known.ok_or_else(|| HeaderRefused::NothingToKeep(short()))?;
+                continue;
+            }
+            known.and_then(|known| headers.remove(&known));
+            if let Some(value) = value {
+                headers.insert(name, value);
+            }
+        }
+        Self::check(headers)
+    }
+
     /// Names and values, for the one place that sends them.
     pub fn expose(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
@@ -106,7 +136,7 @@ impl WebhookHeaders {
     pub fn redacted(&self) -> BTreeMap<&str, &'static str> {
         self.0
             .keys()
-            .map(|name| (name.as_str(), "[redacted]"))
+            .map(|name| (name.as_str(), REDACTED))
             .collect()
     }
 }
@@ -176,6 +206,63 @@ mod tests {
             check(&[("X-A", "1"), ("x-a", "2")]),
             Err(HeaderRefused::Twice("x-a".to_owned()))
         );
+    }
+
+    #[test]
+    fn changes_are_merged_by_name() {
+        let headers = check(&[("Authorization", "Bearer a"), ("X-Trace", "1")]).unwrap();
+        let merged = |changes: &[(&str, Option<&str>)]| {
+            let changes = changes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)));
+            let merged = headers.merged(changes.collect())?;
+            let shown = merged
+                .expose()
+                .map(|(name, value)| format!("{name}={value}"));
+            Ok::<_, HeaderRefused>(shown.collect::<Vec<_>>().join(" "))
+        };
+        for (changes, expected) in [
+            (&[][..], "Authorization=Bearer a X-Trace=1"),
+            (&[("X-Trace", None)], "Authorization=Bearer a"),
+            (
+                &[("x-trace", None), ("X-None", None)],
+                "Authorization=Bearer a",
+            ),
+            (
+                &[("authorization", Some("b")), ("X-New", Some(""))],
+                "X-New= X-Trace=1 authorization=b",
+            ),
+            // What the client was shown.
+            (
+                &[("AUTHORIZATION", Some(REDACTED)), ("X-Trace", Some("2"))],
+                "Authorization=Bearer a X-Trace=2",
+            ),
+        ] {
+            assert_eq!(merged(changes).as_deref(), Ok(expected));
+        }
+        for (changes, expected) in [
+            (
+                &[("X-A", Some("1")), ("x-a", None)][..],
+                HeaderRefused::Twice("x-a".to_owned()),
+            ),
+            (
+                &[("X-A", Some(REDACTED))],
+                HeaderRefused::NothingToKeep("X-A".to_owned()),
+            ),
+            (
+                &[("Host", Some("x"))],
+                HeaderRefused::Reserved("Host".to_owned()),
+            ),
+            (&[("a b", Some("x"))], HeaderRefused::Name("a b".to_owned())),
+            (
+                &[("X-A", Some("\u{e4}"))],
+                HeaderRefused::Value("X-A".to_owned()),
+            ),
+        ] {
+            assert_eq!(merged(changes), Err(expected));
+        }
+        let many = (0..99).map(|n| (format!("x-{n}"), Some(String::new())));
+        assert_eq!(headers.merged(many.collect()), Err(HeaderRefused::TooMany));
     }
 
     #[test]

@@ -82,6 +82,7 @@ const CALM: Budget = Budget {
     out_of_time: 0,
     enables: 0,
     disables: 0,
+    moves: 0,
     shut_outs: 0,
     let_ins: 0,
 };
@@ -159,10 +160,47 @@ const OWNERS: [Budget; 4] = [
     },
 ];
 
+/// What happens to an endpoint that is given another URL.
+const MOVES: [Budget; 5] = [
+    Budget {
+        refusals: 1,
+        moves: 1,
+        ..CALM
+    },
+    Budget {
+        publications: 0,
+        refusals: 1,
+        moves: 2,
+        ..CALM
+    },
+    Budget {
+        publications: 0,
+        crashes: 1,
+        lost_answers: 1,
+        moves: 1,
+        ..CALM
+    },
+    Budget {
+        publications: 0,
+        gone: 1,
+        enables: 1,
+        moves: 1,
+        ..CALM
+    },
+    Budget {
+        publications: 0,
+        enables: 1,
+        disables: 1,
+        moves: 1,
+        ..CALM
+    },
+];
+
 /// Without the receiver's rule: any receiver that applies what it receives.
 const ANY_RECEIVER: Without = Without {
     receivers_rule: true,
     new_schedules: false,
+    doubt_after_a_move: false,
     nonces: false,
 };
 
@@ -195,6 +233,25 @@ fn documents_reach_any_receiver_whatever_happens_to_functions_and_messages() {
 #[test]
 fn documents_reach_any_receiver_whatever_owners_do() {
     assert_holds(&OWNERS, ANY_RECEIVER);
+}
+
+#[test]
+fn documents_reach_any_receiver_at_whatever_url_it_is() {
+    assert_holds(&MOVES, ANY_RECEIVER);
+}
+
+#[test]
+fn without_doubt_after_a_move_a_receiver_without_the_document_is_found() {
+    let without = Without {
+        doubt_after_a_move: true,
+        ..ANY_RECEIVER
+    };
+    let budget = Budget {
+        publications: 0,
+        moves: 1,
+        ..CALM
+    };
+    assert_is_missed(budget, without, UNDELIVERED);
 }
 
 #[test]

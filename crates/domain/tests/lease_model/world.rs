@@ -46,6 +46,8 @@ pub struct Budget {
     pub enables: u8,
     /// Calls by which the owner disables it.
     pub disables: u8,
+    /// Calls by which the owner gives the endpoint another URL: there are two, by turns.
+    pub moves: u8,
     /// Times that the operator disables the client, and enables it again.
     pub shut_outs: u8,
     pub let_ins: u8,
@@ -58,6 +60,8 @@ pub struct Without {
     pub receivers_rule: bool,
     /// A new schedule for what was wanted during the last one.
     pub new_schedules: bool,
+    /// The doubt about what an endpoint has that was given another URL.
+    pub doubt_after_a_move: bool,
     /// Random nonces. Without them, two receipts of a message in the same millisecond are one.
     pub nonces: bool,
 }
@@ -71,6 +75,8 @@ pub struct Message {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
+    /// The number of the receiver that it is sent to.
+    pub to: usize,
     pub version: u64,
     pub base: Option<u64>,
 }
@@ -92,6 +98,8 @@ pub enum Step {
 pub struct Function {
     pub message: Message,
     pub nonce: u64,
+    /// The number of the receiver, as it was when the function last read the subscription.
+    pub to: usize,
     pub step: Step,
 }
 
@@ -101,7 +109,10 @@ pub struct World {
     pub published: u64,
     pub queue: Vec<Message>,
     pub functions: Vec<Function>,
-    pub received: u64,
+    /// The number of the receiver that the subscription's URL leads to.
+    pub at: usize,
+    /// The version that each receiver has.
+    pub received: [u64; 2],
     pub corrupt: bool,
     pub late: Vec<Request>,
     /// The newest version that is a dead letter, and how often a snapshot had been asked for by
@@ -120,7 +131,8 @@ impl World {
             published: 1,
             queue: Vec::new(),
             functions: Vec::new(),
-            received: 0,
+            at: 0,
+            received: [0; 2],
             corrupt: false,
             late: Vec::new(),
             dead: (0, 0),
@@ -153,6 +165,7 @@ impl World {
         let free = (1..).find(|nonce| !used.contains(nonce)).unwrap();
         self.functions.push(Function {
             nonce: if without.nonces { 0 } else { free },
+            to: self.at,
             message,
             step: Step::Begun,
         });
@@ -160,18 +173,19 @@ impl World {
 
     /// Lets a request take effect. Returns whether the receiver acknowledges it.
     fn receive(&mut self, request: Request, without: Without) -> bool {
-        let mismatch = request.base.is_some_and(|base| base != self.received);
+        let received = self.received[request.to];
+        let mismatch = request.base.is_some_and(|base| base != received);
         if !without.receivers_rule {
             // Drop what is not newer, and refuse a patch whose base isn't there.
-            if request.version <= self.received {
+            if request.version <= received {
                 return true;
             }
             if mismatch {
                 return false;
             }
         }
-        self.corrupt |= mismatch || request.version < self.received;
-        self.received = request.version;
+        self.corrupt |= mismatch || request.version < received;
+        self.received[request.to] = request.version;
         true
     }
 
@@ -195,7 +209,7 @@ impl World {
             };
         }
         let progress = &self.state.progress;
-        let delivered = self.received == self.published
+        let delivered = self.received[self.at] == self.published
             && progress.acknowledged == self.published
             && !progress.in_doubt;
         let told = self.dead == (self.published, progress.snapshots_asked);
@@ -226,6 +240,16 @@ impl World {
             add(&|world| {
                 world.left.enables -= 1;
                 world.state = endpoint::enable(&world.state);
+                world.send(world.published, 0);
+            });
+        }
+        if self.left.moves > 0 {
+            add(&|world| {
+                world.left.moves -= 1;
+                world.at = 1 - world.at;
+                if !without.doubt_after_a_move {
+                    world.state = endpoint::moved(&world.state);
+                }
                 world.send(world.published, 0);
             });
         }

@@ -1,11 +1,12 @@
 //! An account with a subscription, and deliveries that the function is handed.
 
-use bellwire_domain::ids::{EventId, SubscriptionId};
+use bellwire_domain::ids::{EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::{Payload, compress};
 use bellwire_doubles::endpoint::Endpoint;
 use bellwire_doubles::{Aws, received};
 use bellwire_queues::{Delivery, DeliveryKind};
+use bellwire_store::versions::Version;
 use deliver::DeliverFunction;
 use time::OffsetDateTime;
 
@@ -56,6 +57,7 @@ pub fn event(id: &str) -> Delivery {
 }
 
 /// How many deliveries are on record as arrived.
+#[allow(dead_code)] // not every test counts them
 pub async fn arrived(aws: &Aws) -> usize {
     let items = aws.items("ExchangesTable").await.into_iter();
     items.filter(|item| item["arrived"] == true).count()
@@ -67,4 +69,47 @@ pub fn ids(endpoint: &Endpoint) -> Vec<String> {
     received
         .map(|request| request.header("webhook-id").unwrap().to_owned())
         .collect()
+}
+
+/// Commits a version of the topic's document, which is the version's number.
+#[allow(dead_code)] // not every test has documents
+pub async fn commit(aws: &Aws, version: u64) {
+    let patch = format!(r#"[{{"op":"replace","path":"","value":{version}}}]"#);
+    let next = Version {
+        version,
+        accepted_at: OffsetDateTime::now_utc(),
+        snapshot: Payload::inline(&compress(version.to_string().as_bytes())),
+        patch: (version > 1).then(|| Payload::inline(&compress(patch.as_bytes()))),
+        confirmed_at: None,
+    };
+    let previous = (version > 1).then_some(version - 1);
+    let (topic, id, now) = (
+        TopicId::new("t1"),
+        format!("p{version}"),
+        OffsetDateTime::now_utc(),
+    );
+    let events = aws.app("Commit", &[]).events().unwrap();
+    events
+        .commit(&topic, &id, &next, previous, now)
+        .await
+        .unwrap();
+}
+
+/// Lets the lease of the subscription expire.
+#[allow(dead_code)] // not every test has documents
+pub async fn expire_lease(aws: &Aws) {
+    let key = [("subscription_id", "s1")];
+    aws.set_number("SubscriptionsTable", &key, "turn_until", 1)
+        .await;
+}
+
+/// The document that a receiver has that applies what it receives, in order.
+#[allow(dead_code)] // not every test has documents
+pub fn applied(endpoint: &Endpoint) -> Option<u64> {
+    let received = endpoint.received().into_iter();
+    received.fold(None, |_, request| {
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        let patched = body.as_array().map(|patch| patch[0]["value"].as_u64());
+        patched.unwrap_or_else(|| body.as_u64())
+    })
 }

@@ -31,12 +31,15 @@ impl World {
                     let step = Step::Releasing(session, Ending::UpToDate, false);
                     return add(&|world| world.functions[n].step = step.clone());
                 };
+                let to = self.functions[n].to;
                 let request = match next {
                     NextVersion::InARow(version) => Request {
+                        to,
                         version,
                         base: Some(version - 1),
                     },
                     NextVersion::Newest(version) => Request {
+                        to,
                         version,
                         base: None,
                     },
@@ -132,6 +135,7 @@ impl World {
     }
 
     fn acquire(&mut self, n: usize) {
+        self.functions[n].to = self.at;
         let step = match self.functions[n].ask(&self.state) {
             Acquired::Granted(next) => {
                 self.state = next;
@@ -178,7 +182,10 @@ impl World {
             now,
             disable_after,
         ) {
-            Release::GoOn(session) => self.functions[n].step = Step::Holding(session),
+            Release::GoOn(session) => {
+                self.functions[n].to = self.at;
+                self.functions[n].step = Step::Holding(session);
+            }
             Release::Write(next, then) => {
                 self.state = next;
                 let then = match then {
