@@ -1,6 +1,8 @@
 //! Where deliveries go: one file for each kind of target.
 
 mod access_token;
+#[cfg(test)]
+mod providers_test;
 mod token_refusal;
 mod token_response;
 pub mod webhook;

@@ -211,7 +211,7 @@ mod tests {
             "S3cret%2F%C3%A4+%26+more".to_owned(),
             "s3cret%2f%c3%a4%20%26%20more".to_owned(),
             "S3cret/ä\n&\tmore".to_owned(),
-            "S3cret/…".to_owned().replace('…', "ä …"),
+            "S3cret/ä …".to_owned(),
             "Authorization: Basic bWU6UzNjcmV0JTJGJUMzJUE0KyUyNittb3Jl".to_owned(),
             format!("{} {SECRET}", "x".repeat(1_000)),
             "for granted-token".to_owned(),
