@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from conftest import Client, Stack
@@ -14,6 +15,12 @@ from receiver import Arrival, Receiver
 def definition(name: str | None = None, payload: str = "snapshot", **more) -> dict:
     publisher = {"type": "http-post", "config": {}, "payload": {"type": payload}}
     return {"name": name or f"test-{uuid.uuid4()}", "publisher": publisher, **more}
+
+
+def called(stack: Stack, path: str) -> str:
+    """The URL of a path that the API has returned: as it was called, with the stage."""
+    assert path.startswith(urlsplit(stack.url).path + "/"), path
+    return urljoin(stack.url, path)
 
 
 class Streams:

@@ -2,12 +2,11 @@
 
 import re
 import uuid
-from urllib.parse import urljoin
 
 import pytest
 import requests
 from conftest import at_once
-from streams import definition
+from streams import called, definition
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 SPELLINGS = ["/topics", "/streams/hub/api/v1/topics"]
@@ -112,7 +111,8 @@ def test_a_topic_that_is_none(stack, publisher, topic):
         ({"publisher": None}, "publisher"),
         ({"publisher": {}}, "publisher"),
         ({"publisher": {"type": "kafka", "payload": {"type": "event"}}}, "publisher.type"),
-        ({"publisher": {"type": "http-post"}}, "payload"),
+        ({"publisher": {"type": "http-post", "payload": {}}}, "payload"),
+        ({"publisher": {"type": "http-post", "alwaysOn": "no"}}, "publisher.alwaysOn"),
         ({"publisher": {"type": "http-post", "payload": {"type": "patch"}}}, "publisher.payload.type"),
         ({"publisher": {"type": "http-post", "payload": {"type": "event"}, "config": 5}}, "publisher.config"),
         (
@@ -120,9 +120,15 @@ def test_a_topic_that_is_none(stack, publisher, topic):
             "publisher.config",
         ),
         ({"publisher": {"type": "http-post", "payload": {"type": "event"}, "more": 1}}, "more"),
-        ({"subscribers": {}}, "subscribers"),
+        ({"name": "6f1a8c9e-3b1d-4c7a-9a55-0d5f6f1f2a11"}, "name"),
+        ({"subscribers": "webhook"}, "subscribers"),
         ({"subscribers": [{}]}, "type"),
-        ({"subscribers": [{"type": "kafka"}]}, "subscribers[0].type"),
+        ({"subscribers": [{"type": "mail"}]}, "subscribers[0].type"),
+        ({"subscribers": {"mail": {}}}, "subscribers"),
+        ({"subscribers": {"webhook": None}}, "subscribers.webhook"),
+        ({"subscribers": {"webhook": {"config": []}}}, "subscribers.webhook.config"),
+        ({"subscribers": {"kafka": {"config": {"a": "x" * 20_000}}}}, "subscribers.kafka.config"),
+        ({"subscribers": {"sse": {"allowedSubscriptionModes": ["event"]}}}, "subscribers.sse"),
         ({"subscribers": webhook() * 2}, "subscribers"),
         ({"subscribers": webhook(allowedSubscriptionModes=[])}, "subscribers"),
         ({"subscribers": webhook(allowedSubscriptionModes=["all"])}, "allowedSubscriptionModes"),
@@ -181,12 +187,13 @@ class TestLists:
             links = {link["rel"]: link["url"] for link in requests.utils.parse_header_links(answer.headers["Link"])}
             assert links == body["links"]
             assert ("prev" in links) == (len(pages) > 1)
+            assert all(link.split("?")[0].endswith(f"/live{path}") for link in links.values())
             if "next" not in links:
                 break
-            answer = requests.get(urljoin(answer.url, links["next"]), headers={"x-api-key": client.api_key}, timeout=30)
+            answer = requests.get(called(stack, links["next"]), headers={"x-api-key": client.api_key}, timeout=30)
         assert [len(page) for page in pages] == [10, 10, 5]
         assert [name for page in pages for name in page] == [f"{n:02}" for n in reversed(range(25))]
-        back = requests.get(urljoin(answer.url, links["first"]), headers={"x-api-key": client.api_key}, timeout=30)
+        back = requests.get(called(stack, links["first"]), headers={"x-api-key": client.api_key}, timeout=30)
         assert back.json()["items"] == first.json()["items"]
 
     def test_twenty_a_page_in_order_of_creation(self, stack, publisher, mark):
@@ -196,6 +203,13 @@ class TestLists:
         assert self.names(stack, publisher, search=search, page=3) == []
         by_time = self.names(stack, publisher, search=search, sort="createTimestamp,DESC", pageSize=3)
         assert by_time == ["24", "23", "22"]
+
+    def test_inner_fields_have_an_order(self, stack, publisher, mark):
+        search = f"publisher.config.mark:{mark}"
+        by_payload = self.names(stack, publisher, search=search, sort="publisher.payload.type,ASC", pageSize=6)
+        assert by_payload == ["00", "05", "10", "15", "20", "01"]
+        by_type = self.names(stack, publisher, search=search, sort="publisher.type,DESC", pageSize=3)
+        assert by_type == ["00", "01", "02"]
 
     def test_search_finds_what_it_says(self, stack, publisher, mark):
         search = f"publisher.config.mark:{mark} AND publisher.payload.type:event"

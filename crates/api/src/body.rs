@@ -46,18 +46,23 @@ pub fn json_text(request: &Request) -> Result<JsonText<'_>, Failure> {
 /// # Errors
 /// 415 for any other `Content-Type`, and without one.
 pub fn must_be_json(request: &Request) -> Result<(), Failure> {
+    must_be(request, &["application/json"])
+}
+
+/// Requires one of these media types as `Content-Type`, with or without parameters.
+pub(crate) fn must_be(request: &Request, media_types: &[&str]) -> Result<(), Failure> {
     let media_type = request
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok()?.split(';').next())
-        .unwrap_or_default();
-    if media_type.trim().eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(Failure::unsupported_media_type(
-            "Content-Type: must be application/json",
-        ))
+        .unwrap_or_default()
+        .trim();
+    let mut known = media_types.iter();
+    if known.any(|known| media_type.eq_ignore_ascii_case(known)) {
+        return Ok(());
     }
+    let known = media_types.join(" or ");
+    Err(Failure::unsupported_media_type(format!("must be {known}")))
 }
 
 /// Parses a part of a body, as [`json`] parses the whole.

@@ -152,8 +152,8 @@ impl Failure {
     }
 
     /// 415: the body's `Content-Type` is not accepted.
-    pub fn unsupported_media_type(message: impl Into<String>) -> Self {
-        Self::mistake(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    pub(crate) fn unsupported_media_type(problem: impl std::fmt::Display) -> Self {
+        Self::field("Content-Type", problem).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
     }
 
     /// 429: the client has as much in progress as it may have.

@@ -164,6 +164,29 @@ impl Members {
         Ok(true)
     }
 
+    /// Whether an audience has a member in any of these segments, with consistent reads that end at the first one.
+    pub async fn any(
+        &self,
+        audience_id: &AudienceId,
+        segments: &Segments,
+    ) -> Result<bool, StoreError> {
+        for segment in segments.numbers() {
+            let key = segment_key(audience_id, segment);
+            let request = self.db.query().table_name(&self.table);
+            let answer = request
+                .key_condition_expression("audience_segment = :segment")
+                .expression_attribute_values(":segment", AttributeValue::S(key))
+                .consistent_read(true)
+                .limit(1)
+                .send()
+                .await?;
+            if answer.count > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The members of a segment, with consistent reads.
     pub async fn of(
         &self,

@@ -4,19 +4,20 @@
 //! name's hash; both are written in one transaction, so that no two topics have the same name. The index
 //! `listed` holds the topics that are not deleted, oldest first. A deleted topic leaves a mark, so that a
 //! publisher learns that it was deleted, and not that it never existed.
+//!
+//! What an item holds is in `stored_topic`, the items of names are in `topic_names`.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure as OnRefusal,
+    AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure as OnRefusal,
     TransactWriteItem,
 };
-use bellwire_domain::digest::sha256_hex;
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::shards::Shards;
-use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use time::{Duration, OffsetDateTime};
 
@@ -24,89 +25,21 @@ use crate::answers::Together;
 use crate::batch_get::{batch_get, keys};
 use crate::conditional::{Refused, conditional};
 use crate::members::{Segments, count_key};
+pub use crate::stored_topic::{FIRST_REVISION, Found, StoredTopic, Written};
+use crate::stored_topic::{Item, LISTED, found, item, read};
 use crate::transaction::{Transacted, transact};
 use crate::{Members, StoreError};
 
-/// The name of the index, and the value of its partition key.
-const LISTED: &str = "listed";
 /// No id of a topic or a subscription is longer, in bytes: a longer one is unknown without a read.
 pub(crate) const MAX_ID_LENGTH: usize = 64;
 /// How long the mark of a deleted topic is kept.
 const MARK_KEPT: Duration = Duration::days(30);
 
-/// A topic as it is stored. The revision grows with each change, so that of two concurrent changes
-/// none overwrites the other.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Item {
-    topic_id: TopicId,
-    revision: u64,
-    /// The key of the index `listed`; missing once the topic is deleted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    listed: Option<String>,
-    created_at: String,
-    /// The topic as JSON, since its `config` may be any object.
-    topic: String,
-    /// Whether the topic's deletion is yet to be queued, for its audience to receive.
-    #[serde(
-        rename = "unannounced",
-        default,
-        skip_serializing_if = "std::ops::Not::not"
-    )]
-    deletion_unqueued: bool,
-    /// How many shards its events have.
-    #[serde(default, skip_serializing_if = "Shards::is_one")]
-    shards: Shards,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
-}
-
-/// A topic, with the revision at which it was read.
-#[derive(Clone, Debug)]
-pub struct StoredTopic {
-    /// The topic.
-    pub topic: Topic,
-    /// How many shards its events have.
-    pub shards: Shards,
-    revision: u64,
-    deleted: bool,
-    deletion_unqueued: bool,
-}
-
-/// The result of reading a topic.
-#[derive(Clone, Debug)]
-pub enum Found {
-    /// The topic exists.
-    Live(StoredTopic),
-    /// The topic was deleted, in the last 30 days.
-    Deleted {
-        /// Whether the deletion is yet to be queued, for the topic's audience to receive.
-        deletion_unqueued: bool,
-        /// How many shards its events have.
-        shards: Shards,
-    },
-    /// There is no such topic.
-    Unknown,
-}
-
-/// The result of writing a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// The topic was written.
-    Done,
-    /// Another topic has the name. Nothing was written.
-    NameTaken,
-    /// The topic was changed or deleted meanwhile, or the condition of the other write doesn't hold.
-    /// Nothing was written.
-    Changed,
-    /// Other transactions on the same items kept conflicting with this one. Nothing was written.
-    InTheWay,
-}
-
 /// The Topics table.
 #[derive(Clone, Debug)]
 pub struct Topics {
-    db: DynamoDb,
-    table: String,
+    pub(crate) db: DynamoDb,
+    pub(crate) table: String,
 }
 
 impl Topics {
@@ -194,7 +127,7 @@ impl Topics {
         other: Option<Together>,
     ) -> Result<Written, StoreError> {
         let put = self
-            .put(&item(topic, Shards::ONE, 1)?)?
+            .put(&item(topic, Shards::ONE, FIRST_REVISION)?)?
             .condition_expression("attribute_not_exists(topic_id)");
         let other = other.map(|Together(write)| write);
         self.write([
@@ -211,7 +144,8 @@ impl Topics {
         known: &StoredTopic,
         changed: &Topic,
     ) -> Result<Written, StoreError> {
-        let put = known.unchanged(self.put(&item(changed, known.shards, known.revision + 1)?)?);
+        let put =
+            known.unchanged(self.put(&item(changed, known.shards, known.next_revision())?)?);
         let (taken, given_up) = if changed.name == known.topic.name {
             (None, None)
         } else {
@@ -231,19 +165,37 @@ impl Topics {
         known: &StoredTopic,
         now: OffsetDateTime,
     ) -> Result<Written, StoreError> {
+        let given_up = self.give_name_up(&known.topic)?;
+        self.mark_deleted(known, now + MARK_KEPT, given_up).await
+    }
+
+    /// As [`Self::delete`], of a topic that is known by its name: it has the name until [`Self::free_name`], so that
+    /// a request that is cut off can be repeated. If it isn't, the name is free when the mark is removed.
+    pub async fn delete_keeping_name(
+        &self,
+        known: &StoredTopic,
+        now: OffsetDateTime,
+    ) -> Result<Written, StoreError> {
+        let until = now + MARK_KEPT;
+        let kept = self.keep_name_until(&known.topic, until)?;
+        self.mark_deleted(known, until, kept).await
+    }
+
+    async fn mark_deleted(
+        &self,
+        known: &StoredTopic,
+        until: OffsetDateTime,
+        name: TransactWriteItem,
+    ) -> Result<Written, StoreError> {
         let mark = Item {
             listed: None,
             deletion_unqueued: true,
-            expires_at: Some((now + MARK_KEPT).unix_timestamp()),
-            ..item(&known.topic, known.shards, known.revision + 1)?
+            expires_at: Some(until.unix_timestamp()),
+            ..item(&known.topic, known.shards, known.next_revision())?
         };
         let put = known.unchanged(self.put(&mark)?);
-        self.write([
-            Some(transact_put(put)?),
-            None,
-            Some(self.give_name_up(&known.topic)?),
-        ])
-        .await
+        self.write([Some(transact_put(put)?), None, Some(name)])
+            .await
     }
 
     /// Gives a topic that exists at least this number of shards, if it has fewer. Returns how many it has now; `None` if
@@ -284,37 +236,14 @@ impl Topics {
         Ok(())
     }
 
-    fn put(
-        &self,
-        item: &Item,
-    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
+    fn put(&self, item: &Item) -> Result<PutBuilder, StoreError> {
         Ok(Put::builder()
             .table_name(&self.table)
             .set_item(Some(to_item(item)?)))
     }
 
-    fn take_name(&self, topic: &Topic) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .item("topic_id", name_key(&topic.name))
-            .item("named", AttributeValue::S(topic.id.to_string()))
-            .condition_expression("attribute_not_exists(topic_id)")
-            .build()?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    fn give_name_up(&self, topic: &Topic) -> Result<TransactWriteItem, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .key("topic_id", name_key(&topic.name))
-            .condition_expression("named = :id")
-            .expression_attribute_values(":id", AttributeValue::S(topic.id.to_string()))
-            .build()?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
-    }
-
     /// Writes, all or nothing and in this order, the topic, the name that it takes, and the name that it
-    /// gives up or the other write.
+    /// gives up or keeps, or the other write.
     async fn write(&self, writes: [Option<TransactWriteItem>; 3]) -> Result<Written, StoreError> {
         let takes_a_name = writes.get(1).is_some_and(Option::is_some);
         let writes: Vec<TransactWriteItem> = writes.into_iter().flatten().collect();
@@ -329,62 +258,6 @@ impl Topics {
     }
 }
 
-impl StoredTopic {
-    /// Adds the condition that the topic was not written since it was read.
-    fn unchanged(
-        &self,
-        put: aws_sdk_dynamodb::types::builders::PutBuilder,
-    ) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-        put.condition_expression("revision = :revision")
-            .expression_attribute_values(":revision", AttributeValue::N(self.revision.to_string()))
-    }
-}
-
-fn transact_put(
-    put: aws_sdk_dynamodb::types::builders::PutBuilder,
-) -> Result<TransactWriteItem, StoreError> {
+fn transact_put(put: PutBuilder) -> Result<TransactWriteItem, StoreError> {
     Ok(TransactWriteItem::builder().put(put.build()?).build())
-}
-
-fn item(topic: &Topic, shards: Shards, revision: u64) -> Result<Item, StoreError> {
-    Ok(Item {
-        shards,
-        topic_id: topic.id.clone(),
-        revision,
-        listed: Some(LISTED.to_owned()),
-        created_at: bellwire_domain::timestamp::iso(topic.create_timestamp),
-        topic: serde_json::to_string(topic)?,
-        deletion_unqueued: false,
-        expires_at: None,
-    })
-}
-
-/// What an item says; `None` if there is none.
-fn found(item: Option<HashMap<String, AttributeValue>>) -> Result<Found, StoreError> {
-    let Some(item) = item.filter(|item| item.contains_key("topic")) else {
-        return Ok(Found::Unknown);
-    };
-    let stored = read(from_item(item)?)?;
-    Ok(if stored.deleted {
-        Found::Deleted {
-            deletion_unqueued: stored.deletion_unqueued,
-            shards: stored.shards,
-        }
-    } else {
-        Found::Live(stored)
-    })
-}
-
-fn read(item: Item) -> Result<StoredTopic, StoreError> {
-    Ok(StoredTopic {
-        topic: serde_json::from_str(&item.topic)?,
-        shards: item.shards,
-        revision: item.revision,
-        deleted: item.listed.is_none(),
-        deletion_unqueued: item.deletion_unqueued,
-    })
-}
-
-fn name_key(name: &str) -> AttributeValue {
-    AttributeValue::S(format!("name#{}", sha256_hex(name)))
 }

@@ -235,3 +235,27 @@ async fn there_is_one_replay_of_a_subscription_at_a_time() {
     assert!(!goes_on.await.unwrap());
     assert!(!begin("r4", later + Duration::hours(9)).await);
 }
+
+#[tokio::test]
+async fn an_audience_has_members_as_long_as_there_are_subscriptions() {
+    let (db, subscriptions, members) = tables().await;
+    let audience = AudienceId::new("t1");
+    let any = async || {
+        let segments = members.segments(tid("t1")).await.unwrap();
+        members.any(&audience, &segments).await.unwrap()
+    };
+    assert!(!any().await);
+    // A number is given before the subscription is there, and stays given when it is deleted.
+    members.next_segment(tid("t1")).await.unwrap();
+    assert!(!any().await);
+    give(&db, SEGMENT).await;
+    let second = Subscription {
+        segment: members.next_segment(tid("t1")).await.unwrap(),
+        ..subscription("s1", "c1", "https://example.com/")
+    };
+    assert_eq!(second.segment, 1);
+    add(&subscriptions, &second).await;
+    assert!(any().await);
+    subscriptions.delete(&second).await.unwrap();
+    assert!(!any().await);
+}

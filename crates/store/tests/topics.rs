@@ -8,9 +8,9 @@ use support::tid;
 
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::shards::Shards;
-use bellwire_domain::topic::{Topic, TopicDefinition};
+use bellwire_domain::topic::{Topic, TopicDefinition, TopicReference};
 use bellwire_store::Topics;
-use bellwire_store::topics::{Found, StoredTopic, Written};
+use bellwire_store::topics::{FIRST_REVISION, Found, StoredTopic, Written};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -193,4 +193,79 @@ async fn a_topic_gets_more_shards_and_never_fewer_whatever_else_changes() {
         matches!(found, Found::Deleted { shards: kept, .. } if kept == shards(4)),
         "{found:?}"
     );
+}
+
+fn name(text: &str) -> TopicReference {
+    TopicReference::parse(text)
+}
+
+#[tokio::test]
+async fn a_topic_is_found_by_its_name_and_by_its_id() {
+    let topics = topics().await;
+    let id = "6f1a8c9e-3b1d-4c7a-9a55-0d5f6f1f2a11";
+    topics.create(&topic(id, "orders"), None).await.unwrap();
+    for reference in [name("orders"), name(id)] {
+        let found = topics.find(&reference).await.unwrap();
+        assert!(matches!(found, Found::Live(it) if it.topic == topic(id, "orders")));
+    }
+    let long = "x".repeat(256);
+    for unknown in ["Orders", "orders ", "", "invoices", long.as_str()] {
+        assert_eq!(topics.id_of(&name(unknown)).await.unwrap(), None);
+        let found = topics.find(&name(unknown)).await.unwrap();
+        assert!(matches!(found, Found::Unknown), "{unknown}");
+    }
+    // It has one name at a time.
+    let known = live(&topics, id).await;
+    let renamed = known.topic.changed(definition("invoices"), NOW);
+    topics.update(&known, &renamed).await.unwrap();
+    assert_eq!(topics.id_of(&name("orders")).await.unwrap(), None);
+    assert_eq!(
+        topics.id_of(&name("invoices")).await.unwrap().as_ref(),
+        Some(tid(id))
+    );
+}
+
+#[tokio::test]
+async fn a_topic_that_is_deleted_by_its_name_has_it_until_the_deletion_is_queued() {
+    let topics = topics().await;
+    topics.create(&topic("a", "orders"), None).await.unwrap();
+    let known = live(&topics, "a").await;
+    let deleted = topics.delete_keeping_name(&known, NOW).await.unwrap();
+    assert_eq!(deleted, Written::Done);
+    // The request was cut off, and is repeated.
+    let found = topics.find(&name("orders")).await.unwrap();
+    let Found::Deleted {
+        id,
+        name: kept,
+        deletion_unqueued: true,
+        ..
+    } = found
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!((id.as_str(), kept.as_str()), ("a", "orders"));
+    let taken = topics.create(&topic("b", "orders"), None).await.unwrap();
+    assert_eq!(taken, Written::NameTaken);
+    for _ in 0..2 {
+        topics.free_name(&id, "orders").await.unwrap();
+    }
+    let created = topics.create(&topic("b", "orders"), None).await.unwrap();
+    assert_eq!(created, Written::Done);
+    // The name is another topic's now.
+    topics.free_name(&id, "orders").await.unwrap();
+    assert_eq!(
+        topics.id_of(&name("orders")).await.unwrap().as_ref(),
+        Some(tid("b"))
+    );
+}
+
+#[tokio::test]
+async fn each_write_is_another_revision() {
+    let topics = topics().await;
+    topics.create(&topic("a", "orders"), None).await.unwrap();
+    let first = live(&topics, "a").await;
+    assert_eq!(first.revision(), FIRST_REVISION);
+    topics.update(&first, &topic("a", "orders")).await.unwrap();
+    let second = live(&topics, "a").await;
+    assert_eq!(second.revision(), first.next_revision());
 }

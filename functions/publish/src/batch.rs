@@ -4,6 +4,7 @@
 use bellwire_api::batch::{self, Accepted, EventIds};
 use bellwire_api::{Failure, multi_status};
 use bellwire_domain::ids::{EventId, TopicId, random_id};
+use bellwire_domain::topic::TopicReference;
 use bellwire_domain::topic::json_text::JsonText;
 use bellwire_domain::topic::modes::PayloadType;
 use bellwire_fanout::RecordedEvent;
@@ -51,14 +52,16 @@ impl PublishFunction {
         &self,
         request: &Request,
         publisher: &Client,
-        topic_id: &TopicId,
+        reference: &TopicReference,
     ) -> Result<Response<Body>, Failure> {
         let entries = batch::events(request)?;
-        let (topic, segments) = self.live(topic_id).await?;
+        let (topic, segments) = self.live(reference).await?;
+        let topic_id = &topic.topic.id;
         if topic.topic.publisher.payload.kind != PayloadType::Event {
             let problem = "documents have an order, and are published one by one";
             return Err(Failure::conflict(problem));
         }
+        self.must_accept(&topic, &segments).await?;
         let mut ids = EventIds::new(publisher.client_id.as_str(), "idempotencyKey");
         let checked = entries.iter().enumerate();
         let checked = checked.map(|(index, entry)| check(index, entry, topic_id, &mut ids));

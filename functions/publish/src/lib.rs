@@ -10,10 +10,11 @@ mod event;
 mod routes;
 
 use bellwire_api::{
-    Authenticator, Failure, accepted, body, idempotency_key, path_parameter, route,
+    Authenticator, Failure, accepted, body, idempotency_key, route, topic_reference,
 };
 use bellwire_app::{App, BadSetting, Setting};
-use bellwire_domain::ids::{EventId, TopicId, idempotent_event_id, new_event_id, random_id};
+use bellwire_domain::ids::{AudienceId, EventId, idempotent_event_id, new_event_id, random_id};
+use bellwire_domain::topic::TopicReference;
 use bellwire_domain::topic::modes::PayloadType;
 use bellwire_fanout::EventPublisher;
 use bellwire_objects::Payloads;
@@ -69,12 +70,11 @@ impl PublishFunction {
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let route = route(&request, Route::of)?;
         let publisher = self.authenticator.publisher(&request).await?;
-        let topic_id = TopicId::new(path_parameter(&request, "topicId")?);
-        tracing::Span::current().record("topic", topic_id.as_str());
+        let reference = topic_reference(&request)?;
         body::must_be_json(&request)?;
         match route {
-            Route::Publish => self.publish(&request, &publisher, &topic_id).await,
-            Route::PublishBatch => self.publish_batch(&request, &publisher, &topic_id).await,
+            Route::Publish => self.publish(&request, &publisher, &reference).await,
+            Route::PublishBatch => self.publish_batch(&request, &publisher, &reference).await,
         }
     }
 
@@ -82,20 +82,22 @@ impl PublishFunction {
     ///
     /// # Errors
     /// 400 for a body that is not JSON, or a malformed `Idempotency-Key`; 401; 403 when the client is
-    /// not a publisher; 404 when there is no such topic; 410 when it was deleted; 413; 415; 500 when a
-    /// table, the bucket or the queue fails.
+    /// not a publisher; 404 when there is no such topic; 410 when it was deleted, or accepts nothing without
+    /// subscriptions and has none; 413; 415; 500 when a table, the bucket or the queue fails.
     async fn publish(
         &self,
         request: &Request,
         publisher: &Client,
-        topic_id: &TopicId,
+        reference: &TopicReference,
     ) -> Result<Response<Body>, Failure> {
         let key = idempotency_key::of(request)?;
         let json = body::json_text(request)?;
-        let (topic, segments) = self.live(topic_id).await?;
+        let (topic, segments) = self.live(reference).await?;
+        self.must_accept(&topic, &segments).await?;
 
+        let topic_id = topic.topic.id.as_str();
         let event_id = match key {
-            Some(key) => idempotent_event_id(publisher.client_id.as_str(), topic_id.as_str(), key),
+            Some(key) => idempotent_event_id(publisher.client_id.as_str(), topic_id, key),
             None => new_event_id(),
         };
         let text = json.as_str().as_bytes();
@@ -134,14 +136,34 @@ impl PublishFunction {
         accepted(&Accepted { id: event_id })
     }
 
-    /// The topic, if it is not deleted, and the segments of its audience: 410 if it is, 404 if there is none.
-    async fn live(&self, topic_id: &TopicId) -> Result<(StoredTopic, Segments), Failure> {
+    /// The topic, if it is not deleted, and the segments of its audience: 410 if it is, 404 if there is none. Log lines
+    /// have its id from then on.
+    async fn live(&self, reference: &TopicReference) -> Result<(StoredTopic, Segments), Failure> {
+        let unknown = || Failure::not_found("there is no such topic");
+        let id = self.topics.id_of(reference).await?.ok_or_else(unknown)?;
+        tracing::Span::current().record("topic", id.as_str());
         let members = self.events.audience().members();
-        let (found, segments) = self.topics.get_with_segments(topic_id, members).await?;
-        match found {
-            Found::Live(stored) => Ok((stored, segments)),
-            Found::Deleted { .. } => Err(Failure::gone("the topic was deleted")),
-            Found::Unknown => Err(Failure::not_found("there is no such topic")),
+        match self.topics.get_with_segments(&id, members).await? {
+            (Found::Live(stored), segments) => Ok((stored, segments)),
+            (Found::Deleted { .. }, _) => Err(Failure::gone("the topic was deleted")),
+            (Found::Unknown, _) => Err(unknown()),
         }
+    }
+
+    /// Checks that a topic accepts publications now: 410 if its publisher has said that it is not always on, and
+    /// it has no subscription.
+    async fn must_accept(&self, topic: &StoredTopic, segments: &Segments) -> Result<(), Failure> {
+        let topic = &topic.topic;
+        if topic.publisher.always_on != Some(false) {
+            return Ok(());
+        }
+        let members = self.events.audience().members();
+        let audience = AudienceId::of_topic(&topic.id);
+        if members.any(&audience, segments).await? {
+            return Ok(());
+        }
+        Err(Failure::gone(
+            "the topic has no subscriptions, and its publisher.alwaysOn is false",
+        ))
     }
 }

@@ -11,12 +11,12 @@ use bellwire_queues::Delivery;
 use bellwire_store::topics::Found;
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
-use support::{URL, account, delivered, publish, publish_batch};
+use support::{TOPIC, URL, account, delivered, publish, publish_batch};
 
 /// The topic's number of shards.
 async fn shards(aws: &Aws) -> u16 {
     let topics = aws.app("Publish", &[]).topics().unwrap();
-    match topics.get(&TopicId::new("t1")).await.unwrap() {
+    match topics.get(&TopicId::new(TOPIC)).await.unwrap() {
         Found::Live(topic) => topic.shards.count(),
         other => panic!("{other:?}"),
     }
@@ -25,7 +25,7 @@ async fn shards(aws: &Aws) -> u16 {
 #[tokio::test]
 async fn a_topic_whose_partition_takes_no_more_gets_more_shards() {
     let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+    aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
         .await;
     // The SDK calls three times before it gives up; of the calls for the new shard, the first is refused as well.
     aws.fail("PutItem", Fault::HotPartition, 4);
@@ -41,7 +41,7 @@ async fn a_topic_whose_partition_takes_no_more_gets_more_shards() {
 #[tokio::test]
 async fn events_of_a_batch_that_find_the_partition_hot_grow_the_topic_once() {
     let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+    aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
         .await;
     aws.fail("PutItem", Fault::HotPartition, 16 * 3);
     let events: Vec<Value> = (0..40).map(|n| json!({"payload": {"n": n}})).collect();
@@ -60,7 +60,7 @@ async fn a_topic_with_as_many_shards_as_can_be_refuses_what_they_do_not_take() {
     let aws = account("event").await;
     let topics = aws.app("Publish", &[]).topics().unwrap();
     let most = Shards::try_from(64).unwrap();
-    topics.grow(&TopicId::new("t1"), most).await.unwrap();
+    topics.grow(&TopicId::new(TOPIC), most).await.unwrap();
     // Another shard is tried before that.
     aws.fail("PutItem", Fault::HotPartition, 3);
     let (status, _) = publish(&aws, None, &json!({})).await;

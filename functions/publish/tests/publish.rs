@@ -10,7 +10,7 @@ use bellwire_doubles::{Aws, Effect, Fault};
 use bellwire_queues::{FanOut, Publication};
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
-use support::{URL, account, delivered, function, publish, publish_batch, publish_by};
+use support::{TOPIC, URL, account, delivered, function, publish, publish_batch, publish_by};
 
 /// The bodies of the deliveries.
 fn bodies(aws: &Aws) -> BTreeSet<String> {
@@ -24,7 +24,7 @@ fn bodies(aws: &Aws) -> BTreeSet<String> {
 #[tokio::test]
 async fn an_event_of_a_small_topic_is_delivered_by_who_accepts_it_in_few_calls() {
     let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+    aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
         .await;
     let function = function(&aws);
     publish_by(&function, None, &json!({"n": 0})).await;
@@ -45,7 +45,7 @@ async fn an_event_of_a_small_topic_is_delivered_by_who_accepts_it_in_few_calls()
 async fn a_large_topic_is_fanned_out_by_segments_and_so_are_large_events() {
     let aws = account("event").await;
     for n in 0..101 {
-        aws.subscribe(&format!("s{n}"), "t1", SubscriptionMode::Event, URL)
+        aws.subscribe(&format!("s{n}"), TOPIC, SubscriptionMode::Event, URL)
             .await;
     }
     publish(&aws, None, &json!({})).await;
@@ -58,7 +58,7 @@ async fn a_large_topic_is_fanned_out_by_segments_and_so_are_large_events() {
 
     let aws = account("event").await;
     for n in 0..40 {
-        aws.subscribe(&format!("s{n}"), "t1", SubscriptionMode::Event, URL)
+        aws.subscribe(&format!("s{n}"), TOPIC, SubscriptionMode::Event, URL)
             .await;
     }
     // Digits that don't compress: some 30 KB for each of the messages, more than 1 MiB in all.
@@ -84,7 +84,7 @@ async fn a_large_topic_is_fanned_out_by_segments_and_so_are_large_events() {
 async fn when_the_fan_out_fails_the_event_is_accepted_and_left_to_another_function() {
     for operation in ["Query", "SendMessageBatch"] {
         let aws = account("event").await;
-        aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+        aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
             .await;
         let function = function(&aws);
         publish_by(&function, None, &json!({"n": 0})).await;
@@ -98,13 +98,13 @@ async fn when_the_fan_out_fails_the_event_is_accepted_and_left_to_another_functi
         };
         assert_eq!(
             (topic_id.as_str(), event.kind.event_id().unwrap().as_str()),
-            ("t1", id.as_str())
+            (TOPIC, id.as_str())
         );
         assert_eq!(aws.items("EventsTable").await.len(), 2);
     }
     // What can be left to nobody is not accepted.
     let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+    aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
         .await;
     aws.fail("SendMessageBatch", Fault::Throttled, usize::MAX);
     aws.fail("SendMessage", Fault::Throttled, usize::MAX);
@@ -117,7 +117,7 @@ async fn a_repetition_with_the_same_key_completes_what_was_cut_off_with_the_firs
     for effect in [Effect::None, Effect::Done] {
         for n in 1.. {
             let aws = account("event").await;
-            aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+            aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
                 .await;
             let first = aws
                 .killed_at(n, effect, publish(&aws, Some("k"), &json!({"n": 1})))
@@ -149,7 +149,7 @@ async fn a_repetition_with_the_same_key_completes_what_was_cut_off_with_the_firs
 #[tokio::test(start_paused = true)]
 async fn what_is_repeated_is_not_for_those_who_subscribed_since() {
     let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+    aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
         .await;
     aws.fail("SendMessageBatch", Fault::Throttled, usize::MAX);
     aws.fail("SendMessage", Fault::Throttled, usize::MAX);
@@ -160,12 +160,15 @@ async fn what_is_repeated_is_not_for_those_who_subscribed_since() {
         .iter()
         .find_map(|it| it["accepted_at"].as_str())
         .unwrap();
-    aws.subscribe("s2", "t1", SubscriptionMode::Event, URL)
+    aws.subscribe("s2", TOPIC, SubscriptionMode::Event, URL)
         .await;
     // An hour later, as far as its record says.
     aws.set_text(
         "MembersTable",
-        &[("audience_segment", "t1#0"), ("subscription_id", "s2")],
+        &[
+            ("audience_segment", &format!("{TOPIC}#0")),
+            ("subscription_id", "s2"),
+        ],
         "created_at",
         "2999-01-01T00:00:00Z",
     )
@@ -185,7 +188,7 @@ async fn documents_keep_their_order_in_their_queue() {
     assert_eq!(messages[0].event_id.as_str(), id);
     assert_eq!(
         aws.sent("PublicationsQueue")[0].group.as_deref(),
-        Some("t1")
+        Some(TOPIC)
     );
     assert!(aws.items("EventsTable").await.is_empty());
 }
@@ -194,7 +197,7 @@ async fn documents_keep_their_order_in_their_queue() {
 async fn of_a_batch_each_event_is_accepted_or_refused_by_itself() {
     let aws = account("event").await;
     for id in ["s1", "s2"] {
-        aws.subscribe(id, "t1", SubscriptionMode::Event, URL).await;
+        aws.subscribe(id, TOPIC, SubscriptionMode::Event, URL).await;
     }
     let batch = json!([
         {"payload": {"n": 0}},
@@ -235,7 +238,7 @@ async fn of_a_batch_each_event_is_accepted_or_refused_by_itself() {
 #[tokio::test]
 async fn a_batch_that_can_neither_be_fanned_out_nor_left_is_not_accepted() {
     let aws = account("event").await;
-    aws.subscribe("s1", "t1", SubscriptionMode::Event, URL)
+    aws.subscribe("s1", TOPIC, SubscriptionMode::Event, URL)
         .await;
     let batch = json!([{"payload": 1}, {"payload": 2}]);
     aws.fail("SendMessageBatch", Fault::Throttled, usize::MAX);

@@ -3,41 +3,61 @@
 //! With the first write the topic is deleted. Then its deletion is queued, behind everything that was
 //! published before: the topic's audience receives it, and the subscriptions end. If the function dies
 //! in between, it is on record that the deletion is yet to be queued, and the same request completes
-//! it.
+//! it. A request that names the topic by its name finds it again because the name is given up last.
 
-use bellwire_api::Failure;
-use bellwire_domain::ids::{EventId, TopicId};
+use bellwire_api::{Failure, etag};
+use bellwire_domain::ids::EventId;
+use bellwire_domain::topic::TopicReference;
 use bellwire_queues::{Message, Publication, Queue, Work};
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, Written};
+use lambda_http::Request;
 use time::OffsetDateTime;
 
 use crate::failures::{changed_meanwhile, no_such_topic};
 
-/// Deletes the topic with this id; its name is free again.
+/// Deletes the topic that the request refers to; its name is free again.
 ///
 /// # Errors
 /// 404 when there is no such topic, or its deletion is queued already; 409 when another request changes
-/// it at the same time; 500 when the table or the queue fails.
-pub async fn delete(topics: &Topics, publications: &Queue, id: &TopicId) -> Result<(), Failure> {
+/// it at the same time; 412 when the request's `If-Match` has another revision; 500 when the table or the queue fails.
+pub async fn delete(
+    topics: &Topics,
+    publications: &Queue,
+    reference: &TopicReference,
+    request: &Request,
+) -> Result<(), Failure> {
     let now = OffsetDateTime::now_utc();
-    match topics.get(id).await? {
-        Found::Live(known) => match topics.delete(&known, now).await? {
-            Written::Done => {}
-            Written::NameTaken | Written::Changed | Written::InTheWay => {
-                return Err(changed_meanwhile());
+    let (id, kept_name) = match topics.find(reference).await? {
+        Found::Live(known) => {
+            etag::must_match(request, known.revision())?;
+            let (written, kept_name) = match reference {
+                TopicReference::Id(_) => (topics.delete(&known, now).await?, None),
+                TopicReference::Name(_) => (
+                    topics.delete_keeping_name(&known, now).await?,
+                    Some(known.topic.name),
+                ),
+            };
+            match written {
+                Written::Done => (known.topic.id, kept_name),
+                Written::NameTaken | Written::Changed | Written::InTheWay => {
+                    return Err(changed_meanwhile());
+                }
             }
-        },
+        }
         Found::Deleted {
+            id,
+            name,
             deletion_unqueued: true,
             ..
-        } => {}
+        } => (id, Some(name)),
         Found::Deleted {
             deletion_unqueued: false,
             ..
         }
         | Found::Unknown => return Err(no_such_topic()),
-    }
+    };
+    tracing::Span::current().record("topic", id.as_str());
     let deletion = Publication {
         // The same in a repeated request, so that the deletion is delivered once.
         event_id: EventId::new(format!("deleted-{id}")),
@@ -47,5 +67,8 @@ pub async fn delete(topics: &Topics, publications: &Queue, id: &TopicId) -> Resu
         work: Work::TopicDeleted,
     };
     publications.send(Message::publication(&deletion)?).await?;
-    Ok(topics.note_deletion_queued(id).await?)
+    if let Some(name) = kept_name {
+        topics.free_name(&id, &name).await?;
+    }
+    Ok(topics.note_deletion_queued(&id).await?)
 }

@@ -5,7 +5,8 @@ bellwire_api::routes! {
     "GET" "/topics" => List,
     "POST" "/topics" => Create,
     "GET" "/topics/{topicId}" => Show,
-    "PUT" "/topics/{topicId}" => Update,
+    "PUT" "/topics/{topicId}" => Replace,
+    "PATCH" "/topics/{topicId}" => Patch,
     "DELETE" "/topics/{topicId}" => Delete,
 }
 

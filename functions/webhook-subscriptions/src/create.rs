@@ -25,8 +25,8 @@ impl WebhookSubscriptionsFunction {
     ///
     /// # Errors
     /// 400 when the body is refused, or the endpoint doesn't consent; 401 when the client is disabled
-    /// meanwhile; 404 when the topic is deleted meanwhile; 409 when a limit is reached, or the
-    /// `Idempotency-Key` came with another request; 500 when a table or the queue fails; 503 when
+    /// meanwhile; 404 when the topic is deleted meanwhile; 409 when a limit is reached, the topic is not for
+    /// webhooks, or the `Idempotency-Key` came with another request; 500 when a table or the queue fails; 503 when
     /// another request interferes.
     pub(crate) async fn create(
         &self,
@@ -38,6 +38,10 @@ impl WebhookSubscriptionsFunction {
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
             return self.created_before(answer, request).await;
+        }
+        if !topic.subscribers.accept_webhooks() {
+            let problem = "the topic has no subscribers of the type webhook";
+            return Err(Failure::conflict(problem));
         }
         let checked = create.check(&self.policy, topic)?;
         let origin = self.ask(&checked.webhook_url, domain(request)).await?;

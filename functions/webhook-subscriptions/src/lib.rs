@@ -28,11 +28,13 @@ mod test;
 mod view;
 
 use bellwire_api::idempotency::{Idempotency, Repeatable};
-use bellwire_api::{Authenticator, Failure, body, etag, list, no_content, path_parameter, route};
+use bellwire_api::{
+    Authenticator, Failure, body, etag, list, no_content, path_parameter, route, topic_reference,
+};
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::UrlPolicy;
-use bellwire_domain::ids::{SubscriptionId, TopicId};
-use bellwire_domain::topic::Topic;
+use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::topic::{Topic, TopicReference};
 use bellwire_objects::Payloads;
 use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
@@ -105,9 +107,8 @@ impl WebhookSubscriptionsFunction {
         let route = route(&request, Route::of)?;
         let client = self.authenticator.client(&request).await?;
         if let Route::Create | Route::List = route {
-            let topic_id = TopicId::new(path_parameter(&request, "topicId")?);
-            tracing::Span::current().record("topic", topic_id.as_str());
-            let topic = self.topic(&topic_id).await?;
+            let topic = self.topic(&topic_reference(&request)?).await?;
+            tracing::Span::current().record("topic", topic.id.as_str());
             if route == Route::List {
                 return self.list(&client, &topic, &request).await;
             }
@@ -181,9 +182,9 @@ impl WebhookSubscriptionsFunction {
         list::page(request, views, SORTED_BY)
     }
 
-    /// The topic with this id; 404 if there is none, or it was deleted.
-    async fn topic(&self, id: &TopicId) -> Result<Topic, Failure> {
-        match self.topics.get(id).await? {
+    /// The topic with this id or name; 404 if there is none, or it was deleted.
+    async fn topic(&self, reference: &TopicReference) -> Result<Topic, Failure> {
+        match self.topics.find(reference).await? {
             Found::Live(stored) => Ok(stored.topic),
             Found::Deleted { .. } | Found::Unknown => {
                 Err(Failure::not_found("there is no such topic"))

@@ -3,14 +3,13 @@
 
 mod change;
 
-use bellwire_api::{Failure, body, domain, etag};
+use bellwire_api::{Failure, body, domain, etag, must_be_merge_patch};
 use bellwire_domain::CallbackUrl;
 use bellwire_domain::topic::Topic;
 use bellwire_outbound::NoConsent;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::subscription_change::Changed;
 use lambda_http::http::Response;
-use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::{Body, Request};
 use time::OffsetDateTime;
 
@@ -20,8 +19,6 @@ use crate::view::{answer, revision};
 
 /// How often a change is made again, at most, because others change the same subscription at the same time.
 const ATTEMPTS: usize = 5;
-/// The types of a merge patch.
-const MERGE_PATCHES: [&str; 2] = ["application/json", "application/merge-patch+json"];
 
 impl WebhookSubscriptionsFunction {
     /// Changes what the body names, and nothing else: all of it, or nothing. The endpoint at a new URL is asked
@@ -100,25 +97,5 @@ impl WebhookSubscriptionsFunction {
             self.send_document(subscription).await?;
         }
         Ok(())
-    }
-}
-
-/// Requires the `Content-Type` of a merge patch, with or without parameters.
-fn must_be_merge_patch(request: &Request) -> Result<(), Failure> {
-    let media_type = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok()?.split(';').next())
-        .unwrap_or_default()
-        .trim();
-    if MERGE_PATCHES
-        .iter()
-        .any(|it| media_type.eq_ignore_ascii_case(it))
-    {
-        Ok(())
-    } else {
-        Err(Failure::unsupported_media_type(
-            "Content-Type: must be application/json or application/merge-patch+json",
-        ))
     }
 }

@@ -1,4 +1,5 @@
 //! A publisher, its topic, and requests to publish.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::collections::BTreeSet;
 
@@ -16,18 +17,25 @@ const TABLES: [&str; 5] = [
     "EventsTable",
 ];
 pub const URL: &str = "https://example.com/";
+/// The id of the topic.
+pub const TOPIC: &str = "6f1a8c9e-3b1d-4c7a-9a55-0d5f6f1f2a11";
 
-/// An account with a publisher whose key is `key`, and a topic `t1` of this payload type.
+/// An account with a publisher whose key is `key`, and a topic `all orders` of this payload type.
 pub async fn account(payload: &str) -> Aws {
+    let publisher = json!({"type": "http-post", "config": {}, "payload": {"type": payload}});
+    account_with(publisher).await
+}
+
+/// The same, with this publisher of the topic.
+pub async fn account_with(publisher: Value) -> Aws {
     let aws = Aws::with_tables(&TABLES).await;
     aws.add_client("key", true).await;
-    let publisher = json!({"type": "http-post", "config": {}, "payload": {"type": payload}});
-    aws.add_topic("t1", json!({"name": "t1", "publisher": publisher}))
-        .await;
+    let definition = json!({"name": "all orders", "publisher": publisher});
+    aws.add_topic(TOPIC, definition).await;
     aws
 }
 
-/// Publishes to `t1`. Returns the status and the id.
+/// Publishes to the topic. Returns the status and the id.
 pub async fn publish(aws: &Aws, key: Option<&str>, body: &Value) -> (StatusCode, String) {
     publish_by(&function(aws), key, body).await
 }
@@ -41,8 +49,18 @@ pub async fn publish_by(
     key: Option<&str>,
     body: &Value,
 ) -> (StatusCode, String) {
+    publish_to(function, TOPIC, key, body).await
+}
+
+/// Publishes to the topic that the path names so.
+pub async fn publish_to(
+    function: &PublishFunction,
+    topic: &str,
+    key: Option<&str>,
+    body: &Value,
+) -> (StatusCode, String) {
     let path = "/publishers/http-post/topics/";
-    let (resource, path) = (format!("{path}{{topicId}}"), format!("{path}t1"));
+    let (resource, path) = (format!("{path}{{topicId}}"), format!("{path}{topic}"));
     let mut request = request("POST", &resource, &path, Some("key"), body);
     if let Some(key) = key {
         let key = HeaderValue::from_str(key).unwrap();
@@ -70,12 +88,17 @@ pub fn delivered(aws: &Aws) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-/// Publishes a batch to `t1`. Returns the status, and what came of each event.
+/// Publishes a batch to the topic. Returns the status, and what came of each event.
 pub async fn publish_batch(aws: &Aws, events: &Value) -> (StatusCode, Vec<Value>) {
+    publish_batch_to(aws, TOPIC, events).await
+}
+
+/// Publishes a batch to the topic that the path names so.
+pub async fn publish_batch_to(aws: &Aws, topic: &str, events: &Value) -> (StatusCode, Vec<Value>) {
     let path = "/publishers/http-post/topics/";
     let (resource, path) = (
         format!("{path}{{topicId}}/batch"),
-        format!("{path}t1/batch"),
+        format!("{path}{topic}/batch"),
     );
     let body = json!({ "events": events });
     let request = request("POST", &resource, &path, Some("key"), &body);

@@ -1,0 +1,64 @@
+//! The body of a `PUT`: a topic's definition, beside which may stand what `GET` returns and nobody can change.
+
+use bellwire_api::Failure;
+use bellwire_domain::timestamp;
+use bellwire_domain::topic::{Publisher, Subscribers, Topic, TopicDefinition};
+use serde::{Deserialize, Deserializer};
+use time::OffsetDateTime;
+
+/// The body, not checked yet. It has the fields of [`TopicDefinition`]: serde can't refuse unknown ones of a flattened
+/// structure.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Replacement {
+    name: String,
+    publisher: Publisher,
+    #[serde(default)]
+    subscribers: Subscribers,
+    #[serde(default, deserialize_with = "said")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    create_timestamp: Option<String>,
+    #[serde(default, deserialize_with = "said")]
+    modify_timestamp: Option<String>,
+}
+
+impl Replacement {
+    /// The definition that replaces the one of `known`.
+    ///
+    /// # Errors
+    /// 400, naming the field, when something is said to be other than it is and can't be changed.
+    pub fn of(self, known: &Topic) -> Result<TopicDefinition, Failure> {
+        let is_other_time = |said: &Option<String>, known: OffsetDateTime| {
+            let said = said.as_deref();
+            said.is_some_and(|said| timestamp::parse(said) != Some(known))
+        };
+        let is_other_id = self.id.is_some_and(|said| said != known.id.as_str());
+        for (field, is_other) in [
+            ("id", is_other_id),
+            (
+                "createTimestamp",
+                is_other_time(&self.create_timestamp, known.create_timestamp),
+            ),
+            (
+                "modifyTimestamp",
+                is_other_time(&self.modify_timestamp, known.modify_timestamp),
+            ),
+        ] {
+            if is_other {
+                let problem = "can't be changed; leave it out, or send what GET returns";
+                return Err(Failure::field(field, problem));
+            }
+        }
+        Ok(TopicDefinition {
+            name: self.name,
+            publisher: self.publisher,
+            subscribers: self.subscribers,
+        })
+    }
+}
+
+/// Reads a text: null is none, and refused.
+fn said<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(from).map(Some)
+}
