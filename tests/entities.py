@@ -5,6 +5,7 @@ as it shows them, and reads what the page says that comes back.
 """
 
 import uuid
+from urllib.parse import urlsplit
 
 import requests
 from conftest import Client, Stack
@@ -79,6 +80,22 @@ class Entities:
     def create_request(self, **more) -> dict:
         subscription = {"entity_key": new_key(), "callback": "https://example.com/callback"} | more
         return {**self.customer.credentials, "subscription": subscription}
+
+
+def every_page(entities: Entities, path: str, **parameters) -> list[dict]:
+    """The bodies of all pages of a list, each found by the path that the one before names."""
+    answer, pages = entities.call("GET", path, **parameters), list[dict]()
+    while True:
+        assert answer.status_code == 200, answer.text
+        pages.append(answer.json())
+        following = pages[-1]["pagination"]["next"]
+        if not following:
+            return pages
+        assert entities.client.client_secret not in following
+        # The path is absolute: it begins with the stage, as the stack's URL ends.
+        base = urlsplit(entities.stack.url)
+        secret = {"client_secret": entities.client.client_secret}
+        answer = requests.get(f"{base.scheme}://{base.netloc}{following}", params=secret, timeout=30)
 
 
 def entity_event(entity_key: str, *clients: Client, event: str = "entity_updated") -> dict:

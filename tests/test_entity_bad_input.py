@@ -16,6 +16,7 @@ def refused(answer, status: int, *words: str) -> dict:
     assert set(body) == {"status"}
     assert body["status"]["status_code"] == status
     assert body["status"]["request_id"]
+    assert body["status"]["errors"][0] == {"code": status, "message": body["status"]["message"]}
     for word in words:
         assert word in body["status"]["message"]
     return body["status"]

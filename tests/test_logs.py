@@ -51,6 +51,8 @@ def test_secrets_of_query_strings_are_in_no_log(stack, entities, aws):
     entities.call("GET", "/subscriptions", client_secret="hunter2-wrong")
     entities.call("GET", "/subscriptions", cursor="hunter2-garbage")
     entities.call("GET", "/subscriptions/hunter2?more=hunter2-more", limit="hunter2-limit")
+    entities.call("GET", "/webhook_callback_logs", entity_key="hunter2-entity", cursor="hunter2-cursor")
+    stack.call("GET", "/v1/webhooks", headers={"Authorization": "Basic hunter2-basic"})
     entities.post({**customer.credentials, "hunter2-field": 1})
     customer.unsubscribe(made["key"])
     logs, found = stack.aws("logs"), ""
@@ -64,7 +66,7 @@ def test_secrets_of_query_strings_are_in_no_log(stack, entities, aws):
         event["queryStringParameters"] = customer.credentials
         event["multiValueQueryStringParameters"] = {k: [v] for k, v in customer.credentials.items()}
         answer = function.invoke(event)
-        assert answer.status == 500 and set(answer.body["status"]) == {"status_code", "message", "request_id"}
+        assert answer.status == 500 and set(answer.body["status"]) == {"status_code", "message", "request_id", "errors"}
         assert "DynamoDB" in function.log()
         found += function.log()
     for secret in (customer.credentials["client_secret"], made["secret"], "hunter2-", SECRET_URL, "entity_key="):

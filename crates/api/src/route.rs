@@ -6,21 +6,22 @@ use lambda_http::{Request, RequestExt};
 use crate::Failure;
 
 /// Declares a function's `Route`: the calls of the API that reach it, each by method and path of `template.yaml`.
-/// Where a protocol has several spellings, `under` has what the paths begin with in each.
+/// Where a protocol has several spellings, `under` has what the paths begin with in each, or a call has several paths.
 ///
 /// ```
 /// bellwire_api::routes! {
 ///     under "/streams/hub/api/v1", "";
 ///     "GET" "/topics" => List,
-///     "POST" "/topics" => Create,
+///     "POST" "/topics" | "/themes" => Create,
 /// }
 /// assert_eq!(Route::of("GET", "/streams/hub/api/v1/topics"), Some(Route::List));
+/// assert_eq!(Route::of("POST", "/themes"), Some(Route::Create));
 /// assert_eq!(Route::of("PATCH", "/topics"), None);
 /// assert_eq!(Route::methods("/topics"), ["GET", "POST"]);
 /// ```
 #[macro_export]
 macro_rules! routes {
-    ($(under $($prefix:literal),+;)? $($method:literal $path:literal => $route:ident,)+) => {
+    ($(under $($prefix:literal),+;)? $($method:literal $path:literal $(| $other:literal)* => $route:ident,)+) => {
         /// A call of the API that reaches the function.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Route {
@@ -54,7 +55,7 @@ macro_rules! routes {
                     PREFIXES.iter().find_map(|prefix| resource.strip_prefix(prefix))?
                 };
                 match (method, path) {
-                    $(($method, $path) => Some(Self::$route),)+
+                    $(($method, $path $(| $other)*) => Some(Self::$route),)+
                     _ => None,
                 }
             }

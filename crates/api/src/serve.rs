@@ -21,10 +21,9 @@ where
     F: Fn(Request) -> Fut,
     Fut: Future<Output = Result<Response<Body>, Failure>> + Send,
 {
-    serve_with(edge, handle, |failure, said| {
-        failure.into_response(said.request_id, said.form)
-    })
-    .await
+    let explain =
+        |failure: Failure, said: Said<'_>| failure.into_response(said.request_id, said.form);
+    serve_with(edge, handle, explain, |_| false).await
 }
 
 /// What the response to a failure depends on, beside the failure.
@@ -36,11 +35,13 @@ pub(crate) struct Said<'a> {
     pub form: ErrorForm,
 }
 
-/// As [`serve`], where `explain` makes the response from a failure.
+/// As [`serve`], where `explain` makes the response from a failure, and `always_200` returns whether the response to a
+/// request is to have the HTTP status 200 whatever it is.
 pub(crate) async fn serve_with<F, Fut>(
     edge: Edge,
     handle: F,
     explain: fn(Failure, Said<'_>) -> Response<Body>,
+    always_200: fn(&Request) -> bool,
 ) -> Result<(), Error>
 where
     F: Fn(Request) -> Fut,
@@ -63,6 +64,7 @@ where
         );
         let deadline = request.lambda_context_ref().map(Context::deadline);
         let asked = edge.asked(&mut request);
+        let always_200 = always_200(&request);
         let handled = match edge.before(&request, resource(&request)) {
             Ok(None) => Ok(handle(request)),
             Ok(Some(response)) => Err(Ok(response)),
@@ -79,8 +81,11 @@ where
                 let (request_id, form) = (request_id.as_str(), asked.form);
                 explain(failure, Said { request_id, form })
             });
-            let response = edge.after(asked, response);
+            let mut response = edge.after(asked, response);
             tracing::info!(status = response.status().as_u16(), "answered");
+            if always_200 {
+                *response.status_mut() = StatusCode::OK;
+            }
             Ok::<_, Error>(response)
         }
         .instrument(span)

@@ -111,17 +111,82 @@ impl TryFrom<Vec<ClientId>> for Clients {
     }
 }
 
+/// The spelling of the protocol that a subscription was made in. It decides the name of the subscription's id in
+/// callbacks; the calls of either spelling find subscriptions of both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spelling {
+    /// The earlier one, `/subscriptions`: `subscription_key`.
+    #[default]
+    Subscriptions,
+    /// The later one, `/v1/webhooks`: `webhook_key`.
+    Webhooks,
+}
+
+impl Spelling {
+    /// What one subscription is called: `subscription`.
+    pub fn one(self) -> &'static str {
+        match self {
+            Self::Subscriptions => "subscription",
+            Self::Webhooks => "webhook",
+        }
+    }
+
+    /// What several subscriptions are called: `subscriptions`.
+    pub fn several(self) -> &'static str {
+        match self {
+            Self::Subscriptions => "subscriptions",
+            Self::Webhooks => "webhooks",
+        }
+    }
+
+    /// The name of a subscription's id where it stands beside other things: `subscription_key`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Subscriptions => "subscription_key",
+            Self::Webhooks => "webhook_key",
+        }
+    }
+
+    /// Whether it is the earlier one, which isn't stored.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The body of a callback, as JSON.
 #[derive(Debug, Serialize)]
 pub struct CallbackBody<'a> {
-    /// The id of the subscription that receives the callback.
-    pub subscription_key: &'a SubscriptionId,
+    /// The id of the subscription that receives the callback, under its name in the subscription's spelling.
+    #[serde(flatten)]
+    pub key: CallbackKey<'a>,
     /// The key of the entity that the event is about.
     pub entity_key: &'a EntityKey,
     /// The type of the entity.
     pub entity_type: EntityType,
     /// What has happened to the entity.
     pub callback_event: CallbackEvent,
+}
+
+/// The id of the subscription in a callback: a field, whose name depends on the spelling.
+#[derive(Debug, Serialize)]
+pub enum CallbackKey<'a> {
+    /// `"subscription_key": "…"`.
+    #[serde(rename = "subscription_key")]
+    Subscription(&'a SubscriptionId),
+    /// `"webhook_key": "…"`.
+    #[serde(rename = "webhook_key")]
+    Webhook(&'a SubscriptionId),
+}
+
+impl<'a> CallbackKey<'a> {
+    /// The id in this spelling.
+    pub fn new(spelling: Spelling, id: &'a SubscriptionId) -> Self {
+        match spelling {
+            Spelling::Subscriptions => Self::Subscription(id),
+            Spelling::Webhooks => Self::Webhook(id),
+        }
+    }
 }
 
 impl fmt::Display for CallbackEvent {
@@ -161,6 +226,32 @@ mod tests {
             assert_eq!((event.as_str(), json!(event)), (name, json!(name)));
         }
         assert_eq!(json!(EntityType::Document), json!("Document"));
+    }
+
+    #[test]
+    fn a_callback_names_its_subscription_as_the_spelling_does() {
+        let id = SubscriptionId::new("s1");
+        let entity_key = EntityKey::try_from("k".to_owned()).unwrap();
+        for (spelling, stored) in [
+            (Spelling::Subscriptions, "subscriptions"),
+            (Spelling::Webhooks, "webhooks"),
+        ] {
+            let body = CallbackBody {
+                key: CallbackKey::new(spelling, &id),
+                entity_key: &entity_key,
+                entity_type: EntityType::Document,
+                callback_event: CallbackEvent::EntityUpdated,
+            };
+            let name = spelling.key();
+            assert_eq!(
+                serde_json::to_string(&body).unwrap(),
+                format!(
+                    r#"{{"{name}":"s1","entity_key":"k","entity_type":"Document","callback_event":"entity_updated"}}"#
+                )
+            );
+            assert_eq!(json!(spelling), json!(stored));
+            assert_eq!(spelling.is_default(), stored == "subscriptions");
+        }
     }
 
     #[test]

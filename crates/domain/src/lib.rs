@@ -3,6 +3,7 @@
 //! Everything here is pure, or asks only the operating system for randomness (as [`secret`] does),
 //! so that unit tests take milliseconds.
 
+pub mod basic;
 pub mod client_id;
 pub mod cursor;
 pub mod delivery;

@@ -1,7 +1,7 @@
 //! Subscriptions to topics and entities, to begin a test with.
 
 use bellwire_domain::endpoint::signature::generate_secret;
-use bellwire_domain::entity::EntityKey;
+use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::{SubscriptionId, TopicId};
 use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
@@ -74,7 +74,10 @@ impl Aws {
 
     /// Subscribes a client to an entity.
     pub async fn follow(&self, id: &str, client_id: &str, entity_key: EntityKey) -> Subscription {
-        let source = Source::Entity { entity_key };
+        let source = Source::Entity {
+            entity_key,
+            spelling: Spelling::default(),
+        };
         self.put_subscription(subscription(id, client_id, source, "https://example.com/"))
             .await
     }

@@ -2,7 +2,7 @@
 
 use bellwire_domain::Secret;
 use bellwire_domain::delivery::key::DeliveryKey;
-use bellwire_domain::entity::{CallbackEvent, EntityKey, EntityType};
+use bellwire_domain::entity::{CallbackEvent, EntityKey, EntityType, Spelling};
 use bellwire_domain::ids::{DeliveryId, EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::payload::Payload;
@@ -34,6 +34,13 @@ fn to_topic() -> Subscription {
     subscription(Source::Topic {
         topic_id: TopicId::new("t1"),
         mode: SubscriptionMode::SnapshotPatch,
+    })
+}
+
+fn subscription_to(entity_key: &str, spelling: Spelling) -> Subscription {
+    subscription(Source::Entity {
+        entity_key: EntityKey::try_from(entity_key.to_owned()).unwrap(),
+        spelling,
     })
 }
 
@@ -95,9 +102,7 @@ fn versions_of_documents() {
 
 #[test]
 fn callbacks_of_entities() {
-    let subscription = subscription(Source::Entity {
-        entity_key: EntityKey::try_from("order-1".to_owned()).unwrap(),
-    });
+    let subscription = subscription_to("order-1", Spelling::Subscriptions);
     let event = CallbackEvent::EntityUpdated;
     let callback = entities::callback(
         &subscription,
@@ -109,6 +114,16 @@ fn callbacks_of_entities() {
     .unwrap();
     assert!(callback.records_body);
     insta::assert_snapshot!("callback", written(&subscription, &callback, 0));
+    let webhook = subscription_to("order-1", Spelling::Webhooks);
+    let callback = entities::callback(
+        &webhook,
+        id("e1"),
+        &EventId::new("e1"),
+        EntityType::Document,
+        event,
+    )
+    .unwrap();
+    insta::assert_snapshot!("callback_of_webhook", written(&webhook, &callback, 0));
     // A topic's subscription is sent no callback, and the other way round.
     assert!(
         entities::callback(

@@ -6,7 +6,7 @@ use bellwire_domain::endpoint::authorization::Authorization;
 use bellwire_domain::endpoint::headers::WebhookHeaders;
 use bellwire_domain::endpoint::signature::SigningSecrets;
 use bellwire_domain::endpoint::{Disabled, EndpointState};
-use bellwire_domain::entity::EntityKey;
+use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::entity_audience_id;
 use bellwire_domain::ids::{AudienceId, SubscriptionId, TopicId};
 use bellwire_domain::timestamp::{self, iso_serde};
@@ -86,6 +86,9 @@ pub enum Source {
     Entity {
         /// The entity's key.
         entity_key: EntityKey,
+        /// The spelling of the protocol that it was made in; missing if that is the earlier one.
+        #[serde(default, skip_serializing_if = "Spelling::is_default")]
+        spelling: Spelling,
     },
 }
 
@@ -185,7 +188,15 @@ impl Subscription {
     pub fn entity(&self) -> Option<&EntityKey> {
         match &self.source {
             Source::Topic { .. } => None,
-            Source::Entity { entity_key } => Some(entity_key),
+            Source::Entity { entity_key, .. } => Some(entity_key),
+        }
+    }
+
+    /// The spelling of protocol C that its callbacks have; the default for a subscription to a topic, which has none.
+    pub fn spelling(&self) -> Spelling {
+        match &self.source {
+            Source::Topic { .. } => Spelling::default(),
+            Source::Entity { spelling, .. } => *spelling,
         }
     }
 
@@ -194,7 +205,7 @@ impl Subscription {
     pub fn audience_id(&self) -> AudienceId {
         match &self.source {
             Source::Topic { topic_id, .. } => AudienceId::of_topic(topic_id),
-            Source::Entity { entity_key } => {
+            Source::Entity { entity_key, .. } => {
                 entity_audience_id(&self.client_id, entity_key.as_str())
             }
         }

@@ -6,7 +6,7 @@ mod support;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::endpoint::signature::generate_secret;
-use bellwire_domain::entity::EntityKey;
+use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::{AudienceId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_store::members::{SEGMENT, Segments};
@@ -165,6 +165,7 @@ async fn a_client_has_as_many_subscriptions_as_it_may_have() {
     let entity = Subscription {
         source: Source::Entity {
             entity_key: EntityKey::try_from("1".to_owned()).unwrap(),
+            spelling: Spelling::default(),
         },
         ..here("e")
     };

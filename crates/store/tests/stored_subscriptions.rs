@@ -14,7 +14,7 @@ use bellwire_domain::delivery::session::Session;
 use bellwire_domain::endpoint::headers::WebhookHeaders;
 use bellwire_domain::endpoint::signature::SigningSecrets;
 use bellwire_domain::endpoint::{Disabled, DisabledReason};
-use bellwire_domain::entity::EntityKey;
+use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::{EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::shards::Shard;
@@ -98,6 +98,7 @@ async fn subscriptions_and_members() {
     let entity = Subscription {
         source: Source::Entity {
             entity_key: EntityKey::try_from("order-1".to_owned()).unwrap(),
+            spelling: Spelling::default(),
         },
         ..without(
             |webhook| {
@@ -159,6 +160,50 @@ async fn subscriptions_and_members() {
     subscriptions.expire(&ended, NOW, NOW).await.unwrap();
     insta::assert_snapshot!("subscriptions", items(&db, TABLE).await);
     insta::assert_snapshot!("members", items(&db, "members").await);
+}
+
+#[tokio::test]
+async fn only_the_later_spelling_is_stored() {
+    let db = support::table(&["subscription_id"], None).await;
+    support::add_table(&db, "members", &["audience_segment", "subscription_id"]).await;
+    let subscriptions = Subscriptions::new(db.clone(), TABLE.to_owned(), "members".to_owned());
+    let made = Subscription {
+        source: Source::Entity {
+            entity_key: EntityKey::try_from("order-1".to_owned()).unwrap(),
+            spelling: Spelling::Webhooks,
+        },
+        ..subscription("s1")
+    };
+    subscriptions
+        .create(&made, &LIMITS, Vec::new())
+        .await
+        .unwrap();
+    let stored = items(&db, TABLE).await;
+    assert!(stored.contains(r#""spelling": "webhooks""#), "{stored}");
+    let read = subscriptions.get(sid("s1")).await.unwrap().unwrap();
+    assert_eq!(read.source, made.source);
+    let later = NOW + Duration::seconds(1);
+    for spelling in [
+        Spelling::Subscriptions,
+        Spelling::Subscriptions,
+        Spelling::Webhooks,
+    ] {
+        let changed = subscriptions.set_spelling(sid("s1"), spelling, later).await;
+        let changed = changed.unwrap().unwrap();
+        assert_eq!((changed.spelling(), changed.updated_at), (spelling, later));
+        let stored = items(&db, TABLE).await;
+        assert_eq!(
+            stored.contains("spelling"),
+            spelling == Spelling::Webhooks,
+            "{stored}"
+        );
+    }
+    subscriptions.delete(&made).await.unwrap();
+    let gone = subscriptions
+        .set_spelling(sid("s1"), Spelling::Webhooks, later)
+        .await;
+    assert!(gone.unwrap().is_none());
+    assert_eq!(items(&db, TABLE).await, "");
 }
 
 #[tokio::test]

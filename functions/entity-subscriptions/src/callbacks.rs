@@ -9,7 +9,7 @@ use bellwire_domain::timestamp::{iso_duration, millis};
 use bellwire_domain::topic::shards::Shards;
 use bellwire_store::attempt_record::AttemptRecord;
 use bellwire_store::{Attempts, Subscription};
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -92,7 +92,7 @@ impl EntitySubscriptionsFunction {
                 .collect(),
             cursor: page.next_cursor.as_deref().map(cursor::encode),
         };
-        envelope::with(StatusCode::OK, &log)
+        envelope::page(request, &log, log.cursor.as_deref())
     }
 }
 

@@ -1,9 +1,11 @@
 //! Authentication of clients by id and secret, which are in the body of a `POST`, and in the query
-//! string of other requests.
+//! string of other requests; or in the header `Authorization` of any, so that no secret is in a URL.
 
 use bellwire_api::Failure;
+use bellwire_domain::basic::Basic;
 use bellwire_domain::{ClientId, Secret, SecretHash};
 use bellwire_store::{Client, Clients};
+use lambda_http::http::header::AUTHORIZATION;
 use lambda_http::{Request, RequestExt};
 use time::OffsetDateTime;
 
@@ -24,19 +26,49 @@ pub struct Authenticator {
 }
 
 impl Credentials {
-    /// The credentials in the body of a `POST`.
-    pub fn new(client_id: Option<String>, client_secret: Option<String>) -> Self {
-        Self {
-            client_id: client_id.unwrap_or_default(),
-            client_secret: Secret::new(client_secret.unwrap_or_default()),
+    /// The credentials of a request whose body or query string has these. The scheme Basic may have them instead, or
+    /// the same ones as well; another scheme is ignored.
+    ///
+    /// # Errors
+    /// 401 when the header is malformed, or differs.
+    pub fn of(
+        request: &Request,
+        client_id: Option<String>,
+        client_secret: Option<String>,
+    ) -> Result<Self, Failure> {
+        let client_secret = client_secret.map(Secret::new);
+        let Some(header) = request.headers().get(AUTHORIZATION) else {
+            return Ok(Self::new(client_id, client_secret));
+        };
+        // A client's id and secret are ASCII.
+        let header = header.to_str().map_err(|_| Failure::wrong_credentials())?;
+        let Some(basic) = Basic::parse(header) else {
+            return Ok(Self::new(client_id, client_secret));
+        };
+        let basic = basic.map_err(|_| Failure::wrong_credentials())?;
+        let agrees = client_id.is_none_or(|id| id == basic.user_id)
+            && client_secret.is_none_or(|secret| secret == basic.password);
+        if !agrees {
+            return Err(Failure::wrong_credentials());
         }
+        Ok(Self::new(Some(basic.user_id), Some(basic.password)))
     }
 
-    /// The credentials in a request's query string.
-    pub fn of_query(request: &Request) -> Self {
+    /// The credentials of a request that may have them in the query string.
+    ///
+    /// # Errors
+    /// As for [`Self::of`].
+    pub fn of_query(request: &Request) -> Result<Self, Failure> {
         let parameters = request.query_string_parameters();
         let text = |name| parameters.first(name).map(str::to_owned);
-        Self::new(text("client_id"), text("client_secret"))
+        Self::of(request, text("client_id"), text("client_secret"))
+    }
+
+    fn new(client_id: Option<String>, client_secret: Option<Secret>) -> Self {
+        Self {
+            client_id: client_id.unwrap_or_default(),
+            client_secret: client_secret.unwrap_or_else(|| Secret::new("")),
+        }
     }
 }
 

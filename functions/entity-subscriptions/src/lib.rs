@@ -6,6 +6,9 @@
 //! - `GET` and `DELETE /subscriptions/{key}` return and delete one: this file.
 //! - `GET /subscriptions/{key}/callbacks` returns the log of attempts: `callbacks`.
 //! - `POST /subscriptions/{key}/secret/rotate` replaces the signing secret: `rotate`.
+//! - `GET /webhook_callback_logs` returns the log across subscriptions: `logs`, with a `log_line` for each attempt.
+//!
+//! In the protocol's later spelling the same calls are below `/v1/webhooks` and `/v1/webhook_callback_logs`: `spelling`.
 //!
 //! `routes` recognises the calls, `credentials` authenticates clients, `request` has the bodies of
 //! requests, `page` the parameters of lists, and `view` what is returned of a subscription.
@@ -16,18 +19,22 @@
 mod callbacks;
 mod credentials;
 mod list;
+mod log_line;
+mod logs;
 mod page;
 mod request;
 mod rotate;
 mod routes;
+mod spelling;
 mod subscribe;
 mod unsubscribe;
 mod view;
 
 use bellwire_api::idempotency::Idempotency;
-use bellwire_api::{Failure, body, domain, envelope, path_parameter, route};
+use bellwire_api::{Failure, domain, envelope, path_parameter, route};
 use bellwire_app::App;
 use bellwire_domain::UrlPolicy;
+use bellwire_domain::entity::Spelling;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_outbound::Consent;
 use bellwire_store::{Attempts, Client, Clients, Limits, Members, Subscription, Subscriptions};
@@ -36,7 +43,6 @@ use lambda_http::{Body, Error, Request};
 use serde_json::json;
 
 use crate::credentials::{Authenticator, Credentials};
-use crate::request::{RotateSecret, Subscribe};
 pub use crate::routes::Route;
 use crate::view::EntitySubscriptionView;
 
@@ -80,48 +86,55 @@ impl EntitySubscriptionsFunction {
     /// when a limit is reached, or another request changes the same subscription; 413; 500 when a table
     /// fails; 503 when another request interferes.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
-        match route(&request, Route::of)? {
+        let route = route(&request, Route::of)?;
+        let spelling = spelling::of(&request);
+        match route {
             Route::Create => {
-                let (credentials, create) = body::json::<Subscribe>(&request)?.parts();
+                let (credentials, create) = request::subscribe(&request, spelling)?;
                 let client = self.authenticator.client(&credentials).await?;
                 let same = serde_json::to_string(&create).map_err(Failure::internal)?;
                 let client_id = client.client_id.as_str();
                 let repeatable = self.idempotency.of(&request, client_id, &same)?;
-                let domain = domain(&request);
-                self.subscribe(&client, create, domain, &repeatable).await
+                let called = (spelling, domain(&request));
+                self.subscribe(&client, create, called, &repeatable).await
             }
             Route::RotateSecret => {
-                let credentials = body::json::<RotateSecret>(&request)?.into();
+                let credentials = request::rotate(&request)?;
                 let (client, subscription) = self.named(&request, credentials).await?;
                 let client_id = client.client_id.as_str();
                 let repeatable = self.idempotency.of(&request, client_id, "")?;
-                self.rotate(&subscription, &repeatable).await
+                self.rotate(&subscription, spelling, &repeatable).await
             }
             Route::List => {
-                let credentials = Credentials::of_query(&request);
+                let credentials = Credentials::of_query(&request)?;
                 let client = self.authenticator.client(&credentials).await?;
-                self.list(&client, &request).await
+                self.list(&client, spelling, &request).await
             }
             Route::DeleteOfEntity => {
-                let credentials = Credentials::of_query(&request);
+                let credentials = Credentials::of_query(&request)?;
                 let client = self.authenticator.client(&credentials).await?;
                 self.unsubscribe_entity(&client, &request).await
             }
             Route::Show => {
-                let credentials = Credentials::of_query(&request);
+                let credentials = Credentials::of_query(&request)?;
                 let (_, subscription) = self.named(&request, credentials).await?;
-                show(&EntitySubscriptionView::of(&subscription))
+                show(spelling, &EntitySubscriptionView::of(&subscription))
             }
             Route::Delete => {
-                let credentials = Credentials::of_query(&request);
+                let credentials = Credentials::of_query(&request)?;
                 let (_, subscription) = self.named(&request, credentials).await?;
                 self.subscriptions.delete(&subscription).await?;
                 envelope::done()
             }
             Route::Callbacks => {
-                let credentials = Credentials::of_query(&request);
+                let credentials = Credentials::of_query(&request)?;
                 let (_, subscription) = self.named(&request, credentials).await?;
                 self.callbacks(&subscription, &request).await
+            }
+            Route::Logs => {
+                let credentials = Credentials::of_query(&request)?;
+                let client = self.authenticator.client(&credentials).await?;
+                self.logs(&client, spelling, &request).await
             }
         }
     }
@@ -152,6 +165,10 @@ impl EntitySubscriptionsFunction {
 }
 
 /// 200, with the view of one subscription.
-fn show(subscription: &EntitySubscriptionView<'_>) -> Result<Response<Body>, Failure> {
-    envelope::with(StatusCode::OK, &json!({ "subscription": subscription }))
+fn show(
+    spelling: Spelling,
+    subscription: &EntitySubscriptionView<'_>,
+) -> Result<Response<Body>, Failure> {
+    let data = json!({ spelling.one(): subscription });
+    envelope::with(StatusCode::OK, &data)
 }

@@ -2,35 +2,28 @@
 
 use bellwire_api::{Failure, envelope};
 use bellwire_domain::cursor;
-use bellwire_domain::entity::EntityKey;
+use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::entity_audience_id;
 use bellwire_store::{Client, Subscription, Subscriptions};
 use futures_util::future::try_join_all;
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::Response;
 use lambda_http::{Body, Request, RequestExt};
-use serde::Serialize;
+use serde_json::Map;
 
 use crate::EntitySubscriptionsFunction;
 use crate::page::PageRequest;
 use crate::view::EntitySubscriptionView;
 
-#[derive(Serialize)]
-struct Listed<'a> {
-    subscriptions: Vec<EntitySubscriptionView<'a>>,
-    /// The cursor of the next page; missing on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-}
-
 impl EntitySubscriptionsFunction {
     /// A client's subscriptions, oldest first: with `entity_key`, all of those to that entity; without
-    /// it, a page of those to any entity.
+    /// it, a page of those to any entity. The last page has no `cursor`.
     ///
     /// # Errors
     /// 400 when a parameter is malformed; 500 when a table fails.
     pub(crate) async fn list(
         &self,
         client: &Client,
+        spelling: Spelling,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
         let (subscriptions, next_cursor) = match entity_key(request)? {
@@ -44,14 +37,21 @@ impl EntitySubscriptionsFunction {
                 (page.subscriptions, page.next_cursor)
             }
         };
-        let listed = Listed {
-            subscriptions: subscriptions
-                .iter()
-                .map(EntitySubscriptionView::of)
-                .collect(),
-            cursor: next_cursor.as_deref().map(cursor::encode),
-        };
-        envelope::with(StatusCode::OK, &listed)
+        let views: Vec<_> = subscriptions
+            .iter()
+            .map(EntitySubscriptionView::of)
+            .collect();
+        let mut listed = Map::new();
+        let name = spelling.several().to_owned();
+        listed.insert(
+            name,
+            serde_json::to_value(views).map_err(Failure::internal)?,
+        );
+        let next_cursor = next_cursor.as_deref().map(cursor::encode);
+        if let Some(cursor) = &next_cursor {
+            listed.insert("cursor".to_owned(), cursor.as_str().into());
+        }
+        envelope::page(request, &listed, next_cursor.as_deref())
     }
 
     /// A client's subscriptions to an entity, oldest first: the members of its audience.

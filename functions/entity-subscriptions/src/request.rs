@@ -1,6 +1,8 @@
 //! The bodies of `POST` requests.
 
-use bellwire_domain::entity::EntityKey;
+use bellwire_api::{Failure, body};
+use bellwire_domain::entity::{EntityKey, Spelling};
+use lambda_http::Request;
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::Credentials;
@@ -8,10 +10,19 @@ use crate::credentials::Credentials;
 /// The body of `POST /subscriptions`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Subscribe {
+struct Subscribe {
     client_id: Option<String>,
     client_secret: Option<String>,
     subscription: CreateEntitySubscription,
+}
+
+/// The body of `POST /v1/webhooks`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubscribeWebhook {
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    webhook: CreateEntitySubscription,
 }
 
 /// The subscription that a client asks for.
@@ -25,23 +36,44 @@ pub struct CreateEntitySubscription {
 }
 
 /// The body of `POST /subscriptions/{key}/secret/rotate`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RotateSecret {
+struct RotateSecret {
     client_id: Option<String>,
     client_secret: Option<String>,
 }
 
-impl Subscribe {
-    /// The client's credentials, and the subscription that it asks for.
-    pub fn parts(self) -> (Credentials, CreateEntitySubscription) {
-        let credentials = Credentials::new(self.client_id, self.client_secret);
-        (credentials, self.subscription)
-    }
+/// The client's credentials, and the subscription that it asks for in this spelling.
+///
+/// # Errors
+/// 400 and 413 for a body that is refused; 401 when it and the header `Authorization` have different credentials.
+pub fn subscribe(
+    request: &Request,
+    spelling: Spelling,
+) -> Result<(Credentials, CreateEntitySubscription), Failure> {
+    let (client_id, client_secret, create) = match spelling {
+        Spelling::Subscriptions => {
+            let body: Subscribe = body::json(request)?;
+            (body.client_id, body.client_secret, body.subscription)
+        }
+        Spelling::Webhooks => {
+            let body: SubscribeWebhook = body::json(request)?;
+            (body.client_id, body.client_secret, body.webhook)
+        }
+    };
+    let credentials = Credentials::of(request, client_id, client_secret)?;
+    Ok((credentials, create))
 }
 
-impl From<RotateSecret> for Credentials {
-    fn from(body: RotateSecret) -> Self {
-        Self::new(body.client_id, body.client_secret)
-    }
+/// The client's credentials. The body may be left out where they are in the header `Authorization`.
+///
+/// # Errors
+/// As for [`subscribe`].
+pub fn rotate(request: &Request) -> Result<Credentials, Failure> {
+    let body: RotateSecret = if request.body().as_ref().is_empty() {
+        RotateSecret::default()
+    } else {
+        body::json(request)?
+    };
+    Credentials::of(request, body.client_id, body.client_secret)
 }

@@ -3,6 +3,7 @@
 use bellwire_api::idempotency::Repeatable;
 use bellwire_api::{Failure, envelope};
 use bellwire_domain::endpoint::signature::{ROTATION, generate_secret};
+use bellwire_domain::entity::Spelling;
 use bellwire_domain::timestamp::millis;
 use bellwire_store::Subscription;
 use lambda_http::Body;
@@ -23,6 +24,7 @@ impl EntitySubscriptionsFunction {
     pub(crate) async fn rotate(
         &self,
         subscription: &Subscription,
+        spelling: Spelling,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
@@ -40,7 +42,7 @@ impl EntitySubscriptionsFunction {
             ..subscription.clone()
         };
         let data = json!({
-            "subscription": EntitySubscriptionView::with_secret(&shown, &secret),
+            spelling.one(): EntitySubscriptionView::with_secret(&shown, &secret),
             "previous_secret_valid_until": millis(now + ROTATION),
         });
         let answer = envelope::with(StatusCode::OK, &data)?;

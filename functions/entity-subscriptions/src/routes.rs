@@ -1,13 +1,14 @@
 //! The calls of the API that reach the function.
 
 bellwire_api::routes! {
-    "POST" "/subscriptions" => Create,
-    "GET" "/subscriptions" => List,
-    "DELETE" "/subscriptions" => DeleteOfEntity,
-    "GET" "/subscriptions/{key}" => Show,
-    "DELETE" "/subscriptions/{key}" => Delete,
-    "GET" "/subscriptions/{key}/callbacks" => Callbacks,
-    "POST" "/subscriptions/{key}/secret/rotate" => RotateSecret,
+    "POST" "/subscriptions" | "/v1/webhooks" => Create,
+    "GET" "/subscriptions" | "/v1/webhooks" => List,
+    "DELETE" "/subscriptions" | "/v1/webhooks" => DeleteOfEntity,
+    "GET" "/subscriptions/{key}" | "/v1/webhooks/{key}" => Show,
+    "DELETE" "/subscriptions/{key}" | "/v1/webhooks/{key}" => Delete,
+    "GET" "/subscriptions/{key}/callbacks" | "/v1/webhooks/{key}/callbacks" => Callbacks,
+    "POST" "/subscriptions/{key}/secret/rotate" | "/v1/webhooks/{key}/secret/rotate" => RotateSecret,
+    "GET" "/webhook_callback_logs" | "/v1/webhook_callback_logs" => Logs,
 }
 
 #[test]

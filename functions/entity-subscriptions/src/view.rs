@@ -8,7 +8,7 @@ use bellwire_domain::timestamp::millis;
 use bellwire_store::subscription::Subscription;
 use serde::Serialize;
 
-/// The view of a subscription. Dates are in milliseconds since 1970.
+/// The view of a subscription, the same in each spelling. Dates are in milliseconds since 1970.
 #[derive(Serialize)]
 pub struct EntitySubscriptionView<'a> {
     entity_key: Option<&'a EntityKey>,

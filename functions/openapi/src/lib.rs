@@ -4,10 +4,10 @@
 
 mod routes;
 
-use bellwire_api::{Failure, called_path, domain, json_text, route};
+use bellwire_api::{Failure, called_path, domain, envelope, json_text, route};
 use bellwire_contract::openapi;
 use lambda_http::http::{HeaderName, Response, StatusCode, header};
-use lambda_http::{Body, Request};
+use lambda_http::{Body, Request, RequestExt};
 
 pub use crate::routes::Route;
 
@@ -26,8 +26,24 @@ pub fn handle(request: &Request) -> Result<Response<Body>, Failure> {
     };
     match route(request, of)? {
         Some(Route::Document) => Ok(json_text(StatusCode::OK, openapi(&server(request)))),
-        None => Err(Failure::not_found("there is no such path")),
+        None => {
+            let failure = Failure::not_found("there is no such path");
+            if is_of_protocol_c(request) {
+                Ok(envelope::refused(request, failure))
+            } else {
+                Err(failure)
+            }
+        }
     }
+}
+
+/// Whether an unknown path begins as those of protocol C, whose errors have a form of their own.
+fn is_of_protocol_c(request: &Request) -> bool {
+    let parameters = request.path_parameters();
+    let path = parameters.first("proxy").unwrap_or_default();
+    let path = path.strip_prefix("v1/").unwrap_or(path);
+    let first = path.split('/').next().unwrap_or_default();
+    ["subscriptions", "webhooks", "webhook_callback_logs"].contains(&first)
 }
 
 /// Where the API was called: the document's own URL without its name.

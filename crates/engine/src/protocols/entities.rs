@@ -1,6 +1,6 @@
 //! Protocol C: callbacks of entities.
 
-use bellwire_domain::entity::{CallbackBody, CallbackEvent, EntityType};
+use bellwire_domain::entity::{CallbackBody, CallbackEvent, CallbackKey, EntityType};
 use bellwire_domain::ids::{DeliveryId, EventId};
 use bellwire_store::Subscription;
 use bytes::Bytes;
@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::Error;
 use crate::rendered::Rendered;
 
-/// The callback of an event of the subscription's entity. The callback log shows its body.
+/// The callback of an event of the subscription's entity, in the spelling that the subscription was made in. The
+/// callback log shows its body.
 pub fn callback(
     subscription: &Subscription,
     delivery_id: DeliveryId,
@@ -20,7 +21,7 @@ pub fn callback(
         .entity()
         .ok_or(Error::Impossible("a topic has no entity"))?;
     let callback = CallbackBody {
-        subscription_key: &subscription.subscription_id,
+        key: CallbackKey::new(subscription.spelling(), &subscription.subscription_id),
         entity_key,
         entity_type,
         callback_event,
