@@ -31,7 +31,21 @@ mod tests {
         );
         let version = document.get("openapi").and_then(Value::as_str).unwrap();
         assert!(version.starts_with("3.1."), "{version}");
-        assert!(document.get("paths").unwrap().get("/topics").is_some());
+        assert_eq!(document.get("x-errors"), None);
         assert!(serde_json::from_str::<Value>(&openapi("a\"}],\"x\":[{\"")).is_ok());
+    }
+
+    #[test]
+    fn what_spellings_share_is_written_out() {
+        let document: Value = serde_json::from_str(OPENAPI).unwrap();
+        let paths = document.get("paths").unwrap();
+        let post = |path: &str| paths.get(path).unwrap().get("post").unwrap();
+        let (one, other) = (post("/topics"), post("/streams/hub/api/v1/topics"));
+        assert_eq!(other.get("operationId").unwrap(), "createTopicInStreams");
+        assert_ne!(one.get("operationId"), other.get("operationId"));
+        assert_eq!(one.get("responses"), other.get("responses"));
+        let responses = one.get("responses").unwrap();
+        assert!(responses.get("401").is_some() && responses.get("429").is_some());
+        assert!(!OPENAPI.contains("\"<<\""));
     }
 }
