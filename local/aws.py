@@ -12,6 +12,7 @@ import aws_athena
 import aws_gateway
 import aws_iam
 import aws_s3
+import aws_sns_headers
 from ministack import app
 from ministack.core import iam_actions
 from ministack.services import eventbridge, lambda_svc, sns, sqs
@@ -139,4 +140,5 @@ if __name__ == "__main__":
     aws_gateway.correct()
     aws_iam.correct()
     aws_s3.correct()
+    aws_sns_headers.correct()
     app.main()

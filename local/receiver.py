@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Receiver:
 
     `answer` says how each request is answered; it is asked after the arrival is kept.
     """
+
+    # Is called with what arrives at any receiver.
+    watch: ClassVar[Callable[[Arrival], None]] = staticmethod(lambda _: None)
 
     def __init__(
         self,
@@ -130,6 +134,7 @@ class Receiver:
             self.arrivals.append(arrival)
             self._changed.notify_all()
         self._on_arrival(arrival)
+        Receiver.watch(arrival)
 
     def wait_for(self, wanted: Callable[[Arrival], bool], count: int = 1, seconds: float = 20) -> list[Arrival]:
         """The arrivals that are wanted, as soon as there are `count` of them."""

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import build
+import exchanges
 from conftest import ROOT, Stack, credentials_of
 
 SECONDS = 30
@@ -89,9 +90,11 @@ class Function:
     def invoke(self, event) -> Invocation:
         self.send(event)
         try:
-            return self._answers.get(timeout=SECONDS)
+            invocation = self._answers.get(timeout=SECONDS)
         except queue.Empty:
             raise TimeoutError(f"no answer in {SECONDS} s; the log says:\n{self.log()}") from None
+        exchanges.watch_invocation(event, invocation.payload)
+        return invocation
 
     def log(self) -> str:
         self._log.seek(0)

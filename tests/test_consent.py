@@ -4,10 +4,12 @@ https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md
 """
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from entities import new_key
+from receiver import Arrival, Receiver
 from runtime_api import Function, api_event
 from streams import event_type, is_streams
 
@@ -28,6 +30,8 @@ def endpoints():
             protocol_version = "HTTP/1.1"
 
             def do_OPTIONS(self):
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                Receiver.watch(Arrival(self.command, self.path, headers, b"", time.time()))
                 asked.append((self.path, self.headers["WebHook-Request-Origin"], self.headers["User-Agent"]))
                 self.send_response(status)
                 if origin is not None:
