@@ -1,6 +1,6 @@
 # The commands of README.md. What they do is in local/.
 
-.PHONY: demo check test up down invoke bench tools check-tools
+.PHONY: demo check test fuzz up down invoke bench tools check-tools
 
 # Tells the main jobs as a story, on a local stack; VERBOSE=1 shows the bodies as well.
 demo: tools
@@ -13,6 +13,11 @@ check: check-tools
 # Runs every check, and the end-to-end tests on a local stack.
 test: check-tools
 	@.venv/bin/python local/test.py
+
+# Calls the local stack with requests made up from openapi.yaml: make fuzz SEED=7 REQUESTS=20000 SECONDS=3600
+# (REQUESTS, at least, for each protocol; SECONDS, at most, in all).
+fuzz: tools
+	@.venv/bin/python local/fuzz.py --seed $(or $(SEED),1) --requests $(or $(REQUESTS),10000) --seconds $(or $(SECONDS),1800)
 
 # Builds and deploys the stack to a local AWS.
 up: tools

@@ -1,10 +1,11 @@
-"""`make test`: every check, and the end-to-end tests on a local stack."""
+"""`make test`: every check, and the end-to-end tests and the fuzzer on a local stack."""
 
 import sys
 import time
 
 import check
 import emulator
+import fuzz
 import stack
 from console import Failed
 
@@ -22,6 +23,8 @@ def main() -> int:
         print("\n== local stack", flush=True)
         stack.up()
         check.run("end-to-end tests", END_TO_END)
+        print("\n== requests made up from openapi.yaml", flush=True)
+        fuzz.fuzz(fuzz.Options())
         check.run("permissions: granted and used", [sys.executable, "local/permissions.py"])
     except Failed as failed:
         print(f"\nerror: {failed}", file=sys.stderr)
