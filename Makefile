@@ -1,6 +1,6 @@
 # The commands of README.md. What they do is in local/.
 
-.PHONY: demo check test fuzz up down invoke bench tools check-tools
+.PHONY: demo check test fuzz up down invoke bench collection tools check-tools
 
 # Tells the main jobs as a story, on a local stack; VERBOSE=1 shows the bodies as well.
 demo: tools
@@ -34,6 +34,10 @@ invoke: tools
 # Measures the functions, and writes docs/benchmarks.md.
 bench: tools
 	@.venv/bin/python benches/bench.py
+
+# Makes a collection of the API for Postman or Bruno from openapi.yaml; needs Node.js.
+collection: tools
+	@.venv/bin/python local/collection.py
 
 tools:
 	@local/install

@@ -13,7 +13,7 @@ use bellwire_domain::endpoint::headers::WebhookHeaders;
 use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_store::leases::{Acquisition, Held, Released};
-use bellwire_store::subscription::{Subscription, Webhook};
+use bellwire_store::subscription::{Subscription, Target, Webhook};
 use bellwire_store::subscription_change::{Changed, SubscriptionChange};
 use bellwire_store::{Exceeded, Limits, Subscriptions};
 use futures_util::future::join_all;
@@ -27,9 +27,10 @@ async fn subscribed() -> (DynamoDb, Subscriptions) {
     let db = support::table(&["subscription_id"], None).await;
     support::add_table(&db, MEMBERS, &["audience_segment", "subscription_id"]).await;
     let subscriptions = Subscriptions::new(db.clone(), TABLE.to_owned(), MEMBERS.to_owned());
-    let subscription = subscription();
-    let created = subscriptions.create(&subscription, &LIMITS, Vec::new());
-    created.await.unwrap();
+    let created = subscriptions
+        .create(&subscription(), &LIMITS, Vec::new())
+        .await;
+    created.unwrap();
     (db, subscriptions)
 }
 
@@ -192,9 +193,16 @@ async fn the_limit_of_the_new_host_holds() {
     let (db, subscriptions) = subscribed().await;
     let limits = Limits {
         of_client: 1,
-        at_host: 0,
+        at_host: 1,
     };
     let known = found(&subscriptions).await;
+    let other = Subscription {
+        subscription_id: sid("s2").clone(),
+        target: Target::Webhook(to_url(&known, "https://example.org/2").webhook),
+        ..subscription()
+    };
+    let created = subscriptions.create(&other, &LIMITS, Vec::new()).await;
+    created.unwrap();
     let away = to_url(&known, "https://example.org/");
     let changed = subscriptions.change(&known, &away, &limits, NOW).await;
     assert!(matches!(
@@ -206,6 +214,7 @@ async fn the_limit_of_the_new_host_holds() {
         known.webhook().url
     );
     assert_eq!(counted(&db, "topics@example.com").await, 1);
+    assert_eq!(counted(&db, "topics@example.org").await, 1);
     // At the same host it is counted already.
     let near = to_url(&known, "https://example.com./other");
     let changed = subscriptions.change(&known, &near, &limits, NOW).await;

@@ -219,7 +219,7 @@ async fn of_a_batch_each_event_is_accepted_or_refused_by_itself() {
         .map(|it| it["field"].as_str().unwrap())
         .collect();
     let [second, fourth] = [3, 4].map(|n| format!("events[{n}].idempotencyKey"));
-    assert_eq!(fields, ["events[2]", &second, &fourth, "events[5]"]);
+    assert_eq!(fields, ["events[2].paylod", &second, &fourth, "events[5]"]);
     // Two events to two subscriptions, created in one call, by one look at the members.
     assert_eq!(delivered(&aws).len(), 4);
     assert_eq!(bodies(&aws).len(), 2);
