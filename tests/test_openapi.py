@@ -49,7 +49,7 @@ def resolve(node: Any) -> Any:
 def operations(section: str) -> Iterator[tuple[str, str, dict]]:
     """The operations of `paths` or `webhooks`: path or name, method in capitals, and the operation."""
     for path, item in contract()[section].items():
-        for method in METHODS & item.keys():
+        for method in sorted(METHODS & item.keys()):
             yield path, method.upper(), item[method]
 
 

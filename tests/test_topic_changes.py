@@ -54,7 +54,7 @@ def test_what_get_returns_can_be_put(stack, publisher, topic):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("id", str(uuid.uuid4())),
+        ("id", "2bd4d3d5-f321-434e-89ff-04f7464e0cde"),
         ("id", ""),
         ("id", 5),
         ("createTimestamp", "2020-01-01T00:00:00Z"),

@@ -177,6 +177,14 @@ impl Failure {
         }
     }
 
+    /// The failure, as one of a field of the request. The message begins with its name.
+    #[must_use]
+    pub fn of_field(mut self, field: &str) -> Self {
+        self.mistake.message = format!("{field}: {}", self.mistake.message);
+        self.mistake.field = Some(field.to_owned());
+        self
+    }
+
     fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }

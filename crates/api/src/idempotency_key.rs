@@ -26,8 +26,9 @@ pub fn of(request: &Request) -> Result<Option<&str>, Failure> {
 /// # Errors
 /// 400 when it isn't 1 to 255 visible ASCII characters.
 pub fn check(name: &str, key: &str) -> Result<(), Failure> {
-    let is_visible = |c: u8| c == b' ' || c == b'\t' || c.is_ascii_graphic();
-    if (1..=MAX_KEY_LENGTH).contains(&key.len()) && key.bytes().all(is_visible) {
+    let is_visible = |c: u8| c == b' ' || c.is_ascii_graphic();
+    let is_trimmed = key.trim_ascii().len() == key.len();
+    if (1..=MAX_KEY_LENGTH).contains(&key.len()) && is_trimmed && key.bytes().all(is_visible) {
         Ok(())
     } else {
         let problem = format!("must have 1 to {MAX_KEY_LENGTH} visible ASCII characters");

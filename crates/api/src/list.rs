@@ -53,7 +53,7 @@ pub fn page(
         parameters.first("sort"),
         fields,
     )
-    .map_err(|bad| Failure::bad_request(bad.to_string()))?;
+    .map_err(|bad| Failure::field(bad.parameter(), &bad))?;
     let search = parameters
         .first("search")
         .map(Search::parse)

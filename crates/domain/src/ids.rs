@@ -1,5 +1,6 @@
 //! Ids: random ones, and ids that are derived from what they identify, so that a repeated step
-//! arrives at the same id. All are UUIDs; the derived ones are of version 8 (RFC 9562).
+//! arrives at the same id. All are UUIDs, the derived ones of version 8 (RFC 9562), but
+//! those of deliveries, which say when their event was accepted and which it is.
 
 use std::fmt;
 

@@ -29,17 +29,28 @@ pub struct PageRequest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPage {
     /// `page` is not a number from 1.
-    #[error("page: must be a number from 1")]
+    #[error("must be a number from 1")]
     Page,
     /// `pageSize` is not a number from 1 to 1000.
-    #[error("pageSize: must be a number from 1 to {MAX_SIZE}")]
+    #[error("must be a number from 1 to {MAX_SIZE}")]
     Size,
     /// `sort` is not written as a field and a direction.
-    #[error("sort: must be written field,ASC or field,DESC")]
+    #[error("must be written field,ASC or field,DESC")]
     Sort,
     /// `sort` names a field that the list can't be sorted by.
-    #[error("sort: must name one of {0}")]
+    #[error("must name one of {0}")]
     SortField(String),
+}
+
+impl BadPage {
+    /// The parameter at fault.
+    pub fn parameter(&self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Size => "pageSize",
+            Self::Sort | Self::SortField(_) => "sort",
+        }
+    }
 }
 
 impl PageRequest {

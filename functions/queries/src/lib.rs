@@ -112,7 +112,9 @@ impl QueriesFunction {
             .get(&id)
             .await?
             .filter(|query| query.client_id.as_ref() == Some(client))
-            .ok_or_else(|| Failure::not_found("QueryExecutionId: there is no such query"))?;
+            .ok_or_else(|| {
+                Failure::not_found("there is no such query").of_field("QueryExecutionId")
+            })?;
         Ok(self.executions.refresh_one(query).await.into())
     }
 }

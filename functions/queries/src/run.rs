@@ -124,8 +124,9 @@ impl QueriesFunction {
         let owner = owner.as_str();
         tracing::info!(query = id.as_str(), owner, ?outcome, "query put on record");
         match outcome {
-            Outcome::SomebodyElses => Err(Failure::conflict(
-                "QueryExecutionId: this query is on record for another client",
+            Outcome::SomebodyElses => Err(Failure::conflicting_field(
+                "QueryExecutionId",
+                "this query is on record for another client",
             )),
             Outcome::Notified | Outcome::NobodyToNotify | Outcome::Recorded => Ok(()),
         }

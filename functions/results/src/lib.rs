@@ -116,10 +116,13 @@ impl ResultsFunction {
             .get(id)
             .await?
             .filter(|query| query.client_id.as_ref() == Some(client))
-            .ok_or_else(|| Failure::not_found("QueryExecutionId: there is no such query"))?;
+            .ok_or_else(|| {
+                Failure::not_found("there is no such query").of_field("QueryExecutionId")
+            })?;
         if !query.ours {
-            return Err(Failure::conflict(
-                "QueryExecutionId: the result of this query is not kept here",
+            return Err(Failure::conflicting_field(
+                "QueryExecutionId",
+                "the result of this query is not kept here",
             ));
         }
         Ok(self.executions.refresh_one(query).await)

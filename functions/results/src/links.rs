@@ -115,7 +115,7 @@ impl ResultsFunction {
 
 /// 410: the result was removed from the bucket.
 pub fn gone() -> Failure {
-    Failure::gone("QueryExecutionId: the result of this query is not kept any more")
+    Failure::gone("the result of this query is not kept any more").of_field("QueryExecutionId")
 }
 
 /// 500: the bucket can't be read, or a link can't be created.

@@ -7,6 +7,7 @@ use bellwire_domain::ExecutionId;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde::Deserialize;
+use serde_json::Number;
 
 use crate::links::gone;
 use crate::{ResultsFunction, parameter};
@@ -17,7 +18,7 @@ pub struct ScrollRequest {
     #[serde(rename = "QueryExecutionId")]
     execution_id: String,
     #[serde(rename = "MaxResults")]
-    max_results: Option<i64>,
+    max_results: Option<Number>,
     #[serde(rename = "NextToken")]
     next_token: Option<String>,
 }
@@ -56,8 +57,7 @@ impl ScrollRequest {
             .map_err(|bad| Failure::field("QueryExecutionId", bad))?;
         let max_results = match self.max_results {
             None => MAX_ROWS,
-            Some(number) => u16::try_from(number)
-                .ok()
+            Some(number) => whole(&number)
                 .filter(|number| (1..=MAX_ROWS).contains(number))
                 .ok_or_else(bad_size)?,
         };
@@ -67,6 +67,12 @@ impl ScrollRequest {
             next_token: self.next_token,
         })
     }
+}
+
+/// A number as a whole one, which JSON may write as `500` or as `500.0`.
+fn whole(number: &Number) -> Option<u16> {
+    let number = number.as_f64().filter(|it| it.fract() == 0.0)?;
+    format!("{number}").parse().ok()
 }
 
 /// 400: so many rows are never a page.

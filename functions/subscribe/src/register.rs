@@ -78,9 +78,12 @@ async fn check_room(registrations: &Registrations, client: &ClientId) -> Result<
     if registered.len() < MAX_URLS {
         return Ok(());
     }
-    Err(Failure::conflict(format!(
-        "callbackUrl: {MAX_URLS} URLs are registered already, which is the most; unsubscribe one first"
-    )))
+    Err(Failure::conflicting_field(
+        "callbackUrl",
+        format_args!(
+            "{MAX_URLS} URLs are registered already, which is the most; unsubscribe one first"
+        ),
+    ))
 }
 
 /// Makes SNS send a token to the URL. Options that the request leaves out stay as they are in the

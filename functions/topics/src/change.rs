@@ -24,8 +24,9 @@ pub async fn change(
     let definition = replacement.of(&known.topic)?;
     definition.check(Some(&known.topic)).map_err(refused)?;
     if definition.publisher.payload != known.topic.publisher.payload {
-        return Err(Failure::conflict(
-            "publisher.payload.type: can't change once the topic is made",
+        return Err(Failure::conflicting_field(
+            "publisher.payload.type",
+            "can't change once the topic is made",
         ));
     }
     if known.topic.is_defined_by(&definition) {

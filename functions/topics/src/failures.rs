@@ -10,7 +10,7 @@ pub fn refused(bad: BadDefinition) -> Failure {
 
 /// 409: another topic has the name.
 pub fn name_taken() -> Failure {
-    Failure::conflict("name: another topic has this name already")
+    Failure::conflicting_field("name", "another topic has this name already")
 }
 
 /// 409: another request has changed the same topic or name meanwhile.

@@ -68,11 +68,13 @@ impl UnsubscribeFunction {
             .await
             .map_err(Failure::internal)?
             .ok_or_else(|| {
-                Failure::not_found("callbackUrl: there is no confirmed subscription of this URL")
+                Failure::not_found("there is no confirmed subscription of this URL")
+                    .of_field("callbackUrl")
             })?;
         if !callback.is_confirmed() {
-            return Err(Failure::conflict(
-                "callbackUrl: this URL was never confirmed; it waits for its confirmation, \
+            return Err(Failure::conflicting_field(
+                "callbackUrl",
+                "this URL was never confirmed; it waits for its confirmation, \
                  and expires without one",
             ));
         }
