@@ -129,6 +129,8 @@ def test_several_mistakes_are_named_at_once(stack: Stack, publisher: Client, cli
     assert [it["field"] for it in error["errors"]] == ["webhookUrl", "webhookHeaders", "subscriptionMode"]
     assert error["field"] == "webhookUrl"
     assert error["message"] == error["errors"][0]["message"]
+    error = stack.subscribe(client, "ftp://example.com", statuses=["RUNNING"], format="xml").json()
+    assert [it["field"] for it in error["errors"]] == ["callbackUrl", "statuses", "format"]
 
 
 def test_large_responses_are_compressed_for_whoever_asks(stack: Stack):

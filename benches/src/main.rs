@@ -116,6 +116,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("webhook-subscriptions", "webhook-subscriptions/show.json"),
     ("entity-subscriptions", "entity-subscriptions/list.json"),
     ("entity-events", "entity-events/event.json"),
+    ("openapi", "openapi/document.json"),
     ("query-completion", "query-completion/succeeded.json"),
     ("commit", "commit/event.json"),
     ("fanout", "fanout/segment.json"),

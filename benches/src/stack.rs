@@ -74,6 +74,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("SUBSCRIPTIONS_PER_HOST", "1000000"),
     ("ENDPOINT_CONSENT", "none"),
     ("ANSWERS_TABLE", "answers"),
+    ("ALLOWED_ORIGINS", ""),
     ("CLIENTS_TABLE", "clients"),
     ("CALLBACKS_TABLE", "callbacks"),
     ("QUERIES_TABLE", "queries"),

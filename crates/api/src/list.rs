@@ -1,35 +1,24 @@
 //! Pages of lists that are read as a whole, then searched and sorted here.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use bellwire_domain::paging::{Direction, PageRequest};
 use bellwire_domain::topic::search::Search;
 use http::{Response, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{Failure, called_path};
 
-/// What a path can't have as it is: <https://www.rfc-editor.org/rfc/rfc3986#section-3.3>. `%` is not among it, since a
-/// path that was called is encoded already.
-const NOT_IN_A_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+/// What is encoded in a path: <https://www.rfc-editor.org/rfc/rfc3986#section-3.3>.
+const NOT_IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The largest response, in bytes: Lambda returns at most 6 MB.
 const MAX_ANSWER: usize = 5 * 1024 * 1024;
@@ -73,7 +62,9 @@ pub fn page(
     }
     let mut links = Map::new();
     let mut header_value = Vec::new();
-    let path: Cow<'_, str> = utf8_percent_encode(called_path(request), NOT_IN_A_PATH).into();
+    // As it was sent, or decoded already.
+    let path = percent_decode_str(called_path(request)).decode_utf8_lossy();
+    let path = utf8_percent_encode(&path, NOT_IN_A_PATH).to_string();
     for (name, page) in wanted.others(items.len()) {
         let kept = ["sort", "search"].map(|name| (name, parameters.first(name)));
         let target = target(&path, page, wanted.size(), &kept);

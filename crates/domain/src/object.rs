@@ -28,14 +28,18 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Read<T>(T);
-    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Read<T> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            object(deserializer).map(Self)
-        }
+    let read: Option<Strict<T>> = Option::deserialize(deserializer)?;
+    Ok(read.map(|Strict(value)| value))
+}
+
+/// A `T` that is read from a JSON object and from nothing else, where there is no field for [`object`].
+#[derive(Debug)]
+pub struct Strict<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer).map(Self)
     }
-    let read: Option<Read<T>> = Option::deserialize(deserializer)?;
-    Ok(read.map(|Read(value)| value))
 }
 
 struct Object<T>(PhantomData<T>);

@@ -157,7 +157,7 @@ mod tests {
             assert_eq!(parse("1", "1", sort), Err(BadPage::Sort));
         }
         let message = parse("1", "1", "secret,ASC").unwrap_err().to_string();
-        assert_eq!(message, "sort: must name one of name, id");
+        assert_eq!(message, "must name one of name, id");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use bellwire_api::batch::{self, Accepted, EventIds};
 use bellwire_api::{Failure, envelope};
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::EventId;
+use bellwire_domain::object::object;
 use bellwire_fanout::RecordedEvent;
 use bellwire_store::Client;
 use bellwire_store::events::{Event, EventSource};
@@ -25,6 +26,7 @@ const AT_ONCE: usize = 16;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
+    #[serde(deserialize_with = "object")]
     event: EntityEvent,
     /// As the header `Idempotency-Key` of a single event.
     #[serde(default)]

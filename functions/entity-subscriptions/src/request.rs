@@ -2,6 +2,7 @@
 
 use bellwire_api::{Failure, body};
 use bellwire_domain::entity::{EntityKey, Spelling};
+use bellwire_domain::object::object;
 use lambda_http::Request;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use crate::credentials::Credentials;
 struct Subscribe {
     client_id: Option<String>,
     client_secret: Option<String>,
+    #[serde(deserialize_with = "object")]
     subscription: CreateEntitySubscription,
 }
 
@@ -22,6 +24,7 @@ struct Subscribe {
 struct SubscribeWebhook {
     client_id: Option<String>,
     client_secret: Option<String>,
+    #[serde(deserialize_with = "object")]
     webhook: CreateEntitySubscription,
 }
 

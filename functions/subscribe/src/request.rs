@@ -1,6 +1,6 @@
 //! The body of `POST /v1/subscribe`.
 
-use bellwire_api::Failure;
+use bellwire_api::{Failure, Mistakes};
 use bellwire_domain::query::notification::BadFormat;
 use bellwire_domain::{CallbackUrl, Format, Secret, Statuses, UrlPolicy};
 use serde::Deserialize;
@@ -41,24 +41,32 @@ impl SubscribeRequest {
     /// Checks the body.
     ///
     /// # Errors
-    /// 400, naming the field at fault.
+    /// 400, naming all fields at fault.
     pub fn into_command(self, policy: &UrlPolicy) -> Result<SubscribeCommand, Failure> {
         match (self.callback_url, self.token) {
-            (Some(url), None) => Ok(SubscribeCommand::Register(Registration {
-                url: policy
-                    .check(&url)
-                    .map_err(|refused| Failure::field("callbackUrl", refused))?,
-                statuses: self
-                    .statuses
-                    .map(|names| Statuses::parse(&names))
-                    .transpose()
-                    .map_err(|bad| Failure::field("statuses", bad))?,
-                format: self
-                    .format
-                    .map(|name| name.parse())
-                    .transpose()
-                    .map_err(|bad: BadFormat| Failure::field("format", bad))?,
-            })),
+            (Some(url), None) => {
+                let mut mistakes = Mistakes::default();
+                let url = policy.check(&url);
+                let url = url.map_err(|refused| Failure::field("callbackUrl", refused));
+                let statuses = self.statuses.map(|names| Statuses::parse(&names));
+                let statuses = statuses.transpose();
+                let statuses = statuses.map_err(|bad| Failure::field("statuses", bad));
+                let format = self.format.map(|name| name.parse()).transpose();
+                let format = format.map_err(|bad: BadFormat| Failure::field("format", bad));
+                let checked = (
+                    mistakes.check(url),
+                    mistakes.check(statuses),
+                    mistakes.check(format),
+                );
+                let (Some(url), Some(statuses), Some(format)) = checked else {
+                    return Err(mistakes.into_failure());
+                };
+                Ok(SubscribeCommand::Register(Registration {
+                    url,
+                    statuses,
+                    format,
+                }))
+            }
             (None, Some(token)) => {
                 if self.statuses.is_some() || self.format.is_some() {
                     return Err(Failure::bad_request(

@@ -1,6 +1,7 @@
 //! The body of a `PUT`: a topic's definition, beside which may stand what `GET` returns and nobody can change.
 
 use bellwire_api::Failure;
+use bellwire_domain::object::object;
 use bellwire_domain::timestamp;
 use bellwire_domain::topic::{Publisher, Subscribers, Topic, TopicDefinition};
 use serde::{Deserialize, Deserializer};
@@ -12,6 +13,7 @@ use time::OffsetDateTime;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Replacement {
     name: String,
+    #[serde(deserialize_with = "object")]
     publisher: Publisher,
     #[serde(default)]
     subscribers: Subscribers,

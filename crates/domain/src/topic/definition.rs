@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::object::object;
 use crate::topic::modes::{Modes, PayloadType};
 use crate::topic::reference::has_form_of_id;
 use crate::topic::{Subscribers, Topic};
@@ -19,6 +20,7 @@ pub struct TopicDefinition {
     /// The name of the topic; no two topics have the same one.
     pub name: String,
     /// How publications arrive, and what they are.
+    #[serde(deserialize_with = "object")]
     pub publisher: Publisher,
     /// How publications are delivered; when empty, to webhooks in all modes that fit.
     #[serde(default)]
@@ -36,7 +38,7 @@ pub struct Publisher {
     #[serde(default)]
     pub config: Map<String, Value>,
     /// What each publication is; documents, when it isn't said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub payload: Payload,
     /// Whether publications are accepted while the topic has no subscription: they are, unless this is `false`.
     #[serde(rename = "alwaysOn", default, skip_serializing_if = "Option::is_none")]

@@ -6,11 +6,12 @@
 use std::fmt;
 
 use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::object::Strict;
 use crate::topic::definition::{BadDefinition, check_config};
 use crate::topic::modes::{BadModes, Modes, PayloadType, SubscriptionMode};
 
@@ -187,8 +188,8 @@ impl<'de> Visitor<'de> for EitherForm {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
-        let entries = Vec::<Entry>::deserialize(SeqAccessDeserializer::new(entries))?;
-        let settings = entries.into_iter().map(|it| {
+        let entries = Vec::<Strict<Entry>>::deserialize(SeqAccessDeserializer::new(entries))?;
+        let settings = entries.into_iter().map(|Strict(it)| {
             let settings = SubscriberSettings {
                 allowed_subscription_modes: it.allowed_subscription_modes,
                 default_subscription_mode: it.default_subscription_mode,
@@ -204,11 +205,14 @@ impl<'de> Visitor<'de> for EitherForm {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         let mut types: Vec<(SubscriberType, SubscriberSettings)> = Vec::new();
-        while let Some(kind) = entries.next_key::<SubscriberType>()? {
+        // As text, of which an error can say the place.
+        while let Some(name) = entries.next_key::<String>()? {
+            let kind = SubscriberType::deserialize(name.as_str().into_deserializer())?;
             if types.iter().any(|(it, _)| *it == kind) {
                 return Err(A::Error::duplicate_field(kind.name()));
             }
-            types.push((kind, entries.next_value()?));
+            let Strict(settings) = entries.next_value()?;
+            types.push((kind, settings));
         }
         Ok(Subscribers {
             form: Form::Map,

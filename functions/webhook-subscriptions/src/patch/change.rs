@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bellwire_api::Failure;
 use bellwire_domain::endpoint::authorization::{Authorization, PatchAuthorization};
 use bellwire_domain::endpoint::headers::WebhookHeaders;
+use bellwire_domain::object::Strict;
 use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::{CallbackUrl, UrlPolicy};
@@ -31,7 +32,7 @@ pub struct PatchWebhookSubscription {
     subscription_status: Option<SubscriptionStatus>,
     /// `Some(None)` removes it.
     #[serde(deserialize_with = "said")]
-    authorization: Option<Option<PatchAuthorization>>,
+    authorization: Option<Option<Strict<PatchAuthorization>>>,
     // What the view has besides, and what can't be changed: it may be there as it is.
     #[serde(deserialize_with = "said")]
     id: Option<Value>,
@@ -89,7 +90,7 @@ impl PatchWebhookSubscription {
         let authorization = match &self.authorization {
             None => webhook.authorization.clone(),
             Some(None) => None,
-            Some(Some(changes)) => {
+            Some(Some(Strict(changes))) => {
                 let current = webhook.authorization.as_ref();
                 let merged = Authorization::merged(current, changes.clone(), policy);
                 Some(merged.map_err(|bad| Failure::field(bad.field(), &bad))?)
