@@ -53,7 +53,7 @@ def operations(document: dict[str, Any]) -> list[Operation]:
                 security = item[method].get("security", document.get("security", []))
                 schemes = frozenset(name for alternative in security for name in alternative)
                 needs_body = item[method].get("requestBody", {}).get("required", False)
-                has_limit = "413" in item[method]["responses"]
+                has_limit = method != "get" and "413" in item[method]["responses"]
                 found.append(Operation(method.upper(), path, schemes, {} in security, methods, needs_body, has_limit))
     return found
 
@@ -109,7 +109,9 @@ class Edge:
         for status, bodies in wrong + limit:
             for command, body in bodies.items():
                 answer = self.call(operation, headers, operation.method, body)
-                if answer.status_code != status:
+                # A patch is of something, which is looked for first.
+                unknown = operation.method == "PATCH" and answer.status_code == 404
+                if answer.status_code != status and not unknown:
                     self.failed(operation, answer, str(status), command)
 
     def methods(self, operation: Operation) -> None:

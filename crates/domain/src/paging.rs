@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 /// How many items a page has when `pageSize` is missing.
 const DEFAULT_SIZE: usize = 20;
+/// The last page that can be asked for.
+const MAX_PAGE: usize = 1_000_000_000;
 /// The most items of a page.
 const MAX_SIZE: usize = 1000;
 
@@ -28,8 +30,8 @@ pub struct PageRequest {
 /// Why a page was refused; the text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPage {
-    /// `page` is not a number from 1.
-    #[error("must be a number from 1")]
+    /// `page` is not a number from 1 to a billion.
+    #[error("must be a number from 1 to {MAX_PAGE}")]
     Page,
     /// `pageSize` is not a number from 1 to 1000.
     #[error("must be a number from 1 to {MAX_SIZE}")]
@@ -63,7 +65,7 @@ impl PageRequest {
         fields: &[&str],
     ) -> Result<Self, BadPage> {
         Ok(Self {
-            page: number(page, 1, usize::MAX).ok_or(BadPage::Page)?,
+            page: number(page, 1, MAX_PAGE).ok_or(BadPage::Page)?,
             size: number(size, DEFAULT_SIZE, MAX_SIZE).ok_or(BadPage::Size)?,
             sort: sort.map(|text| parse_sort(text, fields)).transpose()?,
         })
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_named() {
-        for page in ["0", "-1", "x", "", "1.5"] {
+        for page in ["0", "-1", "x", "", "1.5", "1000000001"] {
             assert_eq!(parse(page, "1", "name,ASC"), Err(BadPage::Page));
         }
         for size in ["0", "1001", "x"] {

@@ -26,10 +26,11 @@ impl EntitySubscriptionsFunction {
         spelling: Spelling,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
+        // Those to one entity are a single page; what is malformed is refused nevertheless.
+        let page = PageRequest::of(request, Subscriptions::is_cursor)?;
         let (subscriptions, next_cursor) = match entity_key(request)? {
             Some(entity_key) => (self.to_entity(client, &entity_key).await?, None),
             None => {
-                let page = PageRequest::of(request, Subscriptions::is_cursor)?;
                 let page = self
                     .subscriptions
                     .list_entities(client.client_id.as_str(), page.after, page.limit)
