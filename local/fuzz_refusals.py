@@ -21,6 +21,7 @@ FIELDS: list[tuple[str, set[str], str]] = [
         "what can't change, and isn't as it is",
     ),
     ("subscriptions/{subscriptionId}", {"authorization"}, "one that lacks something, where there is none yet"),
+    ("subscriptions/{subscriptionId}", {"subscriptionMode", "webhookHeaders"}, "as for a new subscription"),
     ("topics|subscriptions", {"search"}, "an expression that can't be read"),
     ("subscriptions", {"subscriptionMode", "webhookHeaders"}, "a mode the topic doesn't allow; a header of ours"),
     ("(exchanges|replay)", {"start", "end", "after"}, "an end before the start; a place that isn't one"),

@@ -1,5 +1,7 @@
 """Entity subscriptions in the protocol's later spelling, by HTTP Basic, and with a truth in the body alone."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import Client
 from entities import entity_event, every_page, new_key
@@ -129,6 +131,13 @@ class TestBasic:
         for parameters in (nothing, entities.customer.credentials):
             answer = stack.call("GET", "/v1/webhooks", params=parameters, headers={"Authorization": header})
             refused(answer, 401, "client_secret")
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"subscription": 1}'])
+    def test_a_stranger_learns_that_before_what_is_wrong_with_the_body(self, entities, stack, client, body):
+        refused(stack.call("POST", "/subscriptions", data=body, **basic(client)), 400)
+        wrong = basic(replace(client, client_secret="bws_wrong"))
+        for credentials in (wrong, {"headers": {"Authorization": "Basic *"}}):
+            refused(stack.call("POST", "/subscriptions", data=body, **credentials), 401, "client_secret")
 
     def test_another_scheme_is_ignored(self, entities, stack, client):
         headers = {"Authorization": f"Bearer {client.api_key}"}

@@ -37,21 +37,33 @@ impl Credentials {
         client_secret: Option<String>,
     ) -> Result<Self, Failure> {
         let client_secret = client_secret.map(Secret::new);
-        let Some(header) = request.headers().get(AUTHORIZATION) else {
+        let Some(basic) = Self::of_header(request)? else {
             return Ok(Self::new(client_id, client_secret));
+        };
+        let agrees = client_id.is_none_or(|id| id == basic.client_id)
+            && client_secret.is_none_or(|secret| secret == basic.client_secret);
+        if agrees {
+            Ok(basic)
+        } else {
+            Err(Failure::wrong_credentials())
+        }
+    }
+
+    /// The credentials in the header `Authorization`; `None` if it is missing, or of another scheme than Basic.
+    ///
+    /// # Errors
+    /// 401 when it is malformed.
+    pub fn of_header(request: &Request) -> Result<Option<Self>, Failure> {
+        let Some(header) = request.headers().get(AUTHORIZATION) else {
+            return Ok(None);
         };
         // A client's id and secret are ASCII.
         let header = header.to_str().map_err(|_| Failure::wrong_credentials())?;
         let Some(basic) = Basic::parse(header) else {
-            return Ok(Self::new(client_id, client_secret));
+            return Ok(None);
         };
         let basic = basic.map_err(|_| Failure::wrong_credentials())?;
-        let agrees = client_id.is_none_or(|id| id == basic.user_id)
-            && client_secret.is_none_or(|secret| secret == basic.password);
-        if !agrees {
-            return Err(Failure::wrong_credentials());
-        }
-        Ok(Self::new(Some(basic.user_id), Some(basic.password)))
+        Ok(Some(Self::new(Some(basic.user_id), Some(basic.password))))
     }
 
     /// The credentials of a request that may have them in the query string.

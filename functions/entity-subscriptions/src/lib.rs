@@ -90,7 +90,10 @@ impl EntitySubscriptionsFunction {
         let spelling = spelling::of(&request);
         match route {
             Route::Create => {
-                let (credentials, create) = request::subscribe(&request, spelling)?;
+                let (credentials, create) = match request::subscribe(&request, spelling) {
+                    Ok(parts) => parts,
+                    Err(refused) => return Err(self.refusal(&request, refused).await),
+                };
                 let client = self.authenticator.client(&credentials).await?;
                 let same = serde_json::to_string(&create).map_err(Failure::internal)?;
                 let client_id = client.client_id.as_str();
@@ -99,7 +102,10 @@ impl EntitySubscriptionsFunction {
                 self.subscribe(&client, create, called, &repeatable).await
             }
             Route::RotateSecret => {
-                let credentials = request::rotate(&request)?;
+                let credentials = match request::rotate(&request) {
+                    Ok(credentials) => credentials,
+                    Err(refused) => return Err(self.refusal(&request, refused).await),
+                };
                 let (client, subscription) = self.named(&request, credentials).await?;
                 let client_id = client.client_id.as_str();
                 let repeatable = self.idempotency.of(&request, client_id, "")?;
@@ -136,6 +142,18 @@ impl EntitySubscriptionsFunction {
                 let client = self.authenticator.client(&credentials).await?;
                 self.logs(&client, spelling, &request).await
             }
+        }
+    }
+
+    /// Why a request is refused whose body is: a stranger learns that it is one, where that can be told without the body.
+    async fn refusal(&self, request: &Request, refused: Failure) -> Failure {
+        match Credentials::of_header(request) {
+            Ok(None) => refused,
+            Ok(Some(credentials)) => match self.authenticator.client(&credentials).await {
+                Ok(_) => refused,
+                Err(unknown) => unknown,
+            },
+            Err(malformed) => malformed,
         }
     }
 
