@@ -1,6 +1,6 @@
 //! Changes of a subscription by its owner, in the Subscriptions table: URL, headers, authorization, mode, and
 //! whether the endpoint is enabled. All are made, or none, by one write; with it the subscription is counted at
-//! the host of its new URL ([`crate::usage`]).
+//! the host of its new URL (`usage`).
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure as OnRefusal, TransactWriteItem, Update,
