@@ -33,9 +33,11 @@ DOCUMENT = ROOT / "openapi.yaml"
 RESULTS = ROOT / "target" / "fuzz.json"
 # What a run writes: the document as JSON, the settings, and what schemathesis printed, by part and round.
 WORK = ROOT / "target" / "fuzz"
-# What is fuzzed at the same time: the protocols, whose name is the first letter; B's two spellings apart.
+# What is fuzzed at the same time: the protocols, whose name is the first letter; A's queries, many of which are waited for,
+# and B's two spellings apart.
 PARTS = {
-    "A": r"^/v1/(subscribe|unsubscribe|publish|hello|queries|results|scrollResults)(/|$)",
+    "A": r"^/v1/(subscribe|unsubscribe|publish|hello)(/|$)",
+    "A-queries": r"^/v1/(queries|results|scrollResults)(/|$)",
     "B": r"^/(topics|publishers|subscribers)(/|$)",
     "B-streams": r"^/streams/",
     "C": r"^(/v1)?/(subscriptions|webhooks|webhook_callback_logs)(/|$)|^/entities/",
@@ -46,7 +48,7 @@ ROUNDS = ["examples,fuzzing,stateful", "coverage"]
 ONE_ROUND = {"B-streams"}
 MORE = "fuzzing,stateful"
 # How many requests are made up for each call, and sequences of calls, in a round.
-EXAMPLES = {"A": 40, "B": 8, "B-streams": 8, "C": 12}
+EXAMPLES = {"A": 40, "A-queries": 30, "B": 8, "B-streams": 8, "C": 20}
 
 
 @dataclass
