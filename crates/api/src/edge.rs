@@ -30,6 +30,7 @@ pub struct Edge {
 pub(crate) struct Asked {
     /// The form of errors.
     pub form: ErrorForm,
+    takes_json: bool,
     head: bool,
     options: bool,
     origin: Option<HeaderValue>,
@@ -54,8 +55,10 @@ impl Edge {
     pub(crate) fn asked(&self, request: &mut Request) -> Asked {
         let headers = request.headers();
         let origin = headers.get(header::ORIGIN);
+        let (takes_json, form) = accepted(headers);
         let asked = Asked {
-            form: accepted(headers).1,
+            form,
+            takes_json,
             head: request.method() == Method::HEAD,
             options: request.method() == Method::OPTIONS,
             origin: origin.filter(|origin| self.allows(origin)).cloned(),
@@ -73,6 +76,7 @@ impl Edge {
     /// 405 for a method that the resource doesn't have; 406 when the caller takes no JSON.
     pub(crate) fn before(
         &self,
+        asked: &Asked,
         request: &Request,
         resource: &str,
     ) -> Result<Option<Response<Body>>, Failure> {
@@ -89,7 +93,7 @@ impl Edge {
                 ));
             }
         }
-        if accepted(request.headers()).0 {
+        if asked.takes_json {
             Ok(None)
         } else {
             Err(Failure::not_acceptable())
@@ -179,7 +183,7 @@ mod tests {
         }
         let mut request = request.body(Body::Empty).unwrap();
         let asked = edge().asked(&mut request);
-        let response = match edge().before(&request, resource) {
+        let response = match edge().before(&asked, &request, resource) {
             Ok(Some(response)) => response,
             Ok(None) => etag::with(crate::ok(&request.method().as_str()).unwrap(), 1),
             Err(failure) => failure.into_response("r1", asked.form),

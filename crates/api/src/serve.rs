@@ -65,7 +65,7 @@ where
         let deadline = request.lambda_context_ref().map(Context::deadline);
         let asked = edge.asked(&mut request);
         let always_200 = always_200(&request);
-        let handled = match edge.before(&request, resource(&request)) {
+        let handled = match edge.before(&asked, &request, resource(&request)) {
             Ok(None) => Ok(handle(request)),
             Ok(Some(response)) => Err(Ok(response)),
             Err(failure) => Err(Err(failure)),

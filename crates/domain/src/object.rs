@@ -1,4 +1,4 @@
-//! JSON objects that are read as structs.
+//! JSON objects that are read as structs, and fields of them of which it matters whether they are there.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -40,6 +40,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         object(deserializer).map(Self)
     }
+}
+
+/// Reads a field that is there, for `#[serde(default, deserialize_with)]`: unlike for a mere `Option`, `null` is a value, and
+/// refused unless `T` has it.
+///
+/// # Errors
+/// For what is no `T`.
+pub fn said<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 struct Object<T>(PhantomData<T>);

@@ -1,10 +1,10 @@
 //! The body of a `PUT`: a topic's definition, beside which may stand what `GET` returns and nobody can change.
 
 use bellwire_api::Failure;
-use bellwire_domain::object::object;
+use bellwire_domain::object::{object, said};
 use bellwire_domain::timestamp;
 use bellwire_domain::topic::{Publisher, Subscribers, Topic, TopicDefinition};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 /// The body, not checked yet. It has the fields of [`TopicDefinition`]: serde can't refuse unknown ones of a flattened
@@ -58,9 +58,4 @@ impl Replacement {
             subscribers: self.subscribers,
         })
     }
-}
-
-/// Reads a text: null is none, and refused.
-fn said<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(from).map(Some)
 }

@@ -1,9 +1,10 @@
 //! OAuth 2.0 client credentials (RFC 6749, 4.4): how deliveries to a subscriber's endpoint are
 //! authorised.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::endpoint::callback_url::{UrlPolicy, UrlRefused};
+use crate::object::said;
 use crate::secret::{REDACTED, Secret, stored};
 
 /// The longest client id, client secret and scope, in characters.
@@ -43,11 +44,6 @@ pub struct PatchAuthorization {
     /// `Some(None)` for none.
     #[serde(deserialize_with = "said")]
     scope: Option<Option<String>>,
-}
-
-/// A field that is there: unlike for a mere `Option`, `null` is a value, and refused unless `T` has it.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 /// The kinds of authorization that an endpoint can ask for: `type` in JSON.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use bellwire_api::Failure;
 use bellwire_domain::endpoint::authorization::{Authorization, PatchAuthorization};
 use bellwire_domain::endpoint::headers::WebhookHeaders;
-use bellwire_domain::object::Strict;
+use bellwire_domain::object::{Strict, said};
 use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::{CallbackUrl, UrlPolicy};
 use bellwire_store::subscription::{Subscription, Webhook};
 use bellwire_store::subscription_change::SubscriptionChange;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::request::one_authorization;
@@ -48,11 +48,6 @@ pub struct PatchWebhookSubscription {
     failing_since: Option<Value>,
     #[serde(deserialize_with = "said")]
     create_timestamp: Option<Value>,
-}
-
-/// A field that is there: unlike for a mere `Option`, `null` is a value, and refused unless `T` has it.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 impl PatchWebhookSubscription {
