@@ -92,6 +92,7 @@ class Stack:
         )
         for table, keys in {
             "ClientsTable": ["client_id"],
+            "KeysTable": ["key_sha256"],
             "CallbacksTable": ["client_id", "callback_id"],
             "QueriesTable": ["execution_id"],
         }.items():

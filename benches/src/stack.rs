@@ -1,7 +1,7 @@
 //! The tables and settings of a stack, on the stand-ins, as `template.yaml` has them.
 
 use anyhow::{Context, Result};
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use bellwire_domain::{ClientId, Secret};
-use bellwire_store::Clients;
+use bellwire_store::{ApiKey, Client, Clients, Keys};
 use time::OffsetDateTime;
 
 use crate::aws::Aws;
@@ -27,6 +27,7 @@ const TABLES: &[Table] = &[
         &["client_id"],
         Some(("by-api-key", &["api_key_sha256"])),
     ),
+    ("keys", &["key_sha256"], None),
     ("callbacks", &["client_id", "callback_id"], None),
     (
         "queries",
@@ -76,6 +77,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ANSWERS_TABLE", "answers"),
     ("ALLOWED_ORIGINS", ""),
     ("CLIENTS_TABLE", "clients"),
+    ("KEYS_TABLE", "keys"),
     ("CALLBACKS_TABLE", "callbacks"),
     ("QUERIES_TABLE", "queries"),
     ("TOPICS_TABLE", "topics"),
@@ -144,7 +146,7 @@ pub fn environment(aws: &Aws) -> Vec<(String, String)> {
 }
 
 /// A client of the stand-in for DynamoDB.
-pub fn dynamodb(aws: &Aws) -> Client {
+pub fn dynamodb(aws: &Aws) -> DynamoDb {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(format!("http://{}", aws.address))
@@ -152,11 +154,11 @@ pub fn dynamodb(aws: &Aws) -> Client {
         .credentials_provider(Credentials::new("bench", "bench", None, None, "bench"))
         .http_client(bellwire_runtime::aws::http_client())
         .build();
-    Client::from_conf(config)
+    DynamoDb::from_conf(config)
 }
 
 /// Creates the tables.
-pub async fn create_tables(db: &Client) -> Result<()> {
+pub async fn create_tables(db: &DynamoDb) -> Result<()> {
     for (name, keys, index) in TABLES {
         let mut defined: Vec<&str> = Vec::new();
         let mut request = db
@@ -207,20 +209,26 @@ fn schema(keys: &[&str]) -> Result<Vec<KeySchemaElement>> {
 }
 
 /// Adds the client that the files in `events/` belong to: a publisher, with their key.
-pub async fn add_sample_client(db: &Client) -> Result<()> {
+pub async fn add_sample_client(db: &DynamoDb) -> Result<()> {
     let clients = Clients::new(db.clone(), "clients".to_owned());
+    let keys = Keys::new(db.clone(), "keys".to_owned(), "clients".to_owned());
     let client_id = ClientId::parse(CLIENT_ID).context("the sample's id")?;
-    let client = bellwire_store::Client {
-        client_id,
-        name: "events".to_owned(),
+    let secret = Secret::new("bws_sample-secret-of-the-files-in-events").hash();
+    let now = OffsetDateTime::now_utc();
+    let client = Client {
         publisher: true,
-        api_key_sha256: Secret::new("bwk_sample-key-of-the-files-in-events").hash(),
-        client_secret_sha256: Secret::new("bws_sample-secret-of-the-files-in-events").hash(),
-        earlier_client_secrets: Vec::new(),
-        created_at: OffsetDateTime::now_utc(),
-        key_rotated_at: None,
-        disabled_at: None,
+        ..Client::new(client_id, "events", &secret, now)
     };
-    clients.create(&client).await?;
+    let key = Secret::new("bwk_sample-key-of-the-files-in-events");
+    let key = ApiKey {
+        // Its first use of the day isn't what is measured.
+        used_on: Some("9999-12-31".to_owned()),
+        ..ApiKey::new(&client, &key, "events", now)
+    };
+    let client = Client {
+        api_keys: vec![key.key_sha256.clone()],
+        ..client
+    };
+    clients.create(&client, Some(keys.put_new(&key)?)).await?;
     Ok(())
 }

@@ -4,7 +4,8 @@ use anyhow::{Context, anyhow, bail, ensure};
 use bellwire_domain::endpoint::signature::ROTATION;
 use bellwire_domain::timestamp::{self, iso_serde};
 use bellwire_domain::{ClientId, Secret};
-use bellwire_store::{Client, Clients};
+use bellwire_store::keys::{FIRST_KEY, KeyAdded};
+use bellwire_store::{ApiKey, Client, Clients, Keys};
 use clap::Subcommand;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -27,6 +28,9 @@ pub enum Command {
         /// Let it publish, and put queries on record for other clients
         #[arg(long)]
         publisher: bool,
+        /// Let it manage clients, act for them, and do what any publisher may: the key of the provider's backend
+        #[arg(long, conflicts_with = "publisher")]
+        operator: bool,
     },
     /// List all clients
     List,
@@ -63,6 +67,7 @@ struct Listed<'a> {
     client_id: &'a ClientId,
     name: &'a str,
     publisher: bool,
+    operator: bool,
     #[serde(with = "iso_serde")]
     created_at: OffsetDateTime,
     #[serde(with = "iso_serde::option")]
@@ -77,6 +82,7 @@ impl<'a> From<&'a Client> for Listed<'a> {
             client_id: &client.client_id,
             name: &client.name,
             publisher: client.publisher,
+            operator: client.operator,
             created_at: client.created_at,
             key_rotated_at: client.key_rotated_at,
             disabled_at: client.disabled_at,
@@ -87,23 +93,34 @@ impl<'a> From<&'a Client> for Listed<'a> {
 /// Runs one of the commands on the clients of a stack.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let config = stack::aws().await;
+    let db = aws_sdk_dynamodb::Client::new(&config);
     let table = stack::output(&config, stack, "ClientsTable").await?;
-    let clients = Clients::new(aws_sdk_dynamodb::Client::new(&config), table);
+    let keys = stack::output(&config, stack, "KeysTable").await?;
+    let keys = Keys::new(db.clone(), keys, table.clone());
+    let clients = Clients::new(db, table);
     match command {
-        Command::Create { name, publisher } => create(&clients, name, publisher, output).await,
+        Command::Create {
+            name,
+            publisher,
+            operator,
+        } => {
+            let role = (publisher, operator);
+            create(&clients, &keys, name, role, output).await
+        }
         Command::List => list(&clients, output).await,
         Command::Disable { client_id } => disable(stack, &client_id, output).await,
         Command::Enable { client_id } => enable(stack, &client_id, output).await,
         Command::Delete { client_id } => delete(stack, &client_id, output).await,
         Command::RotateSecret { client_id } => rotate_secret(&clients, &client_id, output).await,
-        Command::RotateKey { client_id } => rotate_key(&clients, &client_id, output).await,
+        Command::RotateKey { client_id } => rotate_key(&clients, &keys, &client_id, output).await,
     }
 }
 
 async fn create(
     clients: &Clients,
+    keys: &Keys,
     name: String,
-    publisher: bool,
+    (publisher, operator): (bool, bool),
     output: Output,
 ) -> anyhow::Result<()> {
     let length = name.chars().count();
@@ -121,23 +138,27 @@ async fn create(
     }
     let api_key = new_api_key()?;
     let client_secret = Secret::generate("bws_").context("no randomness")?;
+    let (id, now) = (
+        ClientId::generate().context("no randomness")?,
+        OffsetDateTime::now_utc(),
+    );
     let client = Client {
-        client_id: ClientId::generate().context("no randomness")?,
-        name,
         publisher,
-        api_key_sha256: api_key.hash(),
-        client_secret_sha256: client_secret.hash(),
-        earlier_client_secrets: Vec::new(),
-        created_at: OffsetDateTime::now_utc(),
-        key_rotated_at: None,
-        disabled_at: None,
+        operator,
+        api_keys: vec![api_key.hash()],
+        ..Client::new(id, &name, &client_secret.hash(), now)
     };
-    clients.create(&client).await?;
+    let key = keys.put_new(&ApiKey::new(&client, &api_key, FIRST_KEY, now))?;
+    ensure!(
+        clients.create(&client, Some(key)).await?,
+        "the client could not be created; please try again"
+    );
     output.one(
         &serde_json::json!({
             "client_id": client.client_id,
             "name": client.name,
             "publisher": client.publisher,
+            "operator": client.operator,
             "api_key": api_key.expose(),
             "client_secret": client_secret.expose(),
         }),
@@ -247,16 +268,25 @@ async fn rotate_secret(clients: &Clients, client_id: &str, output: Output) -> an
     output.remark(SHOWN_ONCE)
 }
 
-async fn rotate_key(clients: &Clients, client_id: &str, output: Output) -> anyhow::Result<()> {
+/// Adds a key, and revokes all others. If it is cut off in between, the next one revokes what is left.
+async fn rotate_key(
+    clients: &Clients,
+    keys: &Keys,
+    client_id: &str,
+    output: Output,
+) -> anyhow::Result<()> {
+    let found = clients.get(&parse(client_id)?).await?;
+    let client = found.ok_or_else(|| no_such_client(client_id))?;
     let api_key = new_api_key()?;
-    let client = clients
-        .rotate_key(
-            &parse(client_id)?,
-            &api_key.hash(),
-            OffsetDateTime::now_utc(),
-        )
-        .await?
-        .ok_or_else(|| no_such_client(client_id))?;
+    let new = ApiKey::new(&client, &api_key, FIRST_KEY, OffsetDateTime::now_utc());
+    let added = keys.add(&new, None).await?;
+    ensure!(
+        added == KeyAdded::Done,
+        "the client is disabled, or has too many keys"
+    );
+    for hash in client.key_hashes() {
+        keys.revoke(&client, hash).await?;
+    }
     output.one(
         &serde_json::json!({
             "client_id": client.client_id,
@@ -284,7 +314,9 @@ fn no_such_client(client_id: &str) -> anyhow::Error {
 }
 
 fn role(client: &Client) -> &'static str {
-    if client.publisher {
+    if client.operator {
+        "operator"
+    } else if client.publisher {
         "publisher"
     } else {
         "subscriber"

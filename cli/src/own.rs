@@ -13,7 +13,8 @@ use bellwire_queues::Queue;
 use bellwire_runtime::aws::Lazy;
 use bellwire_store::topics::Found;
 use bellwire_store::{
-    Attempts, Callbacks, Client, Clients, Events, Queries, Subscription, Subscriptions, Topics,
+    Attempts, Callbacks, Client, Clients, Events, Keys, Queries, Subscription, Subscriptions,
+    Topics,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -25,6 +26,7 @@ const KEPT: Duration = Duration::ZERO;
 /// The tables, topics and queues that hold what belongs to clients.
 pub struct Own {
     clients: Clients,
+    keys: Keys,
     subscriptions: Subscriptions,
     attempts: Attempts,
     events: Events,
@@ -45,6 +47,11 @@ impl Own {
         let deliveries = output("DeliveriesQueueUrl").await?;
         Ok(Self {
             clients: Clients::new(db.clone(), output("ClientsTable").await?),
+            keys: Keys::new(
+                db.clone(),
+                output("KeysTable").await?,
+                output("ClientsTable").await?,
+            ),
             subscriptions: Subscriptions::new(
                 db.clone(),
                 output("SubscriptionsTable").await?,
@@ -68,6 +75,7 @@ impl Own {
         let Some(client) = self.clients.disable(client_id, now).await? else {
             return Ok(None);
         };
+        self.keys.set_disabled(&client, true).await?;
         for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
             let id = &subscription.subscription_id;
             self.subscriptions.disable_client(id, now).await?;
@@ -81,6 +89,7 @@ impl Own {
         let Some(client) = self.clients.enable(client_id).await? else {
             return Ok(None);
         };
+        self.keys.set_disabled(&client, false).await?;
         let now = OffsetDateTime::now_utc();
         for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
             let id = &subscription.subscription_id;
@@ -108,9 +117,9 @@ impl Own {
     /// Removes a client, and everything that belongs to it. Deliveries to it that are still in
     /// queues end there. `false` when there is no such client.
     pub async fn delete(&self, client_id: &ClientId) -> anyhow::Result<bool> {
-        if self.disable(client_id).await?.is_none() {
+        let Some(client) = self.disable(client_id).await? else {
             return Ok(false);
-        }
+        };
         for subscription in self.subscriptions.of_client(client_id.as_str()).await? {
             let id = &subscription.subscription_id;
             let shards = self.shards_of(&subscription).await?;
@@ -129,6 +138,7 @@ impl Own {
         }
         self.queries.remove_all(client_id).await?;
         self.subscriptions.forget_counts(client_id.as_str()).await?;
+        self.keys.remove_all(&client).await?;
         self.clients.delete(client_id).await?;
         Ok(true)
     }

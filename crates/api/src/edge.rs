@@ -10,7 +10,7 @@ use crate::{Failure, etag};
 
 /// What a page of an allowed origin may send beside what browsers let it send anyway.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, KeyId, X-Api-Key",
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, KeyId, X-Api-Key, X-Bellwire-Client",
 );
 /// What it may read beside what browsers let it read anyway.
 const EXPOSED_HEADERS: HeaderValue =

@@ -98,6 +98,14 @@ impl Failure {
         )
     }
 
+    /// 403: the API key is not an operator's.
+    pub fn operators_only() -> Self {
+        Self::mistake(
+            StatusCode::FORBIDDEN,
+            "this needs the API key of an operator",
+        )
+    }
+
     /// 403: this stack doesn't allow it, whoever the caller is.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::mistake(StatusCode::FORBIDDEN, message)

@@ -21,7 +21,7 @@ mod serve;
 mod topic_path;
 mod words;
 
-pub use auth::Authenticator;
+pub use auth::{ACTS_FOR, Authenticator, Caller};
 pub use called::{called_path, domain, located};
 pub use edge::Edge;
 pub use failure::Failure;

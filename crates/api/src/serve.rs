@@ -14,7 +14,7 @@ use crate::route::resource;
 /// Passes requests to a handler until Lambda stops the process, and returns its responses.
 ///
 /// Every log line of a handler has the Lambda request id (from the runtime's span), the method, the
-/// path and, once they are known, the client, the topic, the subscription and the event. One line is written for a
+/// path and, once they are known, the client, the operator that acts for it, the topic, the subscription and the event. One line is written for a
 /// request that is answered as it should be.
 pub async fn serve<F, Fut>(edge: Edge, handle: F) -> Result<(), Error>
 where
@@ -58,6 +58,7 @@ where
             method = request.method().as_str(),
             path = request.uri().path(),
             client = tracing::field::Empty,
+            operator = tracing::field::Empty,
             topic = tracing::field::Empty,
             subscription = tracing::field::Empty,
             event = tracing::field::Empty,

@@ -24,7 +24,7 @@ use bellwire_queues::{Queue, Source};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::{env, logs};
 use bellwire_store::{
-    Answers, Attempts, Callbacks, Clients, Deliveries, Events, Limits, Members, Queries,
+    Answers, Attempts, Callbacks, Clients, Deliveries, Events, Keys, Limits, Members, Queries,
     Subscriptions, Topics,
 };
 
@@ -105,6 +105,15 @@ impl App {
     pub fn clients(&self) -> Read<Clients> {
         Ok(Clients::new(
             self.db(),
+            self.setting(Setting::ClientsTable)?,
+        ))
+    }
+
+    /// The Keys table: API keys by their hashes.
+    pub fn keys(&self) -> Read<Keys> {
+        Ok(Keys::new(
+            self.db(),
+            self.setting(Setting::KeysTable)?,
             self.setting(Setting::ClientsTable)?,
         ))
     }
@@ -221,9 +230,9 @@ impl App {
 
     // ---------------------------------------------------------------- what is built on these
 
-    /// Authentication by API keys, against the Clients table.
+    /// Authentication by API keys, against the tables of keys and clients.
     pub fn authenticator(&self) -> Read<Authenticator> {
-        Ok(Authenticator::new(self.clients()?))
+        Ok(Authenticator::new(self.clients()?, self.keys()?))
     }
 
     /// The responses to requests with an `Idempotency-Key`, in the Answers table.

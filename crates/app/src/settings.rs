@@ -49,6 +49,8 @@ settings! {
     AllowedOrigins = "ALLOWED_ORIGINS",
     /// The name of the Clients table.
     ClientsTable = "CLIENTS_TABLE",
+    /// The name of the Keys table.
+    KeysTable = "KEYS_TABLE",
     /// The name of the Callbacks table.
     CallbacksTable = "CALLBACKS_TABLE",
     /// The name of the Queries table.

@@ -49,6 +49,11 @@ impl ClientId {
         written_as_one.then(|| Self(text.to_owned()))
     }
 
+    /// The id with these 24 characters, of the alphabet of ids.
+    pub(crate) fn of_digits(digits: &str) -> Self {
+        Self(format!("cl_{digits}"))
+    }
+
     /// The id as text, with its prefix `cl_`.
     pub fn as_str(&self) -> &str {
         &self.0

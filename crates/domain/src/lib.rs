@@ -4,6 +4,7 @@
 //! so that unit tests take milliseconds.
 
 pub mod basic;
+pub mod client;
 pub mod client_id;
 pub mod cursor;
 pub mod delivery;

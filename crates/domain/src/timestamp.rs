@@ -12,6 +12,7 @@ const SPACED: StaticFormatDescription =
 const ISO: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
+const DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 const SCHEDULE: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 
@@ -32,6 +33,11 @@ pub fn spaced(at: OffsetDateTime) -> String {
 /// `2020-01-17T22:04:24.089113Z`, the form of everything else. It sorts as text.
 pub fn iso(at: OffsetDateTime) -> String {
     write(at, ISO)
+}
+
+/// `2020-01-17`: the day, in UTC. It sorts as text.
+pub fn day(at: OffsetDateTime) -> String {
+    write(at, DAY)
 }
 
 /// `2020-01-17T22:04:24`, the form of EventBridge Scheduler's `at(…)`, in UTC.

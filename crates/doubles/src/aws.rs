@@ -45,7 +45,7 @@ pub struct State {
 }
 
 impl Aws {
-    /// An account with these tables, by their logical ids; all are empty.
+    /// An account with these tables, by their logical ids; all are empty. With the clients there are their keys.
     pub async fn with_tables(names: &[&str]) -> Self {
         let tables_at = tables::start().await;
         let state = Arc::new(State::default());
@@ -66,6 +66,9 @@ impl Aws {
         let db = aws_sdk_dynamodb::Client::new(&config);
         for name in names {
             tables::create(&db, name).await;
+            if *name == "ClientsTable" {
+                tables::create(&db, "KeysTable").await;
+            }
         }
         let aws = Self { config, db, state };
         aws.state.plan.lock().unwrap().calls.clear();

@@ -7,7 +7,7 @@ use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::{ClientId, Secret};
 use bellwire_store::subscription::{Source, Subscription, Webhook};
-use bellwire_store::{Client, Limits, Subscriptions};
+use bellwire_store::{ApiKey, Client, Limits, Subscriptions};
 use time::OffsetDateTime;
 
 use crate::Aws;
@@ -29,20 +29,45 @@ impl Aws {
     /// Adds a client whose API key is `key`.
     pub async fn add_client(&self, key: &str, publisher: bool) -> ClientId {
         let client_id = ClientId::generate().unwrap();
-        let client = Client {
-            client_id: client_id.clone(),
+        self.add_client_with(Client {
             name: key.to_owned(),
             publisher,
-            api_key_sha256: Secret::new(key).hash(),
-            client_secret_sha256: Secret::new("secret").hash(),
-            earlier_client_secrets: Vec::new(),
-            created_at: OffsetDateTime::now_utc(),
-            key_rotated_at: None,
-            disabled_at: None,
-        };
-        let clients = self.app("Publish", &[]).clients().unwrap();
-        clients.create(&client).await.unwrap();
+            ..self.client(client_id.clone())
+        })
+        .await;
         client_id
+    }
+
+    /// Adds an operator whose API key is `key`.
+    pub async fn add_operator(&self, key: &str) -> ClientId {
+        let client_id = ClientId::generate().unwrap();
+        self.add_client_with(Client {
+            name: key.to_owned(),
+            operator: true,
+            ..self.client(client_id.clone())
+        })
+        .await;
+        client_id
+    }
+
+    /// A customer whose client secret is `secret`, to be changed and added.
+    pub fn client(&self, client_id: ClientId) -> Client {
+        let secret = Secret::new("secret").hash();
+        Client::new(client_id, "it", &secret, OffsetDateTime::now_utc())
+    }
+
+    /// Adds a client whose API key is its name.
+    pub async fn add_client_with(&self, client: Client) {
+        let app = self.app("Publish", &[]);
+        let (clients, keys) = (app.clients().unwrap(), app.keys().unwrap());
+        let key = Secret::new(client.name.as_str());
+        let key = ApiKey::new(&client, &key, "key", client.created_at);
+        let client = Client {
+            api_keys: vec![key.key_sha256.clone()],
+            ..client
+        };
+        let key = keys.put_new(&key).unwrap();
+        assert!(clients.create(&client, Some(key)).await.unwrap());
     }
 
     /// Creates a topic.

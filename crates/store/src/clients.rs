@@ -1,12 +1,14 @@
 //! The Clients table: who may call the API.
 //!
-//! Key `client_id`; index `by-api-key` on `api_key_sha256`, so that a request finds its client with one
-//! query and no scan. The index follows the table within milliseconds: a key that was just created may
-//! be unknown for that long.
+//! Key `client_id`. Its API keys are in the Keys table ([`crate::keys`]); the index `by-api-key` on `api_key_sha256` is
+//! for those of earlier versions.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Put, ReturnValue, TransactWriteItem,
+};
+use bellwire_domain::client::{ExternalId, Labels};
 use bellwire_domain::timestamp::{self, iso_serde};
 use bellwire_domain::{ClientId, SecretHash};
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ use time::OffsetDateTime;
 use crate::StoreError;
 use crate::answers::Together;
 use crate::conditional::conditional;
+use crate::transaction::{Transacted, transact};
 
 const BY_API_KEY: &str = "by-api-key";
 
@@ -28,8 +31,25 @@ pub struct Client {
     pub name: String,
     /// Whether it may publish, and register queries for other clients.
     pub publisher: bool,
-    /// The hash of its API key.
-    pub api_key_sha256: SecretHash,
+    /// Whether it may manage clients, and act for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub operator: bool,
+    /// The provider's own id of it; missing if it was created without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
+    /// What the provider sorts it by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+    /// The hashes of its API keys, in no order.
+    #[serde(
+        default,
+        with = "serde_dynamo::string_set",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub api_keys: Vec<SecretHash>,
+    /// The hash of its API key of an earlier version; missing if it has none, or it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_sha256: Option<SecretHash>,
     /// The hash of its current client secret.
     pub client_secret_sha256: SecretHash,
     /// The replaced client secrets that are still valid, newest first.
@@ -52,6 +72,13 @@ pub struct Client {
         skip_serializing_if = "Option::is_none"
     )]
     pub disabled_at: Option<OffsetDateTime>,
+    /// Since when it is being deleted, with everything that belongs to it; missing unless it is. It is disabled then.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub deleting_since: Option<OffsetDateTime>,
 }
 
 /// A client secret that was replaced.
@@ -68,6 +95,36 @@ pub struct EarlierSecret {
 const MOST_SECRETS: usize = 5;
 
 impl Client {
+    /// A customer, without keys, that was created now.
+    pub fn new(
+        client_id: ClientId,
+        name: &str,
+        client_secret: &SecretHash,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            client_id,
+            name: name.to_owned(),
+            publisher: false,
+            operator: false,
+            external_id: None,
+            labels: Labels::default(),
+            api_keys: Vec::new(),
+            api_key_sha256: None,
+            client_secret_sha256: client_secret.clone(),
+            earlier_client_secrets: Vec::new(),
+            created_at: now,
+            key_rotated_at: None,
+            disabled_at: None,
+            deleting_since: None,
+        }
+    }
+
+    /// The hashes of all of its API keys.
+    pub fn key_hashes(&self) -> impl Iterator<Item = &SecretHash> {
+        self.api_keys.iter().chain(&self.api_key_sha256)
+    }
+
     /// Whether a client secret with this hash is valid. Takes the same time whichever of the secrets it
     /// matches, if any.
     pub fn accepts(&self, presented: &SecretHash, now: OffsetDateTime) -> bool {
@@ -92,16 +149,22 @@ impl Clients {
         Self { db, table }
     }
 
-    /// Adds a client. Fails if there is one with the same id, which is never overwritten.
-    pub async fn create(&self, client: &Client) -> Result<(), StoreError> {
-        self.db
-            .put_item()
+    /// Adds a client, in one transaction with its first API key, if it has one ([`crate::Keys::put_new`]). Returns whether
+    /// it was added: one with the same id is never overwritten.
+    pub async fn create(
+        &self,
+        client: &Client,
+        first_key: Option<Together>,
+    ) -> Result<bool, StoreError> {
+        let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(to_item(client)?))
             .condition_expression("attribute_not_exists(client_id)")
-            .send()
-            .await?;
-        Ok(())
+            .build()?;
+        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        writes.extend(first_key.map(|Together(write)| write));
+        let written = transact(&self.db, writes).await?;
+        Ok(matches!(written, Transacted::Done))
     }
 
     /// The client with this id, with a consistent read.
@@ -117,7 +180,7 @@ impl Clients {
         Ok(answer.item.map(from_item).transpose()?)
     }
 
-    /// The client whose API key has this hash, from the index.
+    /// The client whose API key of an earlier version has this hash, from the index.
     pub async fn by_api_key(&self, hash: &SecretHash) -> Result<Option<Client>, StoreError> {
         let answer = self
             .db
@@ -131,7 +194,7 @@ impl Clients {
         let clients: Vec<Client> = from_items(answer.items.unwrap_or_default())?;
         Ok(clients
             .into_iter()
-            .find(|client| client.api_key_sha256 == *hash))
+            .find(|client| client.api_key_sha256.as_ref() == Some(hash)))
     }
 
     /// All clients, oldest first. Reads the whole table: for the operator, not for a request of the API.
@@ -232,27 +295,6 @@ impl Clients {
                 AttributeValue::S(known.client_secret_sha256.as_str().to_owned()),
             );
         self.update_if(&known.client_id, update).await
-    }
-
-    /// Replaces a client's API key; the old one is invalid from now on. `None` if there is no such client.
-    pub async fn rotate_key(
-        &self,
-        client_id: &ClientId,
-        api_key: &SecretHash,
-        now: OffsetDateTime,
-    ) -> Result<Option<Client>, StoreError> {
-        self.update(
-            client_id,
-            self.db
-                .update_item()
-                .update_expression("SET api_key_sha256 = :hash, key_rotated_at = :now")
-                .expression_attribute_values(
-                    ":hash",
-                    AttributeValue::S(api_key.as_str().to_owned()),
-                )
-                .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now))),
-        )
-        .await
     }
 
     /// Runs an update of an existing client; `None` if there is none.

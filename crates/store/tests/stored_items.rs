@@ -27,23 +27,13 @@ async fn clients() {
     let db = support::table(&["client_id"], None).await;
     let clients = Clients::new(db.clone(), TABLE.to_owned());
     let client = Client {
-        client_id: client_id(),
-        name: "acme".to_owned(),
         publisher: true,
-        api_key_sha256: Secret::new("key").hash(),
-        client_secret_sha256: Secret::new("secret").hash(),
-        earlier_client_secrets: Vec::new(),
-        created_at: NOW,
-        key_rotated_at: None,
-        disabled_at: None,
+        api_key_sha256: Some(Secret::new("another").hash()),
+        key_rotated_at: Some(NOW),
+        ..Client::new(client_id(), "acme", &Secret::new("secret").hash(), NOW)
     };
-    clients.create(&client).await.unwrap();
+    clients.create(&client, None).await.unwrap();
     let other = Secret::new("another").hash();
-    clients
-        .rotate_key(&client_id(), &other, NOW)
-        .await
-        .unwrap()
-        .unwrap();
     clients
         .rotate_secret(&client, &other, NOW, NOW + WEEK)
         .await

@@ -1,13 +1,13 @@
 //! `POST /entities/events/batch`: publishes up to 100 events of entities at once. One that is refused doesn't hold up the
 //! others. Their deliveries are created by the function `fanout`.
 
+use bellwire_api::Caller;
 use bellwire_api::batch::{self, Accepted, EventIds};
 use bellwire_api::{Failure, envelope};
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::EventId;
 use bellwire_domain::object::object;
 use bellwire_fanout::RecordedEvent;
-use bellwire_store::Client;
 use bellwire_store::events::{Event, EventSource};
 use futures_util::stream::{self, StreamExt};
 use lambda_http::http::{Response, StatusCode};
@@ -48,7 +48,7 @@ impl EntityEventsFunction {
     pub(crate) async fn publish_batch(
         &self,
         request: &Request,
-        publisher: &Client,
+        publisher: &Caller,
     ) -> Result<Response<Body>, Failure> {
         let entries = batch::events(request)?;
         let mut ids = EventIds::new(publisher.client_id.as_str(), "idempotency_key");

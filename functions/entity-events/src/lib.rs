@@ -7,12 +7,11 @@
 mod batch;
 mod routes;
 
-use bellwire_api::{Authenticator, Failure, body, envelope, idempotency_key, route};
+use bellwire_api::{Authenticator, Caller, Failure, body, envelope, idempotency_key, route};
 use bellwire_app::{App, BadSetting};
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::{idempotent_event_id, new_event_id};
 use bellwire_fanout::EventPublisher;
-use bellwire_store::Client;
 use bellwire_store::events::{Event, EventSource};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
@@ -58,7 +57,7 @@ impl EntityEventsFunction {
     async fn publish(
         &self,
         request: &Request,
-        publisher: &Client,
+        publisher: &Caller,
     ) -> Result<Response<Body>, Failure> {
         let key = idempotency_key::of(request)?;
         let event: EntityEvent = body::json(request)?;

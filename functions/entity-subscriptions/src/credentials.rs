@@ -1,23 +1,30 @@
 //! Authentication of clients by id and secret, which are in the body of a `POST`, and in the query
-//! string of other requests; or in the header `Authorization` of any, so that no secret is in a URL.
+//! string of other requests; or in the header `Authorization` of any, so that no secret is in a URL. An operator that acts
+//! for a client has its API key instead.
 
-use bellwire_api::Failure;
+use bellwire_api::{ACTS_FOR, Caller, Failure};
 use bellwire_domain::basic::Basic;
 use bellwire_domain::{ClientId, Secret, SecretHash};
-use bellwire_store::{Client, Clients};
+use bellwire_store::Clients;
 use lambda_http::http::header::AUTHORIZATION;
 use lambda_http::{Request, RequestExt};
 use time::OffsetDateTime;
 
-/// The id and the secret that a request has; empty where it has none.
-pub struct Credentials {
-    client_id: String,
-    client_secret: Secret,
+/// What a request has to say who makes it.
+pub enum Credentials {
+    /// The id and the secret of a client; empty where it has none.
+    Client {
+        client_id: String,
+        client_secret: Secret,
+    },
+    /// The API key of an operator, in a header, and another header that names the client that it acts for.
+    Operator,
 }
 
 /// Authenticates clients by their credentials.
 #[derive(Debug)]
 pub struct Authenticator {
+    by_key: bellwire_api::Authenticator,
     clients: Clients,
     /// An id and the hash of a secret that no client has: they are read and compared when those of a
     /// request can't be, so that every refusal takes the same steps.
@@ -36,24 +43,34 @@ impl Credentials {
         client_id: Option<String>,
         client_secret: Option<String>,
     ) -> Result<Self, Failure> {
-        let client_secret = client_secret.map(Secret::new);
-        let Some(basic) = Self::of_header(request)? else {
-            return Ok(Self::new(client_id, client_secret));
-        };
-        let agrees = client_id.is_none_or(|id| id == basic.client_id)
-            && client_secret.is_none_or(|secret| secret == basic.client_secret);
-        if agrees {
-            Ok(basic)
-        } else {
-            Err(Failure::wrong_credentials())
+        let said_secret = client_secret.map(Secret::new);
+        match Self::of_headers(request)? {
+            Some(Self::Client {
+                client_id: id,
+                client_secret: secret,
+            }) => {
+                let agrees = client_id.is_none_or(|said| said == id)
+                    && said_secret.is_none_or(|said| said == secret);
+                if agrees {
+                    Ok(Self::new(Some(id), Some(secret)))
+                } else {
+                    Err(Failure::wrong_credentials())
+                }
+            }
+            Some(Self::Operator) => Ok(Self::Operator),
+            None => Ok(Self::new(client_id, said_secret)),
         }
     }
 
-    /// The credentials in the header `Authorization`; `None` if it is missing, or of another scheme than Basic.
+    /// The credentials in headers: in `Authorization`, or those of an operator; `None` if there are none, or those of
+    /// another scheme than Basic.
     ///
     /// # Errors
-    /// 401 when it is malformed.
-    pub fn of_header(request: &Request) -> Result<Option<Self>, Failure> {
+    /// 401 when they are malformed.
+    pub fn of_headers(request: &Request) -> Result<Option<Self>, Failure> {
+        if request.headers().contains_key(ACTS_FOR) {
+            return Ok(Some(Self::Operator));
+        }
         let Some(header) = request.headers().get(AUTHORIZATION) else {
             return Ok(None);
         };
@@ -77,7 +94,7 @@ impl Credentials {
     }
 
     fn new(client_id: Option<String>, client_secret: Option<Secret>) -> Self {
-        Self {
+        Self::Client {
             client_id: client_id.unwrap_or_default(),
             client_secret: client_secret.unwrap_or_else(|| Secret::new("")),
         }
@@ -85,30 +102,46 @@ impl Credentials {
 }
 
 impl Authenticator {
-    /// Authenticates against the table `clients`.
+    /// Authenticates against the table `clients`, and operators by their keys.
     ///
     /// # Errors
     /// When the operating system provides no random numbers.
-    pub fn new(clients: Clients) -> Result<Self, getrandom::Error> {
+    pub fn new(
+        by_key: bellwire_api::Authenticator,
+        clients: Clients,
+    ) -> Result<Self, getrandom::Error> {
         Ok(Self {
+            by_key,
             clients,
             nobody: ClientId::generate()?,
             nothing: Secret::generate("")?.hash(),
         })
     }
 
-    /// The client with these credentials. Log lines have its id from then on.
+    /// The client with these credentials, or for which an operator acts. Log lines have its id from then on.
     ///
     /// # Errors
     /// 401, after one read of the table and a comparison in constant time with each of the client's
-    /// secrets: one, except in the day after a rotation. 500 when the table can't be read.
-    pub async fn client(&self, presented: &Credentials) -> Result<Client, Failure> {
-        let id = ClientId::parse(&presented.client_id);
+    /// secrets: one, except in the day after a rotation. For an operator as [`bellwire_api::Authenticator::client`].
+    /// 500 when a table can't be read.
+    pub async fn client(
+        &self,
+        request: &Request,
+        presented: &Credentials,
+    ) -> Result<Caller, Failure> {
+        let (client_id, client_secret) = match presented {
+            Credentials::Operator => return self.by_key.client(request).await,
+            Credentials::Client {
+                client_id,
+                client_secret,
+            } => (client_id, client_secret),
+        };
+        let id = ClientId::parse(client_id);
         let found = self
             .clients
             .get(id.as_ref().unwrap_or(&self.nobody))
             .await?;
-        let hash = presented.client_secret.hash();
+        let hash = client_secret.hash();
         let right = match &found {
             Some(client) => client.accepts(&hash, OffsetDateTime::now_utc()),
             None => hash == self.nothing,
@@ -117,6 +150,6 @@ impl Authenticator {
             .filter(|client| right && client.disabled_at.is_none())
             .ok_or_else(Failure::wrong_credentials)?;
         tracing::Span::current().record("client", client.client_id.as_str());
-        Ok(client)
+        Ok(Caller::of(&client))
     }
 }

@@ -31,13 +31,13 @@ mod unsubscribe;
 mod view;
 
 use bellwire_api::idempotency::Idempotency;
-use bellwire_api::{Failure, domain, envelope, path_parameter, route};
+use bellwire_api::{Caller, Failure, domain, envelope, path_parameter, route};
 use bellwire_app::App;
 use bellwire_domain::UrlPolicy;
 use bellwire_domain::entity::Spelling;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_outbound::Consent;
-use bellwire_store::{Attempts, Client, Clients, Limits, Members, Subscription, Subscriptions};
+use bellwire_store::{Attempts, Clients, Limits, Members, Subscription, Subscriptions};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Error, Request};
 use serde_json::json;
@@ -67,7 +67,7 @@ impl EntitySubscriptionsFunction {
     /// When a setting is missing or malformed, or the operating system provides no random numbers.
     pub fn new(app: &App) -> Result<Self, Error> {
         Ok(Self {
-            authenticator: Authenticator::new(app.clients()?)?,
+            authenticator: Authenticator::new(app.authenticator()?, app.clients()?)?,
             clients: app.clients()?,
             subscriptions: app.subscriptions()?,
             members: app.members()?,
@@ -94,7 +94,7 @@ impl EntitySubscriptionsFunction {
                     Ok(parts) => parts,
                     Err(refused) => return Err(self.refusal(&request, refused).await),
                 };
-                let client = self.authenticator.client(&credentials).await?;
+                let client = self.authenticator.client(&request, &credentials).await?;
                 let same = serde_json::to_string(&create).map_err(Failure::internal)?;
                 let client_id = client.client_id.as_str();
                 let repeatable = self.idempotency.of(&request, client_id, &same)?;
@@ -113,12 +113,12 @@ impl EntitySubscriptionsFunction {
             }
             Route::List => {
                 let credentials = Credentials::of_query(&request)?;
-                let client = self.authenticator.client(&credentials).await?;
+                let client = self.authenticator.client(&request, &credentials).await?;
                 self.list(&client, spelling, &request).await
             }
             Route::DeleteOfEntity => {
                 let credentials = Credentials::of_query(&request)?;
-                let client = self.authenticator.client(&credentials).await?;
+                let client = self.authenticator.client(&request, &credentials).await?;
                 self.unsubscribe_entity(&client, &request).await
             }
             Route::Show => {
@@ -139,7 +139,7 @@ impl EntitySubscriptionsFunction {
             }
             Route::Logs => {
                 let credentials = Credentials::of_query(&request)?;
-                let client = self.authenticator.client(&credentials).await?;
+                let client = self.authenticator.client(&request, &credentials).await?;
                 self.logs(&client, spelling, &request).await
             }
         }
@@ -147,9 +147,9 @@ impl EntitySubscriptionsFunction {
 
     /// Why a request is refused whose body is: a stranger learns that it is one, where that can be told without the body.
     async fn refusal(&self, request: &Request, refused: Failure) -> Failure {
-        match Credentials::of_header(request) {
+        match Credentials::of_headers(request) {
             Ok(None) => refused,
-            Ok(Some(credentials)) => match self.authenticator.client(&credentials).await {
+            Ok(Some(credentials)) => match self.authenticator.client(request, &credentials).await {
                 Ok(_) => refused,
                 Err(unknown) => unknown,
             },
@@ -163,16 +163,16 @@ impl EntitySubscriptionsFunction {
         &self,
         request: &Request,
         credentials: Credentials,
-    ) -> Result<(Client, Subscription), Failure> {
+    ) -> Result<(Caller, Subscription), Failure> {
         let key = path_parameter(request, "key")?;
         tracing::Span::current().record("subscription", &key);
-        let client = self.authenticator.client(&credentials).await?;
+        let client = self.authenticator.client(request, &credentials).await?;
         let subscription = self.own(&client, &key).await?;
         Ok((client, subscription))
     }
 
     /// The client's own subscription to an entity with this key; 404 if there is none.
-    async fn own(&self, client: &Client, key: &str) -> Result<Subscription, Failure> {
+    async fn own(&self, client: &Caller, key: &str) -> Result<Subscription, Failure> {
         self.subscriptions
             .get(&SubscriptionId::new(key))
             .await?

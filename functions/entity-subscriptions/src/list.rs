@@ -1,10 +1,10 @@
 //! `GET /subscriptions`: all of a client's subscriptions to entities, or those to one entity.
 
-use bellwire_api::{Failure, envelope};
+use bellwire_api::{Caller, Failure, envelope};
 use bellwire_domain::cursor;
 use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::entity_audience_id;
-use bellwire_store::{Client, Subscription, Subscriptions};
+use bellwire_store::{Subscription, Subscriptions};
 use futures_util::future::try_join_all;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request, RequestExt};
@@ -22,7 +22,7 @@ impl EntitySubscriptionsFunction {
     /// 400 when a parameter is malformed; 500 when a table fails.
     pub(crate) async fn list(
         &self,
-        client: &Client,
+        client: &Caller,
         spelling: Spelling,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
@@ -58,7 +58,7 @@ impl EntitySubscriptionsFunction {
     /// A client's subscriptions to an entity, oldest first: the members of its audience.
     pub(crate) async fn to_entity(
         &self,
-        client: &Client,
+        client: &Caller,
         entity_key: &EntityKey,
     ) -> Result<Vec<Subscription>, Failure> {
         let audience_id = entity_audience_id(client.client_id.as_str(), entity_key.as_str());

@@ -1,11 +1,11 @@
 //! `GET /webhook_callback_logs`: the attempts of the deliveries of one entity's subscriptions, or of one subscription.
 
-use bellwire_api::{Failure, envelope};
+use bellwire_api::{Caller, Failure, envelope};
 use bellwire_domain::cursor;
 use bellwire_domain::entity::{CallbackKey, EntityKey, Spelling};
 use bellwire_domain::timestamp::millis;
 use bellwire_store::attempt_record::AttemptRecord;
-use bellwire_store::{Attempts, Client, Subscription};
+use bellwire_store::{Attempts, Subscription};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request, RequestExt};
 use serde::Serialize;
@@ -47,7 +47,7 @@ impl EntitySubscriptionsFunction {
     /// subscription with this key; 500 when a table fails.
     pub(crate) async fn logs(
         &self,
-        client: &Client,
+        client: &Caller,
         spelling: Spelling,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
@@ -69,7 +69,7 @@ impl EntitySubscriptionsFunction {
     /// The subscriptions whose log is requested; none if the client doesn't follow the entity.
     async fn logged(
         &self,
-        client: &Client,
+        client: &Caller,
         request: &Request,
     ) -> Result<Vec<Subscription>, Failure> {
         let parameters = request.query_string_parameters();

@@ -1,12 +1,11 @@
 //! `POST /subscriptions` and `POST /v1/webhooks`: subscribes a callback to an entity.
 
-use bellwire_api::Failure;
 use bellwire_api::idempotency::Repeatable;
+use bellwire_api::{Caller, Failure};
 use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::entity::Spelling;
 use bellwire_domain::ids::{entity_audience_id, entity_subscription_id};
 use bellwire_outbound::NoConsent;
-use bellwire_store::Client;
 use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
 use lambda_http::Body;
@@ -31,7 +30,7 @@ impl EntitySubscriptionsFunction {
     /// table fails; 503 when another request interferes.
     pub(crate) async fn subscribe(
         &self,
-        client: &Client,
+        client: &Caller,
         create: CreateEntitySubscription,
         (spelling, domain): (Spelling, &str),
         repeatable: &Repeatable<'_>,

@@ -1,7 +1,6 @@
 //! `DELETE /subscriptions?entity_key=…`: deletes a client's subscriptions to an entity.
 
-use bellwire_api::{Failure, envelope};
-use bellwire_store::Client;
+use bellwire_api::{Caller, Failure, envelope};
 use futures_util::future::try_join_all;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
@@ -18,7 +17,7 @@ impl EntitySubscriptionsFunction {
     /// a table fails.
     pub(crate) async fn unsubscribe_entity(
         &self,
-        client: &Client,
+        client: &Caller,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
         let entity_key =

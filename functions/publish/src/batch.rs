@@ -1,6 +1,7 @@
 //! `POST …/topics/{topicId}/batch`: publishes up to 100 events of a topic at once. One that is refused doesn't hold up the
 //! others.
 
+use bellwire_api::Caller;
 use bellwire_api::batch::{self, Accepted, EventIds};
 use bellwire_api::{Failure, multi_status};
 use bellwire_domain::ids::{EventId, TopicId, random_id};
@@ -9,7 +10,6 @@ use bellwire_domain::topic::json_text::JsonText;
 use bellwire_domain::topic::modes::PayloadType;
 use bellwire_fanout::RecordedEvent;
 use bellwire_objects::payloads::Kept;
-use bellwire_store::Client;
 use bellwire_store::events::Event;
 use bellwire_store::topics::StoredTopic;
 use futures_util::stream::{self, StreamExt};
@@ -51,7 +51,7 @@ impl PublishFunction {
     pub(crate) async fn publish_batch(
         &self,
         request: &Request,
-        publisher: &Client,
+        publisher: &Caller,
         reference: &TopicReference,
     ) -> Result<Response<Body>, Failure> {
         let entries = batch::events(request)?;

@@ -10,7 +10,7 @@ mod event;
 mod routes;
 
 use bellwire_api::{
-    Authenticator, Failure, accepted, body, idempotency_key, route, topic_reference,
+    Authenticator, Caller, Failure, accepted, body, idempotency_key, route, topic_reference,
 };
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::ids::{AudienceId, EventId, idempotent_event_id, new_event_id, random_id};
@@ -20,10 +20,10 @@ use bellwire_fanout::EventPublisher;
 use bellwire_objects::Payloads;
 use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Message, Publication, Queue, Work};
+use bellwire_store::Topics;
 use bellwire_store::events::Event;
 use bellwire_store::members::Segments;
 use bellwire_store::topics::{Found, StoredTopic};
-use bellwire_store::{Client, Topics};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde::Serialize;
@@ -87,7 +87,7 @@ impl PublishFunction {
     async fn publish(
         &self,
         request: &Request,
-        publisher: &Client,
+        publisher: &Caller,
         reference: &TopicReference,
     ) -> Result<Response<Body>, Failure> {
         let key = idempotency_key::of(request)?;

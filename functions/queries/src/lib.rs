@@ -94,7 +94,7 @@ impl QueriesFunction {
                 let body: QueryRequest = body::large_json(&request)?;
                 match body.into_command(idempotency_key::of(&request)?)? {
                     QueryCommand::RunQuery(query) => self.run(&client.client_id, query).await,
-                    QueryCommand::RegisterQuery(_) if !client.publisher => {
+                    QueryCommand::RegisterQuery(_) if !client.may_publish() => {
                         Err(Failure::publishers_only())
                     }
                     QueryCommand::RegisterQuery(query) => ok(&self.register(query).await?),

@@ -1,13 +1,12 @@
 //! `POST /subscribers/webhook/topics/{topicId}/subscriptions`: subscribes a webhook to a topic.
 
 use bellwire_api::idempotency::Repeatable;
-use bellwire_api::{Failure, called_path, created, domain, etag, located};
+use bellwire_api::{Caller, Failure, called_path, created, domain, etag, located};
 use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::ids::{SubscriptionId, new_subscription_id};
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::Topic;
 use bellwire_fanout::deliver_current_document;
-use bellwire_store::Client;
 use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
 use lambda_http::http::Response;
@@ -30,7 +29,7 @@ impl WebhookSubscriptionsFunction {
     /// another request interferes.
     pub(crate) async fn create(
         &self,
-        client: &Client,
+        client: &Caller,
         topic: &Topic,
         create: CreateWebhookSubscription,
         request: &Request,

@@ -29,7 +29,8 @@ mod view;
 
 use bellwire_api::idempotency::{Idempotency, Repeatable};
 use bellwire_api::{
-    Authenticator, Failure, body, etag, list, no_content, path_parameter, route, topic_reference,
+    Authenticator, Caller, Failure, body, etag, list, no_content, path_parameter, route,
+    topic_reference,
 };
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::UrlPolicy;
@@ -40,7 +41,7 @@ use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::{Found, StoredTopic};
-use bellwire_store::{Attempts, Client, Clients, Events, Limits, Members, Subscriptions, Topics};
+use bellwire_store::{Attempts, Clients, Events, Limits, Members, Subscriptions, Topics};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
@@ -141,7 +142,7 @@ impl WebhookSubscriptionsFunction {
     /// The request, with what identifies its repetitions: method, path and body.
     fn repeatable<'a>(
         &'a self,
-        client: &Client,
+        client: &Caller,
         request: &Request,
     ) -> Result<Repeatable<'a>, Failure> {
         let body = String::from_utf8_lossy(request.body().as_ref());
@@ -169,7 +170,7 @@ impl WebhookSubscriptionsFunction {
     /// A page of the client's subscriptions to a topic.
     async fn list(
         &self,
-        client: &Client,
+        client: &Caller,
         topic: &Topic,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
@@ -193,7 +194,7 @@ impl WebhookSubscriptionsFunction {
     }
 
     /// The client's own subscription with this id, and its topic; 404 if there is none, or its topic was deleted.
-    async fn own(&self, client: &Client, id: &str) -> Result<(Subscription, StoredTopic), Failure> {
+    async fn own(&self, client: &Caller, id: &str) -> Result<(Subscription, StoredTopic), Failure> {
         let unknown = || Failure::not_found("there is no such subscription");
         let subscription = self
             .subscriptions
