@@ -35,6 +35,7 @@ class Client:
     client_id: str
     name: str
     publisher: bool
+    operator: bool
     api_key: str
     client_secret: str
 
@@ -62,9 +63,10 @@ class Stack:
                 [str(CLI), *arguments], env=environment(**self.env, **more), capture_output=True, text=True, timeout=60
             )
 
-    def new_client(self, publisher: bool = False) -> Client:
+    def new_client(self, publisher: bool = False, operator: bool = False) -> Client:
         name = f"test-{uuid.uuid4()}"
-        done = self.cli("clients", "create", name, "--json", *(["--publisher"] if publisher else []))
+        role = ["--publisher"] if publisher else ["--operator"] if operator else []
+        done = self.cli("clients", "create", name, "--json", *role)
         assert done.returncode == 0, done.stderr
         client = Client(**json.loads(done.stdout))
         self.clients.append(client.client_id)

@@ -13,7 +13,7 @@ def test_create_for_a_script_prints_one_object(stack):
     done = stack.cli("clients", "create", "scripted", "--json")
     assert done.returncode == 0 and done.stderr == ""
     created = json.loads(done.stdout)
-    assert set(created) == {"client_id", "name", "publisher", "api_key", "client_secret"}
+    assert set(created) == {"client_id", "name", "publisher", "operator", "api_key", "client_secret"}
     stack.clients.append(created["client_id"])
     assert (created["name"], created["publisher"]) == ("scripted", False)
     # 32 random bytes each: 43 characters and a prefix.
@@ -36,7 +36,15 @@ def test_list_shows_every_client_and_no_secret(stack, client):
     assert table.splitlines()[0].split() == ["CLIENT", "ID", "NAME", "ROLE", "CREATED", "STATE"]
     listed = json.loads(stack.cli("clients", "list", "--json").stdout)
     [found] = [it for it in listed if it["client_id"] == client.client_id]
-    assert set(found) == {"client_id", "name", "publisher", "created_at", "key_rotated_at", "disabled_at"}
+    assert set(found) == {
+        "client_id",
+        "name",
+        "publisher",
+        "operator",
+        "created_at",
+        "key_rotated_at",
+        "disabled_at",
+    }
     assert found["disabled_at"] is not None
 
 
