@@ -10,6 +10,7 @@ DEAD_LETTERS = [
     "FailedCompletionsQueueUrl",
     "DeadPublicationsQueueUrl",
     "DeadFanOutsQueueUrl",
+    "DeadClientTasksQueueUrl",
     "DeadDeliveriesQueueUrl",
     "DeadRenderingsQueueUrl",
 ]

@@ -120,6 +120,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("query-completion", "query-completion/succeeded.json"),
     ("commit", "commit/event.json"),
     ("fanout", "fanout/segment.json"),
+    ("client-tasks", "client-tasks/labels.json"),
     ("deliver", "deliver/event.json"),
     ("render", "render/rendering.json"),
 ];

@@ -110,6 +110,11 @@ const SETTINGS: &[(&str, &str)] = &[
         "http://sqs/dead-publications",
     ),
     ("DEAD_FAN_OUTS_QUEUE_URL", "http://sqs/dead-fan-outs"),
+    ("CLIENT_TASKS_QUEUE_URL", "http://sqs/client-tasks"),
+    (
+        "DEAD_CLIENT_TASKS_QUEUE_URL",
+        "http://sqs/dead-client-tasks",
+    ),
     ("DEAD_DELIVERIES_QUEUE_URL", "http://sqs/dead-deliveries"),
     (
         "DEAD_DELIVERIES_QUEUE_ARN",

@@ -81,6 +81,10 @@ settings! {
     FanOutsQueueUrl = "FAN_OUTS_QUEUE_URL",
     /// The URL of the dead-letter queue of fan-outs.
     DeadFanOutsQueueUrl = "DEAD_FAN_OUTS_QUEUE_URL",
+    /// The URL of the queue of work on clients.
+    ClientTasksQueueUrl = "CLIENT_TASKS_QUEUE_URL",
+    /// The URL of the dead-letter queue of work on clients.
+    DeadClientTasksQueueUrl = "DEAD_CLIENT_TASKS_QUEUE_URL",
     /// The URL of the queue of first attempts.
     DeliveriesQueueUrl = "DELIVERIES_QUEUE_URL",
     /// The URL of the queue of retries.

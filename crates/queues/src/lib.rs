@@ -3,6 +3,7 @@
 //! A message is deleted from its queue only once the next step of its processing is in a queue or a
 //! table: a function reports the messages that it failed on ([`consume()`]), and they are received again.
 
+mod client_task;
 mod consume;
 pub mod dead_letters;
 mod delivery;
@@ -10,6 +11,7 @@ mod hops;
 pub mod messages;
 mod queue;
 
+pub use client_task::ClientTask;
 pub use consume::{Received, Source, consume};
 pub use delivery::{Delivery, DeliveryKind, EventType, Protocol};
 pub use hops::Hops;

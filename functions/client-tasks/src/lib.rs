@@ -1,0 +1,51 @@
+//! `ClientTasks`: work on clients, and on who may see a topic, that takes longer than a request.
+//!
+//! Each message says what was changed, and not what it was changed to: what is to be done follows from what is on
+//! record when it is done, so that an old message undoes no newer change.
+
+use bellwire_app::{App, BadSetting, Setting};
+use bellwire_domain::ids::MessageId;
+use bellwire_queues::{ClientTask, Received, Source};
+use futures_util::future::join_all;
+use lambda_runtime::Error;
+
+/// The function, with what it keeps between batches.
+#[derive(Debug)]
+pub struct ClientTasksFunction {
+    /// The queue that its messages are received from.
+    pub source: Source,
+}
+
+impl ClientTasksFunction {
+    /// Takes the function's tables and queues from `app`.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed.
+    pub fn new(app: &App) -> Result<Self, BadSetting> {
+        Ok(Self {
+            source: app.source(
+                &[Setting::ClientTasksQueueUrl],
+                Setting::DeadClientTasksQueueUrl,
+            )?,
+        })
+    }
+
+    /// Processes the messages of a batch concurrently. Returns the ids of those that failed.
+    pub async fn handle(&self, batch: Vec<Received<ClientTask>>) -> Vec<MessageId> {
+        let failed = join_all(batch.into_iter().map(|message| self.process(message))).await;
+        failed.into_iter().flatten().collect()
+    }
+
+    /// Processes a message. Returns its id if that failed.
+    async fn process(&self, message: Received<ClientTask>) -> Option<MessageId> {
+        let id = message.id();
+        let done: Result<(), Error> = match message.content {
+            ClientTask::StateChanged { .. }
+            | ClientTask::LabelsChanged { .. }
+            | ClientTask::AccessChanged { .. } => Ok(()),
+        };
+        let cause = done.err()?;
+        tracing::error!(%cause, message_id = %id, "client task failed");
+        Some(id)
+    }
+}
