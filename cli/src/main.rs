@@ -9,8 +9,9 @@ mod clients;
 mod cost;
 mod dead_letters;
 mod held;
-mod own;
+mod lifecycle;
 mod print;
+mod progress;
 mod stack;
 mod topics;
 
@@ -43,7 +44,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Create, list, disable, enable and remove the clients of the API
+    /// Create, list, change, disable, enable and remove the clients of the API, and their keys
     #[command(subcommand)]
     Clients(clients::Command),
     /// Spread the events of a topic with much traffic

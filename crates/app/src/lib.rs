@@ -14,6 +14,7 @@ use aws_config::SdkConfig;
 use bellwire_api::idempotency::Idempotency;
 use bellwire_api::{Authenticator, Edge};
 use bellwire_athena::{Athena, Executions};
+use bellwire_client_lifecycle::ClientLifecycle;
 use bellwire_domain::UrlPolicy;
 use bellwire_fanout::{Audience, EventPublisher};
 use bellwire_objects::Payloads;
@@ -241,6 +242,29 @@ impl App {
         Ok(Idempotency::new(Answers::new(self.db(), table)))
     }
 
+    /// The Callbacks table: the URLs that clients registered for query notifications.
+    pub fn callbacks(&self) -> Read<Callbacks> {
+        let table = self.setting(Setting::CallbacksTable)?;
+        Ok(Callbacks::new(self.db(), table))
+    }
+
+    /// What follows for all that belongs to a client when it is disabled, enabled or deleted.
+    pub fn client_lifecycle(&self) -> Read<ClientLifecycle> {
+        Ok(ClientLifecycle {
+            clients: self.clients()?,
+            keys: self.keys()?,
+            subscriptions: self.subscriptions()?,
+            attempts: self.attempts()?,
+            events: self.events()?,
+            callbacks: self.callbacks()?,
+            queries: self.queries()?,
+            topics: self.topics()?,
+            notifications: self.notification_publisher()?,
+            deliveries: self.queue(Setting::DeliveriesQueueUrl)?,
+            tasks: self.queue(Setting::ClientTasksQueueUrl)?,
+        })
+    }
+
     /// The registrations of callback URLs, in SNS and in the Callbacks table.
     pub fn registrations(&self) -> Read<Registrations> {
         let topics = ClientTopics::new(
@@ -249,8 +273,7 @@ impl App {
             self.setting(Setting::UndeliveredQueueArn)?,
             self.setting(Setting::TopicsKeyArn)?,
         );
-        let callbacks = Callbacks::new(self.db(), self.setting(Setting::CallbacksTable)?);
-        Ok(Registrations::new(callbacks, topics))
+        Ok(Registrations::new(self.callbacks()?, topics))
     }
 
     /// Records how queries end, and notifies their owners.

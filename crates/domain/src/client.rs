@@ -1,4 +1,4 @@
-//! What is known of a client beside its id: the provider's own id of it, and its labels.
+//! What is known of a client beside its id: the provider's own id of it, its name, and its labels.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,6 +15,8 @@ pub const MAX_EXTERNAL_ID_LENGTH: usize = 128;
 pub const MAX_LABEL_LENGTH: usize = 64;
 /// How many labels a client has, at most.
 pub const MAX_LABELS: usize = 20;
+/// The longest name of a client or a key, in characters.
+pub const MAX_NAME_LENGTH: usize = 128;
 
 /// The provider's own id of a client, such as a number of its database: 1 to 128 characters out of letters, digits and
 /// `._~:@-`, so that it is safe in a path. It doesn't have the form of a [`ClientId`].
@@ -122,6 +124,44 @@ impl TryFrom<String> for ClientReference {
 impl From<ClientReference> for String {
     fn from(reference: ClientReference) -> Self {
         reference.as_str().to_owned()
+    }
+}
+
+/// What people call a client or a key: 1 to 128 characters, not spaces alone, none of them a control character. Two may
+/// have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DisplayName(String);
+
+/// The text can't be a name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must have 1 to {MAX_NAME_LENGTH} characters, not spaces alone and none of them a control character"
+)]
+pub struct BadName;
+
+impl DisplayName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&ExternalId> for DisplayName {
+    /// The name of a client that is given none.
+    fn from(id: &ExternalId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
+impl TryFrom<String> for DisplayName {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        let good = text.chars().count() <= MAX_NAME_LENGTH
+            && !text.trim().is_empty()
+            && !text.chars().any(char::is_control);
+        if good { Ok(Self(text)) } else { Err(BadName) }
     }
 }
 
@@ -246,6 +286,17 @@ mod tests {
             assert_eq!(serde_json::to_value(&reference).unwrap(), json!(text));
         }
         assert_eq!(ClientReference::parse(id.as_str()).unwrap().client_id(), id);
+    }
+
+    #[test]
+    fn a_name_is_a_short_line_that_says_something() {
+        let read = |text: &str| DisplayName::try_from(text.to_owned());
+        for text in ["a", " a ", "Käufer & Söhne", &"ä".repeat(128)] {
+            assert_eq!(read(text).unwrap().as_str(), text);
+        }
+        for text in ["", "   ", "a\nb", "\u{0}", "\u{7f}", &"x".repeat(129)] {
+            assert_eq!(read(text), Err(BadName), "{text}");
+        }
     }
 
     #[test]

@@ -74,6 +74,10 @@ pub fn carry_out(call: &Call, state: &State) -> HttpResponse {
     // The ARN of a subscription is that of its topic, with an id behind it.
     let arn = [field("TopicArn"), field("SubscriptionArn")].concat();
     let topic_arn: String = arn.split(':').take(6).collect::<Vec<_>>().join(":");
+    if operation == "DeleteTopic" {
+        topics.remove(&topic_arn);
+        return xml(200, "<DeleteTopicResponse/>");
+    }
     let Some(topic) = topics.get_mut(&topic_arn) else {
         return refused(404, "NotFound", "Topic does not exist");
     };

@@ -29,6 +29,17 @@ impl Publisher {
         Self { sns, prefix }
     }
 
+    /// Deletes the client's topic, with the subscriptions on it. Idempotent: SNS says nothing if there is none.
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html>
+    ///
+    /// # Errors
+    /// When SNS fails, or refuses.
+    pub async fn delete_topic(&self, client_id: &ClientId) -> Result<(), SnsError> {
+        let delete = self.sns.delete_topic();
+        delete.topic_arn(self.prefix.arn(client_id)).send().await?;
+        Ok(())
+    }
+
     /// Publishes to the client's topic, with the message attribute `status` that the subscriptions'
     /// filter policies refer to.
     pub(crate) async fn publish(

@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::deadline;
+use crate::deadline::{self, RESERVE};
 
 /// The first pause, before jitter, which adds up to as much again.
 const FIRST: Duration = Duration::from_millis(25);
 /// The longest pause, before jitter.
 const LONGEST: Duration = Duration::from_secs(2);
-/// The time that an invocation keeps for its end: for one more call of AWS with the SDK's retries (see
-/// `aws`), and for its response.
-const RESERVE: Duration = Duration::from_secs(10);
 /// The most pauses where no deadline is known.
 const OUTSIDE: usize = 8;
 

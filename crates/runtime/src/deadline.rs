@@ -5,6 +5,20 @@
 
 use std::time::{Duration, SystemTime};
 
+/// The time that an invocation keeps for its end: for one more call of AWS with the SDK's retries (see
+/// [`crate::aws`]), and for its response.
+pub(crate) const RESERVE: Duration = Duration::from_secs(10);
+
+/// How far work of many steps has come within the time of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Steps {
+    /// All are made.
+    Done,
+    /// There was no time for the others.
+    OutOfTime,
+}
+
 tokio::task_local! {
     static DEADLINE: SystemTime;
 }
@@ -25,6 +39,12 @@ pub fn remaining() -> Option<Duration> {
     )
 }
 
+/// Whether the invocation has time for another step of work that can go on in another invocation. Always true outside
+/// of one.
+pub fn leaves_time() -> bool {
+    remaining().is_none_or(|left| left > RESERVE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +57,18 @@ mod tests {
         assert!(left.is_some_and(|left| left <= minute && left > minute / 2));
         let over = until(SystemTime::now() - minute, async { remaining() }).await;
         assert_eq!(over, Some(Duration::ZERO));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn there_is_time_for_a_step_until_only_the_reserve_is_left() {
+        assert!(leaves_time());
+        for (left, is_enough) in [
+            (RESERVE * 2, true),
+            (RESERVE, false),
+            (Duration::ZERO, false),
+        ] {
+            let found = until(SystemTime::now() + left, async { leaves_time() }).await;
+            assert_eq!(found, is_enough, "{left:?}");
+        }
     }
 }

@@ -21,11 +21,12 @@ use bellwire_domain::delivery::retry::ON_ITS_WAY_DAYS;
 use bellwire_domain::ids::{DeliveryId, SubscriptionId};
 use bellwire_domain::timestamp;
 use bellwire_domain::topic::shards::Shards;
-use bellwire_runtime::backoff::Backoff;
+use bellwire_runtime::deadline::Steps;
 use futures_util::future::join_all;
 use time::{Duration, OffsetDateTime};
 
 use crate::attempt_record::Content;
+use crate::batch_write::{BATCH, batch_write};
 use crate::conditional::{Item, conditional};
 use crate::removal::remove_all;
 use crate::{StoreError, Subscriptions};
@@ -33,8 +34,6 @@ use crate::{StoreError, Subscriptions};
 /// How long after the acceptance of an event the first attempt of its delivery has the item `a#`. Lists by the time
 /// of the request read the items of as much time more.
 pub(crate) const ON_TIME: Duration = Duration::seconds(60);
-/// The maximum number of items in one `BatchWriteItem`.
-const BATCH: usize = 25;
 
 /// An attempt that was made, as it is to be recorded.
 #[derive(Clone, Debug)]
@@ -69,12 +68,13 @@ impl Attempts {
         Self { db, table, kept }
     }
 
-    /// Deletes all that is on record of a subscription's attempts. `shards` are those of its topic. Idempotent.
+    /// Deletes all that is on record of a subscription's attempts, as long as there is time. `shards` are those of its
+    /// topic. Idempotent.
     pub async fn remove_all(
         &self,
         subscription_id: &SubscriptionId,
         shards: Shards,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Steps, StoreError> {
         for shard in shards.all() {
             let partition = shard.partition(subscription_id.as_str());
             let keys = self
@@ -84,9 +84,11 @@ impl Attempts {
                 .key_condition_expression("subscription_id = :partition")
                 .expression_attribute_values(":partition", AttributeValue::S(partition))
                 .projection_expression("subscription_id, exchange_id");
-            remove_all(&self.db, &self.table, keys).await?;
+            if remove_all(&self.db, &self.table, keys).await? == Steps::OutOfTime {
+                return Ok(Steps::OutOfTime);
+            }
         }
-        Ok(())
+        Ok(Steps::Done)
     }
 }
 
@@ -264,19 +266,7 @@ impl Deliveries {
             let put = PutRequest::builder().set_item(Some(item)).build()?;
             writes.push(WriteRequest::builder().put_request(put).build());
         }
-        let mut requests = HashMap::from([(self.attempts.table.clone(), writes)]);
-        let mut backoff = Backoff::new();
-        loop {
-            let request = self.attempts.db.batch_write_item();
-            let answer = request.set_request_items(Some(requests)).send().await?;
-            requests = answer.unprocessed_items.unwrap_or_default();
-            if requests.is_empty() {
-                return Ok(());
-            }
-            if !backoff.pause().await {
-                return Err(StoreError::LeftOut);
-            }
-        }
+        batch_write(&self.attempts.db, &self.attempts.table, writes).await
     }
 }
 

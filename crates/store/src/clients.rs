@@ -6,11 +6,12 @@
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Put, ReturnValue, TransactWriteItem,
+    AttributeValue, ConditionCheck, Put, ReturnValue, TransactWriteItem, Update,
 };
 use bellwire_domain::client::{ExternalId, Labels};
-use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::{ClientId, SecretHash};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items, to_attribute_value, to_item};
 use time::OffsetDateTime;
@@ -21,6 +22,8 @@ use crate::conditional::conditional;
 use crate::transaction::{Transacted, transact};
 
 const BY_API_KEY: &str = "by-api-key";
+/// In how many segments the list of all clients is read at once.
+const SCANNED_AT_ONCE: i32 = 4;
 
 /// A caller of the API: a customer, or a publisher.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -139,8 +142,8 @@ impl Client {
 /// The Clients table.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    db: DynamoDb,
-    table: String,
+    pub(crate) db: DynamoDb,
+    pub(crate) table: String,
 }
 
 impl Clients {
@@ -197,55 +200,30 @@ impl Clients {
             .find(|client| client.api_key_sha256.as_ref() == Some(hash)))
     }
 
-    /// All clients, oldest first. Reads the whole table: for the operator, not for a request of the API.
+    /// All clients, oldest first. Reads the whole table, in several segments at once: for operators.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan>
     pub async fn list(&self) -> Result<Vec<Client>, StoreError> {
-        let mut pages = self
+        let segments = try_join_all((0..SCANNED_AT_ONCE).map(|number| self.segment(number)));
+        let mut clients: Vec<Client> = segments.await?.into_iter().flatten().collect();
+        clients.sort_by(|a, b| (a.created_at, &a.client_id).cmp(&(b.created_at, &b.client_id)));
+        Ok(clients)
+    }
+
+    async fn segment(&self, number: i32) -> Result<Vec<Client>, StoreError> {
+        let mut items = self
             .db
             .scan()
             .table_name(&self.table)
+            .segment(number)
+            .total_segments(SCANNED_AT_ONCE)
             .into_paginator()
             .items()
             .send();
         let mut clients = Vec::new();
-        while let Some(item) = pages.next().await {
+        while let Some(item) = items.next().await {
             clients.push(from_item::<Client>(item?)?);
         }
-        clients.sort_by_key(|client| client.created_at);
         Ok(clients)
-    }
-
-    /// Disables a client; `None` if there is none. One that is already disabled stays as it is.
-    pub async fn disable(
-        &self,
-        client_id: &ClientId,
-        now: OffsetDateTime,
-    ) -> Result<Option<Client>, StoreError> {
-        self.update(
-            client_id,
-            self.db
-                .update_item()
-                .update_expression("SET disabled_at = if_not_exists(disabled_at, :now)")
-                .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now))),
-        )
-        .await
-    }
-
-    /// Enables a client again; `None` if there is none.
-    pub async fn enable(&self, client_id: &ClientId) -> Result<Option<Client>, StoreError> {
-        let update = self.db.update_item();
-        self.update(client_id, update.update_expression("REMOVE disabled_at"))
-            .await
-    }
-
-    /// Deletes a client. Idempotent.
-    pub async fn delete(&self, client_id: &ClientId) -> Result<(), StoreError> {
-        self.db
-            .delete_item()
-            .table_name(&self.table)
-            .key("client_id", AttributeValue::S(client_id.to_string()))
-            .send()
-            .await?;
-        Ok(())
     }
 
     /// The condition that a client exists and is not disabled, for a transaction.
@@ -261,16 +239,18 @@ impl Clients {
         Ok(Together(write))
     }
 
-    /// Replaces a client's secret. The current one stays valid until `valid_until`, and each earlier one
-    /// until its own time; of more than five the oldest becomes invalid. `None` if there is no such
-    /// client, or its secret was replaced since `known` was read.
+    /// Replaces a client's secret, in one transaction with another write. The current one stays valid until `valid_until`,
+    /// and each earlier one until its own time; of more than five the oldest becomes invalid. `false` if there is no such
+    /// client, it is being deleted, its secret was replaced since `known` was read, or the other write's condition doesn't
+    /// hold.
     pub async fn rotate_secret(
         &self,
         known: &Client,
         secret: &SecretHash,
         now: OffsetDateTime,
         valid_until: OffsetDateTime,
-    ) -> Result<Option<Client>, StoreError> {
+        other: Option<Together>,
+    ) -> Result<bool, StoreError> {
         let replaced = EarlierSecret {
             sha256: known.client_secret_sha256.clone(),
             valid_until,
@@ -281,34 +261,33 @@ impl Clients {
             .chain(earlier)
             .take(MOST_SECRETS - 1)
             .collect();
-        let update = self
-            .db
-            .update_item()
+        let hash = |hash: &SecretHash| AttributeValue::S(hash.as_str().to_owned());
+        let update = Update::builder()
+            .table_name(&self.table)
+            .key("client_id", AttributeValue::S(known.client_id.to_string()))
             .update_expression(
                 "SET client_secret_sha256 = :hash, earlier_client_secrets = :earlier",
             )
-            .condition_expression("client_secret_sha256 = :known")
-            .expression_attribute_values(":hash", AttributeValue::S(secret.as_str().to_owned()))
+            .condition_expression(
+                "client_secret_sha256 = :known AND attribute_not_exists(deleting_since)",
+            )
+            .expression_attribute_values(":hash", hash(secret))
             .expression_attribute_values(":earlier", to_attribute_value(earlier)?)
-            .expression_attribute_values(
-                ":known",
-                AttributeValue::S(known.client_secret_sha256.as_str().to_owned()),
-            );
-        self.update_if(&known.client_id, update).await
-    }
-
-    /// Runs an update of an existing client; `None` if there is none.
-    async fn update(
-        &self,
-        client_id: &ClientId,
-        update: UpdateItemFluentBuilder,
-    ) -> Result<Option<Client>, StoreError> {
-        let update = update.condition_expression("attribute_exists(client_id)");
-        self.update_if(client_id, update).await
+            .expression_attribute_values(":known", hash(&known.client_secret_sha256))
+            .build()?;
+        let update = TransactWriteItem::builder().update(update).build();
+        let other = other.map(|Together(write)| write);
+        let written = transact(&self.db, std::iter::once(update).chain(other).collect());
+        if let Transacted::Done = written.await? {
+            return Ok(true);
+        }
+        // The same change may have been written before, and its response been lost.
+        let found = self.get(&known.client_id).await?;
+        Ok(found.is_some_and(|found| found.client_secret_sha256 == *secret))
     }
 
     /// Runs a conditional update of a client; `None` if its condition doesn't hold.
-    async fn update_if(
+    pub(crate) async fn update_if(
         &self,
         client_id: &ClientId,
         update: UpdateItemFluentBuilder,

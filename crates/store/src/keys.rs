@@ -220,10 +220,17 @@ impl Keys {
         let update = TransactWriteItem::builder().update(update).build();
         let mut writes = vec![update, self.put_new(new)?.0];
         writes.extend(other.map(|Together(write)| write));
-        Ok(match transact(&self.db, writes).await? {
-            Transacted::Done => KeyAdded::Done,
-            Transacted::Refused { .. } => KeyAdded::Refused,
-        })
+        if let Transacted::Done = transact(&self.db, writes).await? {
+            return Ok(KeyAdded::Done);
+        }
+        // It may have been added before, and the response been lost.
+        let found = self.find(&new.key_sha256).await?;
+        Ok(
+            match found.is_some_and(|found| found.client_id == new.client_id) {
+                true => KeyAdded::Done,
+                false => KeyAdded::Refused,
+            },
+        )
     }
 
     /// Revokes a key of a client. Functions that have it in memory accept it for another minute. Idempotent.

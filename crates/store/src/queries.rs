@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::types::{
 };
 use bellwire_domain::timestamp::{self, iso_serde};
 use bellwire_domain::{ClientId, ExecutionId, QueryState};
+use bellwire_runtime::deadline::Steps;
 use serde::Deserialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value};
 use time::{Duration, OffsetDateTime};
@@ -128,8 +129,8 @@ impl Queries {
         Ok(answer.item.map(from_item).transpose()?)
     }
 
-    /// Deletes all that is on record of a client's queries. Idempotent.
-    pub async fn remove_all(&self, client: &ClientId) -> Result<(), StoreError> {
+    /// Deletes all that is on record of a client's queries, as long as there is time. Idempotent.
+    pub async fn remove_all(&self, client: &ClientId) -> Result<Steps, StoreError> {
         let keys = self
             .db
             .query()
@@ -138,8 +139,11 @@ impl Queries {
             .key_condition_expression("client_id = :client")
             .expression_attribute_values(":client", AttributeValue::S(client.to_string()))
             .projection_expression("execution_id");
-        remove_all(&self.db, &self.table, keys).await?;
-        self.forget_running(client).await
+        if remove_all(&self.db, &self.table, keys).await? == Steps::OutOfTime {
+            return Ok(Steps::OutOfTime);
+        }
+        self.forget_running(client).await?;
+        Ok(Steps::Done)
     }
 
     /// Acquires the lease to have a result rendered, unless somebody holds it. Returns whether it was

@@ -79,8 +79,8 @@ impl Subscriptions {
         text.len() <= MAX_CURSOR_LENGTH && text.starts_with(ENTITIES)
     }
 
-    /// All of a client's subscriptions, to topics and to entities: for the operator, not for a request of
-    /// the API.
+    /// All of a client's subscriptions, to topics and to entities, from the index: those that were created within about a
+    /// second may be missing.
     pub async fn of_client(&self, client_id: &str) -> Result<Vec<Subscription>, StoreError> {
         let query = self
             .db

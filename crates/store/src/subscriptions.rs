@@ -8,11 +8,13 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update};
 use bellwire_domain::endpoint::signature::SigningSecrets;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::timestamp;
+use bellwire_runtime::deadline::Steps;
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_attribute_value, to_item};
 use time::OffsetDateTime;
@@ -156,16 +158,39 @@ impl Subscriptions {
         at.is_none_or(|at| at > now.unix_timestamp())
     }
 
+    /// Whether a client is counted as having subscriptions, with a consistent read: some may be missing in the index
+    /// that lists them.
+    pub async fn has_any(&self, client_id: &str) -> Result<bool, StoreError> {
+        let mut counts = self
+            .counts(client_id)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(count) = counts.next().await {
+            let count = count?;
+            let number = count.get("subscriptions").and_then(|it| it.as_n().ok());
+            let number: Option<i64> = number.and_then(|it| it.parse().ok());
+            if number.is_some_and(|number| number > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Deletes a client's counts, once all of its subscriptions are deleted.
-    pub async fn forget_counts(&self, client_id: &str) -> Result<(), StoreError> {
-        let counts = self
-            .db
+    pub async fn forget_counts(&self, client_id: &str) -> Result<Steps, StoreError> {
+        let counts = self.counts(client_id);
+        let counts = counts.projection_expression("audience_segment, subscription_id");
+        remove_all(&self.db, &self.members, counts).await
+    }
+
+    fn counts(&self, client_id: &str) -> QueryFluentBuilder {
+        self.db
             .query()
             .table_name(&self.members)
             .key_condition_expression("audience_segment = :counts")
             .expression_attribute_values(":counts", AttributeValue::S(counts_of(client_id)))
-            .projection_expression("audience_segment, subscription_id");
-        remove_all(&self.db, &self.members, counts).await
     }
 
     /// Replaces a subscription's signing secrets, in one transaction with another write. `false` if it is

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use aws_sdk_dynamodb::Client;
 use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::topic::shards::Shards;
+use bellwire_runtime::deadline::Steps;
 use bellwire_store::attempts::FinishedAttempt;
 use support::attempts::{NOW, attempt, key, prefetch, tables};
 use support::sid;
@@ -186,6 +187,7 @@ async fn what_is_in_another_shard_is_looked_up_there_and_removed_with_the_rest()
     }
     deliveries.note_arrived(&keys[1], NOW).await.unwrap();
     assert!(prefetch(&deliveries, &keys).await.has_arrived(&keys[1]));
-    attempts.remove_all(sid("s1"), eight).await.unwrap();
+    let removed = attempts.remove_all(sid("s1"), eight).await.unwrap();
+    assert_eq!(removed, Steps::Done);
     assert_eq!(count(&db).await, 0);
 }

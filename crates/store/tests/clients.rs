@@ -4,8 +4,9 @@
 
 mod support;
 
+use bellwire_domain::client::DisplayName;
 use bellwire_domain::{ClientId, Secret};
-use bellwire_store::{Client, Clients, Keys};
+use bellwire_store::{Client, ClientChange, Clients, Keys};
 use time::macros::datetime;
 
 async fn clients() -> (Clients, Keys) {
@@ -69,20 +70,129 @@ async fn disabling_twice_keeps_the_first_time() {
         datetime!(2026-02-01 00:00 UTC),
         datetime!(2026-03-01 00:00 UTC),
     );
-    clients
-        .disable(&it.client_id, first)
-        .await
-        .unwrap()
-        .unwrap();
-    let again = clients
-        .disable(&it.client_id, second)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(again.disabled_at, Some(first));
-    let stranger = ClientId::generate().unwrap();
-    assert!(clients.disable(&stranger, first).await.unwrap().is_none());
+    clients.change(&it, &disabled(true), first).await.unwrap();
+    let again = clients.change(&it, &disabled(true), second).await.unwrap();
+    assert_eq!(again.unwrap().disabled_at, Some(first));
+    let enabled = clients.change(&it, &disabled(false), second).await.unwrap();
+    assert_eq!(enabled.unwrap().disabled_at, None);
+    let stranger = client("stranger", "key");
+    for change in [disabled(true), ClientChange::default()] {
+        let changed = clients.change(&stranger, &change, first).await;
+        assert!(changed.unwrap().is_none());
+    }
     assert_eq!(clients.list().await.unwrap().len(), 1);
+}
+
+fn disabled(disabled: bool) -> ClientChange {
+    ClientChange {
+        disabled: Some(disabled),
+        ..ClientChange::default()
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_made_of_what_it_names_and_in_one_write() {
+    let (clients, _) = clients().await;
+    let it = client("it", "key");
+    assert!(clients.create(&it, None).await.unwrap());
+    let labels = |labels: &[&str]| serde_json::from_value(serde_json::json!(labels)).unwrap();
+    let name = |name: &str| DisplayName::try_from(name.to_owned()).unwrap();
+    for (change, expected) in [
+        (ClientChange::default(), ("it", vec![], false)),
+        (
+            ClientChange {
+                name: Some(name("a")),
+                labels: Some(labels(&["y", "x"])),
+                disabled: Some(true),
+            },
+            ("a", vec!["x", "y"], true),
+        ),
+        (
+            ClientChange {
+                name: Some(name("b")),
+                ..ClientChange::default()
+            },
+            ("b", vec!["x", "y"], true),
+        ),
+        (
+            ClientChange {
+                labels: Some(labels(&[])),
+                disabled: Some(false),
+                ..ClientChange::default()
+            },
+            ("b", vec![], false),
+        ),
+    ] {
+        let changed = clients.change(&it, &change, it.created_at).await.unwrap();
+        let changed = changed.unwrap();
+        let labels: Vec<&str> = changed.labels.iter().map(|it| it.as_str()).collect();
+        let found = (changed.name.as_str(), labels, changed.disabled_at.is_some());
+        assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_has_begun_is_not_undone_and_ends_what_it_began() {
+    let (clients, _) = clients().await;
+    let it = client("it", "key");
+    assert!(clients.create(&it, None).await.unwrap());
+    let (first, second) = (
+        datetime!(2026-02-01 00:00 UTC),
+        datetime!(2026-03-01 00:00 UTC),
+    );
+    for at in [first, second] {
+        let known = clients.begin_deletion(&it, at).await.unwrap().unwrap();
+        assert_eq!(
+            (known.deleting_since, known.disabled_at),
+            (Some(first), Some(first))
+        );
+    }
+    for change in [disabled(false), disabled(true), ClientChange::default()] {
+        assert!(
+            clients
+                .change(&it, &change, second)
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+    let secret = Secret::new("another").hash();
+    let rotated = clients.rotate_secret(&it, &secret, second, second, None);
+    assert!(!rotated.await.unwrap());
+    assert!(!clients.create(&it, None).await.unwrap());
+    let known = clients.get(&it.client_id).await.unwrap().unwrap();
+    clients.end_deletion(&known).await.unwrap();
+    assert!(clients.get(&it.client_id).await.unwrap().is_none());
+    assert!(clients.begin_deletion(&it, second).await.unwrap().is_none());
+    // Created anew, it is none of what was to be deleted, nor if that is to be deleted again.
+    assert!(clients.create(&it, None).await.unwrap());
+    clients.end_deletion(&known).await.unwrap();
+    clients.begin_deletion(&it, second).await.unwrap();
+    clients.end_deletion(&known).await.unwrap();
+    assert!(clients.get(&it.client_id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn who_may_change_a_client_was_decided_by_its_role() {
+    let (clients, _) = clients().await;
+    let customer = client("it", "key");
+    let operator = Client {
+        operator: true,
+        ..customer.clone()
+    };
+    assert!(clients.create(&operator, None).await.unwrap());
+    let now = customer.created_at;
+    let changed = clients.change(&customer, &disabled(true), now).await;
+    assert!(changed.unwrap().is_none());
+    assert!(
+        clients
+            .begin_deletion(&customer, now)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let changed = clients.change(&operator, &disabled(true), now).await;
+    assert!(changed.unwrap().is_some());
 }
 
 #[tokio::test]

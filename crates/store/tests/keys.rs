@@ -6,7 +6,7 @@ mod support;
 
 use bellwire_domain::{ClientId, Secret};
 use bellwire_store::keys::{KeyAdded, MAX_KEYS};
-use bellwire_store::{ApiKey, Client, Clients, Keys};
+use bellwire_store::{ApiKey, Client, ClientChange, Clients, Keys};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -57,6 +57,21 @@ async fn a_client_has_several_keys_each_of_which_can_be_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_added_again_was_added_and_another_client_s_is_not() {
+    let (_, keys, client) = with_client(None).await;
+    let key = named(&client, "key");
+    for _ in 0..2 {
+        assert_eq!(keys.add(&key, None).await.unwrap(), KeyAdded::Done);
+    }
+    let stranger = Client {
+        client_id: ClientId::generate().unwrap(),
+        ..client
+    };
+    let same = named(&stranger, "key");
+    assert_eq!(keys.add(&same, None).await.unwrap(), KeyAdded::Refused);
+}
+
+#[tokio::test]
 async fn a_client_has_no_more_keys_than_it_may_and_a_disabled_one_gets_none() {
     let (clients, keys, client) = with_client(None).await;
     for number in 0..MAX_KEYS {
@@ -67,7 +82,11 @@ async fn a_client_has_no_more_keys_than_it_may_and_a_disabled_one_gets_none() {
     assert_eq!(keys.add(&more, None).await.unwrap(), KeyAdded::Refused);
     let first = named(&client, "key-0000");
     keys.revoke(&client, &first.key_sha256).await.unwrap();
-    clients.disable(&client.client_id, NOW).await.unwrap();
+    let disable = ClientChange {
+        disabled: Some(true),
+        ..ClientChange::default()
+    };
+    clients.change(&client, &disable, NOW).await.unwrap();
     assert_eq!(keys.add(&more, None).await.unwrap(), KeyAdded::Refused);
     assert_eq!(keys.find(&more.key_sha256).await.unwrap(), None);
 }

@@ -9,6 +9,7 @@ use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::{AudienceId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_runtime::deadline::Steps;
 use bellwire_store::members::{SEGMENT, Segments};
 use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
@@ -185,7 +186,10 @@ async fn a_client_has_as_many_subscriptions_as_it_may_have() {
     assert!(subscriptions.get(sid("f")).await.unwrap().is_none());
     assert_eq!(add(&subscriptions, &here("h")).await, Created::Done);
     assert_eq!(add(&subscriptions, &here("i")).await, of_client);
-    subscriptions.forget_counts("c1").await.unwrap();
+    assert!(subscriptions.has_any("c1").await.unwrap());
+    let forgotten = subscriptions.forget_counts("c1").await.unwrap();
+    assert_eq!(forgotten, Steps::Done);
+    assert!(!subscriptions.has_any("c1").await.unwrap());
     assert_eq!(add(&subscriptions, &here("i")).await, Created::Done);
 }
 

@@ -5,6 +5,7 @@
 
 mod support;
 
+use bellwire_domain::client::ExternalId;
 use bellwire_domain::entity::EntityKey;
 use bellwire_domain::ids::{EventId, TopicId};
 use bellwire_domain::query::running_queries::{Concurrency, Request, RunningQueries};
@@ -18,7 +19,7 @@ use bellwire_store::events::{Event, EventSource};
 use bellwire_store::queries::End;
 use bellwire_store::topics::Found;
 use bellwire_store::versions::Version;
-use bellwire_store::{Answers, Callbacks, Client, Clients, Events, Queries, Topics};
+use bellwire_store::{Answers, Callbacks, Client, ClientChange, Clients, Events, Queries, Topics};
 use support::stored::{NOW, WEEK, client_id, items};
 use support::{TABLE, tid};
 
@@ -34,12 +35,24 @@ async fn clients() {
     };
     clients.create(&client, None).await.unwrap();
     let other = Secret::new("another").hash();
-    clients
-        .rotate_secret(&client, &other, NOW, NOW + WEEK)
-        .await
-        .unwrap()
-        .unwrap();
-    clients.disable(&client_id(), NOW).await.unwrap().unwrap();
+    let rotated = clients.rotate_secret(&client, &other, NOW, NOW + WEEK, None);
+    assert!(rotated.await.unwrap());
+    let disable = ClientChange {
+        disabled: Some(true),
+        ..ClientChange::default()
+    };
+    let disabled = clients.change(&client, &disable, NOW).await.unwrap();
+    assert!(disabled.is_some());
+    // One that came with the provider's id, and is being deleted.
+    let external_id = ExternalId::parse("customer-1").unwrap();
+    let client = Client {
+        labels: serde_json::from_value(serde_json::json!(["eu", "plan:gold"])).unwrap(),
+        api_keys: vec![Secret::new("key").hash()],
+        external_id: Some(external_id.clone()),
+        ..Client::new(external_id.client_id(), "acme", &other, NOW)
+    };
+    clients.create(&client, None).await.unwrap();
+    clients.begin_deletion(&client, NOW).await.unwrap();
     insta::assert_snapshot!(items(&db, TABLE).await);
 }
 

@@ -2,16 +2,24 @@
 //!
 //! Each message says what was changed, and not what it was changed to: what is to be done follows from what is on
 //! record when it is done, so that an old message undoes no newer change.
+//!
+//! - A client was disabled, enabled or deleted: `state`.
+
+mod state;
 
 use bellwire_app::{App, BadSetting, Setting};
+use bellwire_client_lifecycle::ClientLifecycle;
 use bellwire_domain::ids::MessageId;
-use bellwire_queues::{ClientTask, Received, Source};
+use bellwire_queues::{ClientTask, Queue, Received, Source};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
 
 /// The function, with what it keeps between batches.
 #[derive(Debug)]
 pub struct ClientTasksFunction {
+    lifecycle: ClientLifecycle,
+    tasks: Queue,
+    dead_letters: Queue,
     /// The queue that its messages are received from.
     pub source: Source,
 }
@@ -23,6 +31,9 @@ impl ClientTasksFunction {
     /// When a setting is missing or malformed.
     pub fn new(app: &App) -> Result<Self, BadSetting> {
         Ok(Self {
+            lifecycle: app.client_lifecycle()?,
+            tasks: app.queue(Setting::ClientTasksQueueUrl)?,
+            dead_letters: app.queue(Setting::DeadClientTasksQueueUrl)?,
             source: app.source(
                 &[Setting::ClientTasksQueueUrl],
                 Setting::DeadClientTasksQueueUrl,
@@ -40,9 +51,10 @@ impl ClientTasksFunction {
     async fn process(&self, message: Received<ClientTask>) -> Option<MessageId> {
         let id = message.id();
         let done: Result<(), Error> = match message.content {
-            ClientTask::StateChanged { .. }
-            | ClientTask::LabelsChanged { .. }
-            | ClientTask::AccessChanged { .. } => Ok(()),
+            ClientTask::StateChanged { client_id, hops } => {
+                self.complete_change(client_id, hops).await
+            }
+            ClientTask::LabelsChanged { .. } | ClientTask::AccessChanged { .. } => Ok(()),
         };
         let cause = done.err()?;
         tracing::error!(%cause, message_id = %id, "client task failed");

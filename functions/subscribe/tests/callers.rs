@@ -4,7 +4,7 @@
 use bellwire_domain::client::ExternalId;
 use bellwire_domain::{ClientId, Secret};
 use bellwire_doubles::{Aws, Fault, request};
-use bellwire_store::Client;
+use bellwire_store::{Client, ClientChange};
 use lambda_http::http::HeaderValue;
 use serde_json::Value;
 use subscribe::SubscribeFunction;
@@ -78,7 +78,13 @@ async fn a_disabled_client_makes_no_requests_and_nobody_acts_for_it() {
     let app = aws.app("Subscribe", &[]);
     let (clients, keys) = (app.clients().unwrap(), app.keys().unwrap());
     let now = OffsetDateTime::now_utc();
-    let client = clients.disable(&id, now).await.unwrap().unwrap();
+    let client = clients.get(&id).await.unwrap().unwrap();
+    let disable = ClientChange {
+        disabled: Some(true),
+        ..ClientChange::default()
+    };
+    let client = clients.change(&client, &disable, now).await.unwrap();
+    let client = client.unwrap();
     keys.set_disabled(&client, true).await.unwrap();
     let function = function(&aws);
     assert_eq!(caller(&function, "acme", None).await, Err(401));

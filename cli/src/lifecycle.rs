@@ -1,0 +1,38 @@
+//! What is disabled, enabled and removed with a client, in the stack's tables, queues and topics.
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client as DynamoDb;
+use bellwire_client_lifecycle::ClientLifecycle;
+use bellwire_query_notifications::Publisher;
+use bellwire_queues::Queue;
+use bellwire_runtime::aws::Lazy;
+use bellwire_store::{Attempts, Callbacks, Clients, Events, Keys, Queries, Subscriptions, Topics};
+use time::Duration;
+
+use crate::stack::Outputs;
+
+/// How long new items are kept: of no effect here, where items are only removed.
+const KEPT: Duration = Duration::ZERO;
+
+/// The lifecycle of a stack's clients, with these outputs.
+pub fn of(config: &SdkConfig, outputs: &Outputs) -> anyhow::Result<ClientLifecycle> {
+    let db = DynamoDb::new(config);
+    let sqs = Lazy::new(config, aws_sdk_sqs::Client::new);
+    let queue = |key| outputs.get(key).map(|url| Queue::new(sqs.clone(), url));
+    let prefix = outputs.get("TopicPrefix")?.parse()?;
+    let db = || db.clone();
+    let name = |key| outputs.get(key);
+    Ok(ClientLifecycle {
+        clients: Clients::new(db(), name("ClientsTable")?),
+        keys: Keys::new(db(), name("KeysTable")?, name("ClientsTable")?),
+        subscriptions: Subscriptions::new(db(), name("SubscriptionsTable")?, name("MembersTable")?),
+        attempts: Attempts::new(db(), name("ExchangesTable")?, KEPT),
+        events: Events::new(db(), name("EventsTable")?, KEPT),
+        callbacks: Callbacks::new(db(), name("CallbacksTable")?),
+        queries: Queries::new(db(), name("QueriesTable")?),
+        topics: Topics::new(db(), name("TopicsTable")?),
+        notifications: Publisher::new(Lazy::new(config, aws_sdk_sns::Client::new), prefix),
+        deliveries: queue("DeliveriesQueueUrl")?,
+        tasks: queue("ClientTasksQueueUrl")?,
+    })
+}
