@@ -12,7 +12,9 @@ EVENTS = ROOT / "events"
 SAMPLE_KEY = "bwk_sample-key-of-the-files-in-events"
 SAMPLE_SECRET = "bws_sample-secret-of-the-files-in-events"
 SAMPLE_CLIENT = "cl_aaaaaaaaaaaaaaaaaaaaaaaa"
+SAMPLE_CUSTOMER = "customer-of-the-files-in-events"
 FUNCTIONS = {
+    "clients": "ClientsFunction",
     "subscribe": "SubscribeFunction",
     "unsubscribe": "UnsubscribeFunction",
     "queries": "QueriesFunction",
@@ -33,6 +35,14 @@ FUNCTIONS = {
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
 REQUESTS = [
+    ("clients/put.json", 201, {"external_id": SAMPLE_CUSTOMER}),
+    ("clients/show.json", 200, {"name": "Acme Inc.", "labels": ["plan:gold"]}),
+    ("clients/list.json", 200, {}),
+    ("clients/patch.json", 200, {"labels": []}),
+    ("clients/add-key.json", 201, {"name": "backend"}),
+    ("clients/revoke-key.json", 404, {}),
+    ("clients/rotate-secret.json", 200, {}),
+    ("clients/delete.json", 404, {}),
     ("subscribe/callback-url.json", 201, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/callback-url-with-options.json", 201, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/list.json", 200, {"subscriptions": ["callback", "outcomes"]}),
@@ -98,6 +108,7 @@ MESSAGES = [
     "fanout/segment.json",
     "fanout/replay.json",
     "fanout/entity.json",
+    "client-tasks/state.json",
     "client-tasks/labels.json",
     "client-tasks/access.json",
     "deliver/event.json",
@@ -119,12 +130,13 @@ OUTCOMES = [
 
 @pytest.fixture(scope="module", autouse=True)
 def sample_client(stack, tables) -> None:
-    """The client that the files are of: a publisher with their key."""
+    """The client that the files are of: a publisher, and an operator, with their key."""
     dynamodb = stack.aws("dynamodb")
     item = {
         "client_id": {"S": SAMPLE_CLIENT},
         "name": {"S": "events"},
         "publisher": {"BOOL": True},
+        "operator": {"BOOL": True},
         "api_key_sha256": {"S": hashlib.sha256(SAMPLE_KEY.encode()).hexdigest()},
         "client_secret_sha256": {"S": hashlib.sha256(SAMPLE_SECRET.encode()).hexdigest()},
         "created_at": {"S": "2026-01-01T00:00:00.000000Z"},
@@ -153,6 +165,8 @@ def test_a_request(stack, functions, file, status, part):
     body = invocation.body
     if file == "topics/create.json":
         stack.topics.append(body["id"])
+    if file == "clients/put.json":
+        stack.clients.append(body["client_id"])
     if "subscriptions" in body:
         body["subscriptions"] = [it["callbackUrl"].rsplit("/", 1)[1] for it in body["subscriptions"]]
     assert part.items() <= body.items()

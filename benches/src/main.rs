@@ -107,6 +107,7 @@ enum What {
 /// The event that each function gets: a file in `events/`.
 const EVENTS: &[(&str, &str)] = &[
     ("floor", "subscribe/list.json"),
+    ("clients", "clients/show.json"),
     ("subscribe", "subscribe/callback-url.json"),
     ("unsubscribe", "unsubscribe/callback-url.json"),
     ("queries", "queries/show.json"),

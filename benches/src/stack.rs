@@ -213,7 +213,8 @@ fn schema(keys: &[&str]) -> Result<Vec<KeySchemaElement>> {
     Ok(schema)
 }
 
-/// Adds the client that the files in `events/` belong to: a publisher, with their key.
+/// Adds the client that the files in `events/` belong to: a publisher, and an operator, with
+/// their key.
 pub async fn add_sample_client(db: &DynamoDb) -> Result<()> {
     let clients = Clients::new(db.clone(), "clients".to_owned());
     let keys = Keys::new(db.clone(), "keys".to_owned(), "clients".to_owned());
@@ -222,6 +223,7 @@ pub async fn add_sample_client(db: &DynamoDb) -> Result<()> {
     let now = OffsetDateTime::now_utc();
     let client = Client {
         publisher: true,
+        operator: true,
         ..Client::new(client_id, "events", &secret, now)
     };
     let key = Secret::new("bwk_sample-key-of-the-files-in-events");
