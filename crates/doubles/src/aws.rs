@@ -120,6 +120,11 @@ impl Aws {
         std::mem::take(&mut self.state.plan.lock().unwrap().calls)
     }
 
+    /// How many operations were called since [`Self::calls`] was asked last.
+    pub fn called(&self) -> usize {
+        self.state.plan.lock().unwrap().calls.len()
+    }
+
     /// The messages that were sent to a queue, of which `queue` is the logical id.
     pub fn sent(&self, queue: &str) -> Vec<Sent> {
         let url = bellwire_template::queue_url(queue);

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::pin::pin;
 use std::time::SystemTime;
 
 use bellwire_client_lifecycle::ClientLifecycle;
@@ -12,7 +13,7 @@ use bellwire_queues::ClientTask;
 use bellwire_runtime::deadline::{self, Steps};
 use serde_json::{Value, json};
 use support::{ID, account, answered, belongings, call, customer, function, id_of, is_disabled};
-use support::{lifecycle, publish, subscribe};
+use support::{lifecycle, publish, stands_still, subscribe};
 use tokio::join;
 
 const ACME: &str = "/v1/clients/acme";
@@ -433,18 +434,26 @@ async fn of_opposite_changes_at_once_one_counts_for_everything() {
             }
         }
     }
-    let aws = account().await;
-    let id = customer(&aws, "acme").await;
-    for n in 0..20 {
-        subscribe(&aws, &id, &format!("s{n}")).await;
-    }
-    for _ in 0..5 {
-        let (a, b) = join!(
-            patch(&aws, json!({"disabled": true})),
-            patch(&aws, json!({"disabled": false}))
-        );
-        assert_eq!((a.0, b.0), (200, 200));
-        assert_eq!(is_disabled(&aws, &id).await, is_off(&aws, &id).await);
+}
+
+#[tokio::test]
+async fn a_request_that_comes_late_does_not_undo_the_opposite_one() {
+    for first in [true, false] {
+        // It stands still after each of its calls, while the other one is carried out.
+        for n in 1.. {
+            let aws = account().await;
+            let id = customer(&aws, "acme").await;
+            belongings(&aws, &id).await;
+            patch(&aws, json!({"disabled": !first})).await;
+            let mut late = pin!(patch(&aws, json!({"disabled": first})));
+            if !stands_still(&aws, n, late.as_mut()).await {
+                break;
+            }
+            assert_eq!(patch(&aws, json!({"disabled": !first})).await.0, 200);
+            assert_eq!(late.await.0, 200);
+            let found = is_disabled(&aws, &id).await;
+            assert_eq!(found, is_off(&aws, &id).await, "{first} {n}");
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::pin::pin;
 use std::time::SystemTime;
 
 use bellwire_doubles::{Aws, Effect, Fault};
 use bellwire_runtime::deadline::{self, Steps};
 use serde_json::{Value, json};
-use support::{account, belongings, call, customer, left_of, lifecycle, subscribe};
+use support::{account, belongings, call, customer, left_of, lifecycle, stands_still, subscribe};
 use tokio::join;
 
 const ACME: &str = "/v1/clients/acme";
@@ -130,6 +131,30 @@ async fn of_a_deletion_and_another_request_at_once_the_deletion_counts() {
         "{a:?} {b:?}"
     );
     assert_eq!(left_of(&aws, &id).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_request_that_comes_late_does_not_undo_a_deletion() {
+    for n in 1.. {
+        let aws = account().await;
+        let id = customer(&aws, "acme").await;
+        let clients = aws.app("Clients", &[]).clients().unwrap();
+        let enable = json!({"disabled": false, "name": "A"});
+        let mut late = pin!(call(&aws, "PATCH", ACME, enable));
+        if !stands_still(&aws, n, late.as_mut()).await {
+            break;
+        }
+        subscribe(&aws, &id, "s1").await;
+        let begun = deadline::until(SystemTime::now(), delete(&aws)).await;
+        assert_eq!(begun.0, 202);
+        assert!([200, 409].contains(&late.await.0));
+        // Whoever makes steps makes those of the deletion.
+        if let Some(client) = clients.get(&id).await.unwrap() {
+            assert!(client.disabled_at.is_some() && client.deleting_since.is_some());
+            assert_eq!(delete(&aws).await.0, 204);
+        }
+        assert_eq!(left_of(&aws, &id).await, Vec::<Value>::new());
+    }
 }
 
 #[tokio::test]

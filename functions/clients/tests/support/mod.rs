@@ -3,6 +3,8 @@
 // Each test file has use for another part.
 #![allow(dead_code)]
 
+use std::pin::Pin;
+
 use bellwire_api::Failure;
 use bellwire_client_lifecycle::ClientLifecycle;
 use bellwire_domain::client::ExternalId;
@@ -213,4 +215,21 @@ pub async fn publish(aws: &Aws) {
     let topic_id = TopicId::new("t1");
     let committed = events.commit(&topic_id, "p1", &version, None, now);
     assert_eq!(committed.await.unwrap(), Committed::Done);
+}
+
+/// Lets a request come as far as its `n`th call of AWS; `false` if it ends before.
+pub async fn stands_still<T>(
+    aws: &Aws,
+    n: usize,
+    mut request: Pin<&mut impl Future<Output = T>>,
+) -> bool {
+    aws.calls();
+    while aws.called() < n {
+        tokio::select! {
+            biased;
+            _ = request.as_mut() => return false,
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    true
 }
