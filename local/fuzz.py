@@ -34,8 +34,9 @@ RESULTS = ROOT / "target" / "fuzz.json"
 # What a run writes: the document as JSON, the settings, and what schemathesis printed, by part and round.
 WORK = ROOT / "target" / "fuzz"
 # What is fuzzed at the same time: the protocols, whose name is the first letter; A's queries, many of which are waited for,
-# and B's two spellings apart.
+# and B's two spellings apart. The clients themselves count as a part of A, which has the same form of paths.
 PARTS = {
+    "A-clients": r"^/v1/clients(/|$)",
     "A": r"^/v1/(subscribe|unsubscribe|publish|hello)(/|$)",
     "A-queries": r"^/v1/(queries|results|scrollResults)(/|$)",
     "B": r"^/(topics|publishers|subscribers)(/|$)",
@@ -48,7 +49,7 @@ ROUNDS = ["examples,fuzzing,stateful", "coverage"]
 ONE_ROUND = {"B-streams"}
 MORE = "fuzzing,stateful"
 # How many requests are made up for each call, and sequences of calls, in a round.
-EXAMPLES = {"A": 40, "A-queries": 30, "B": 8, "B-streams": 8, "C": 20}
+EXAMPLES = {"A": 40, "A-clients": 10, "A-queries": 30, "B": 8, "B-streams": 8, "C": 20}
 
 
 @dataclass
@@ -120,6 +121,8 @@ class Run:
             settings = {
                 "client": clients.client,
                 "publisher": clients.publisher,
+                "operator": clients.operator,
+                "customers": clients.customers,
                 "receiver": receiver.url,
                 "tokens": str(self.tokens),
                 "foreign_topics": clients.all_topics(),
@@ -253,7 +256,7 @@ def fuzz(options: Options) -> None:
         raise Failed(
             f"the stack and openapi.yaml disagree: {', '.join(failed)}; SEED={options.seed} does it again. "
             "The commands need the credentials of clients (bellwire clients create) in BELLWIRE_API_KEY, _PUBLISHER_KEY, "
-            "_CLIENT_ID, _CLIENT_SECRET, _BASIC"
+            "_OPERATOR_KEY, _CLIENT_ID, _CLIENT_SECRET, _BASIC"
         )
     if few := [f"{name} {count}" for name, count in by_protocol(fuzzed).items() if count < options.requests]:
         text = f"fewer than {options.requests} requests in {options.seconds:.0f} s: {', '.join(few)}"

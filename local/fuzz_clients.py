@@ -14,11 +14,13 @@ from fuzz_bodies import QUERIES, basic
 from settings import environment
 
 PAGE = 1000
+# How many clients are made by the API, at most; the first of them stays.
+CUSTOMERS = 5
 
 
 class Clients:
-    """A client and a publisher, as `bellwire clients create` prints them. A context manager: when it ends, they are gone,
-    with all that is theirs and the topics in `topics`."""
+    """A client, a publisher and an operator, as `bellwire clients create` prints them. A context manager: when it ends,
+    they are gone, with all that is theirs, the topics in `topics` and the clients in `customers`."""
 
     def __init__(self, env: dict[str, str], name: str):
         self.env = env
@@ -27,10 +29,15 @@ class Clients:
         self.topics: set[str] = set()
         self.client: dict[str, str] = {}
         self.publisher: dict[str, str] = {}
+        self.operator: dict[str, str] = {}
+        # The external ids of the clients that are made by the API.
+        mark = uuid.uuid4().hex[:12]
+        self.customers = [f"fuzz-{mark}-{n}" for n in range(CUSTOMERS)] if name == "A-clients" else []
 
     def __enter__(self) -> "Clients":
         self.client = self.create()
         self.publisher = self.create("--publisher")
+        self.operator = self.create("--operator")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,7 +45,11 @@ class Clients:
         self.cli("delete", self.client["client_id"])
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(self.delete_topic, sorted(self.topics)))
+        for customer in self.customers:
+            with suppress(requests.RequestException):
+                self.call("DELETE", f"/v1/clients/{customer}", self.operator)
         self.cli("delete", self.publisher["client_id"])
+        self.cli("delete", self.operator["client_id"])
 
     def create(self, *options: str) -> dict[str, str]:
         return loads(self.cli("create", f"fuzz-{self.name}-{uuid.uuid4()}", "--json", *options))
@@ -68,7 +79,10 @@ class Clients:
 
     def keep(self, receiver: str) -> dict[str, list[str]]:
         """Makes one of each thing that requests are about, by the parameter that takes its id: so there is always one."""
-        kept: dict[str, list[str]] = {"topicId": [], "subscriptionId": [], "key": [], "id": []}
+        kept: dict[str, list[str]] = {"topicId": [], "subscriptionId": [], "key": [], "id": [], "clientId": []}
+        for customer in self.customers[:1]:
+            self.call("PUT", f"/v1/clients/{customer}", self.operator, json={})
+            kept["clientId"].append(customer)
         if self.name[0] == "B":
             for payload in ("snapshot", "event"):
                 definition = {
@@ -107,6 +121,7 @@ class Clients:
             self.client["client_id"]: "CLIENT_ID",
             self.client["api_key"]: "API_KEY",
             self.publisher["api_key"]: "PUBLISHER_KEY",
+            self.operator["api_key"]: "OPERATOR_KEY",
         }
         for value, name in variables.items():
             text = text.replace(value, f"'\"$BELLWIRE_{name}\"'")

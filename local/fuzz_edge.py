@@ -58,6 +58,10 @@ def operations(document: dict[str, Any]) -> list[Operation]:
     return found
 
 
+def needs_operator(path: str) -> bool:
+    return path.startswith("/v1/clients")
+
+
 def needs_publisher(path: str) -> bool:
     return path.startswith("/entities/") or ("/topics" in path and "/subscribers/" not in path)
 
@@ -70,6 +74,7 @@ class Edge:
         self.kept = kept
         self.client = clients.client
         self.publisher = clients.publisher
+        self.operator = clients.operator
         self.calls: Counter[tuple[str, int]] = Counter()
         self.failures: list[str] = []
         self.failed_before: set[tuple[str, str]] = set()
@@ -131,6 +136,8 @@ class Edge:
 
     def credentials_of(self, operation: Operation) -> dict[str, str]:
         if "apiKey" in operation.schemes:
+            if needs_operator(operation.path):
+                return {"x-api-key": self.operator["api_key"]}
             return {"x-api-key": (self.publisher if needs_publisher(operation.path) else self.client)["api_key"]}
         return {"Authorization": basic(self.client)} if "basic" in operation.schemes else {}
 

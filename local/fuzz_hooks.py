@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import fuzz_refusals
 import schemathesis
 from fuzz_bodies import Bodies, basic, is_execution
+from fuzz_edge import needs_operator
 from fuzz_record import Record
 from schemathesis.core import NOT_SET
 from schemathesis.core.failures import AcceptedNegativeData, Failure
@@ -28,7 +29,10 @@ from schemathesis.openapi.checks import (
 )
 
 SETTINGS = json.loads(Path(os.environ["BELLWIRE_FUZZ"]).read_text())
-CLIENT, PUBLISHER = SETTINGS["client"], SETTINGS["publisher"]
+CLIENT, PUBLISHER, OPERATOR = SETTINGS["client"], SETTINGS["publisher"], SETTINGS["operator"]
+# The external ids of clients that requests may make, change and delete; the first of them is not deleted.
+CUSTOMERS: list[str] = SETTINGS["customers"]
+ACTS_FOR = "X-Bellwire-Client"
 # One thread makes all requests, so that the same seed leads to the same ones.
 CHOICE = random.Random(SETTINGS["seed"])
 RECORD = Record(SETTINGS["foreign_topics"], SETTINGS["kept"])
@@ -48,13 +52,19 @@ class Credentials:
     def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
         schemes = {name for alternative in security(case.operation) for name in alternative}
         if "apiKey" in schemes:
-            key = (PUBLISHER if needs_publisher(case) else CLIENT)["api_key"]
+            key = key_of(case)
             name, value = CHOICE.choice([("x-api-key", key), ("KeyId", key), ("Authorization", f"Bearer {key}")])
             case.headers[name] = value
         elif "clientId" in schemes and CHOICE.random() < 0.5:
             case.query = {**case.query, "client_id": CLIENT["client_id"], "client_secret": CLIENT["client_secret"]}
         elif "basic" in schemes:
             case.headers["Authorization"] = basic(CLIENT)
+
+
+def key_of(case: schemathesis.Case) -> str:
+    if needs_operator(case.operation.path):
+        return OPERATOR["api_key"]
+    return (PUBLISHER if needs_publisher(case) else CLIENT)["api_key"]
 
 
 def needs_publisher(case: schemathesis.Case) -> bool:
@@ -88,15 +98,34 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     query = {name: RECORD.existing("id", value, CHOICE) for name, value in of_queries(case.query)}
     if query:
         case.query = {**case.query, **query}
+    if ACTS_FOR in case.headers and not (case.meta and case.meta.is_negative_at(ParameterLocation.HEADER)):
+        act(case)
+
+
+def act(case: schemathesis.Case) -> None:
+    """Lets an operator make the request for the client that would make it; most requests have no use for the header."""
+    del case.headers[ACTS_FOR]
+    if CHOICE.random() < 0.3 and any(case.headers.pop(name, None) for name in ("x-api-key", "KeyId", "Authorization")):
+        case.headers["x-api-key"] = OPERATOR["api_key"]
+        case.headers[ACTS_FOR] = (PUBLISHER if needs_publisher(case) else CLIENT)["client_id"]
 
 
 def path_parameter(case: schemathesis.Case, name: str, value: Any) -> Any:
+    if name == "clientId" and case.method.upper() != "GET":
+        return own_client(case.method.upper(), unquote(str(value)))
     if not (case.meta and case.meta.is_negative_at(ParameterLocation.PATH)):
         value = RECORD.existing(name, value, CHOICE)
     # Whatever else it was to be a case of.
     if RECORD.has_to_stay(case.method.upper(), name, unquote(str(value))):
         return SETTINGS["unknown"]
     return value
+
+
+def own_client(method: str, value: str) -> str:
+    """Whatever is made up: one of the clients that may be changed. Those of others may be read."""
+    if value in RECORD.made["clientId"].ever and method != "DELETE":
+        return value
+    return CHOICE.choice(CUSTOMERS[1:] if method == "DELETE" else CUSTOMERS)
 
 
 def of_queries(query: dict[str, Any] | None) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ class Record:
     def __init__(self, foreign_topics: list[str], kept: dict[str, list[str]]) -> None:
         self.calls: Counter[tuple[str, int]] = Counter()
         # By the name of the parameter that takes their ids.
-        self.made = {name: Made(kept[name]) for name in ("topicId", "subscriptionId", "key", "id")}
+        self.made = {name: Made(kept[name]) for name in ("topicId", "subscriptionId", "key", "id", "clientId")}
         self.topics: set[str] = set()
         # The ids and names of somebody else's topics.
         self.foreign = set(foreign_topics)
@@ -62,6 +62,8 @@ class Record:
         elif method == "POST" and ENTITIES.search(path) and isinstance(body.get("data"), dict):
             for subscription in body["data"].values():
                 self.made["key"].add(subscription.get("key"))
+        elif method == "PUT" and path == "/v1/clients/{clientId}":
+            self.made["clientId"].add(body.get("client_id"))
         elif method == "POST" and path == "/v1/queries":
             self.made["id"].add(body.get("QueryExecutionId"))
 

@@ -74,7 +74,12 @@ class Stack:
 
     def clean_up(self) -> None:
         """Removes the clients that the tests made, and all that is theirs."""
-        for queue in ("DeadDeliveriesQueueUrl", "DeadFanOutsQueueUrl", "DeadPublicationsQueueUrl", "DeadClientTasksQueueUrl"):
+        for queue in (
+            "DeadDeliveriesQueueUrl",
+            "DeadFanOutsQueueUrl",
+            "DeadPublicationsQueueUrl",
+            "DeadClientTasksQueueUrl",
+        ):
             dead_letters(self, queue, *self.clients, *self.topics, remove=True)
         cleaner = self.new_client(publisher=True)
         sns = self.aws("sns")

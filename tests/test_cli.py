@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import uuid
 
 import pytest
 from build import CLI
@@ -38,12 +39,15 @@ def test_list_shows_every_client_and_no_secret(stack, client):
     [found] = [it for it in listed if it["client_id"] == client.client_id]
     assert set(found) == {
         "client_id",
+        "external_id",
         "name",
+        "labels",
         "publisher",
         "operator",
         "created_at",
         "key_rotated_at",
         "disabled_at",
+        "deleting_since",
     }
     assert found["disabled_at"] is not None
 
@@ -56,7 +60,44 @@ def test_rotate_key_prints_the_new_key(stack, client):
     assert "bwk_" in stack.cli("clients", "rotate-key", client.client_id).stdout
 
 
-@pytest.mark.parametrize("command", ["disable", "enable", "delete", "rotate-key", "rotate-secret"])
+def test_a_client_with_an_id_of_the_provider_s_and_several_keys(stack):
+    external_id = f"customer-{uuid.uuid4()}"
+    options = ["--external-id", external_id, "--label", "plan:gold", "--label", "eu", "--json"]
+    created = json.loads(stack.cli("clients", "create", external_id, *options).stdout)
+    stack.clients.append(created["client_id"])
+    assert created["external_id"] == external_id
+    again = stack.cli("clients", "create", "another name", *options)
+    assert again.returncode == 1 and f"the external id {external_id} already" in again.stderr
+    made = json.loads(stack.cli("clients", "keys", "create", external_id, "--name", "second", "--json").stdout)
+    assert stack.call("GET", "/v1/hello", headers={"x-api-key": made["api_key"]}).status_code == 200
+    table = stack.cli("clients", "keys", "list", external_id).stdout
+    assert table.splitlines()[0].split() == ["KEY", "ID", "NAME", "ENDS", "WITH", "USED", "ON"]
+    assert made["id"] in table and made["api_key"][-4:] in table and made["api_key"] not in table
+    assert stack.cli("clients", "keys", "revoke", external_id, made["id"]).returncode == 0
+    gone = stack.cli("clients", "keys", "revoke", external_id, made["id"])
+    assert gone.returncode == 1 and f"has no key {made['id']}" in gone.stderr
+    updated = stack.cli("clients", "update", created["client_id"], "--name", "Acme", "--no-labels", "--json")
+    assert json.loads(updated.stdout)["name"] == "Acme"
+    shown = json.loads(stack.cli("clients", "show", external_id, "--json").stdout)
+    assert (shown["name"], shown["labels"], len(shown["keys"])) == ("Acme", [], 1)
+    assert "Acme" in stack.cli("clients", "show", external_id).stdout
+    found = stack.cli("clients", "list", "--search", f"external_id:{external_id}", "--json").stdout
+    assert [it["client_id"] for it in json.loads(found)] == [created["client_id"]]
+
+
+def test_an_update_of_nothing_and_a_label_that_is_none(stack, client):
+    for options, said in (
+        ([], "nothing to change"),
+        (["--label", "A B"], "lower-case"),
+        (["--name", ""], "a name must"),
+    ):
+        done = stack.cli("clients", "update", client.client_id, *options)
+        assert done.returncode == 1 and said in done.stderr
+    done = stack.cli("clients", "list", "--search", "(")
+    assert done.returncode == 1 and "--search must" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "disable", "enable", "delete", "rotate-key", "rotate-secret"])
 @pytest.mark.parametrize("client_id", ["nobody", "cl_" + "b" * 24, ""])
 def test_a_client_that_is_none(stack, command, client_id):
     done = stack.cli("clients", command, client_id)
@@ -64,10 +105,10 @@ def test_a_client_that_is_none(stack, command, client_id):
     assert done.stderr.strip() == f"bellwire: there is no client {client_id}".strip()
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 101])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 129, "a\nb"])
 def test_a_name_that_is_none(stack, name):
     done = stack.cli("clients", "create", name)
-    assert done.returncode == 1 and "1 to 100 characters" in done.stderr
+    assert done.returncode == 1 and "1 to 128 characters" in done.stderr
 
 
 def test_a_stack_that_is_none(stack):

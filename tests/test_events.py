@@ -35,14 +35,6 @@ FUNCTIONS = {
 QUERY = "694e7d20-076a-404a-8adf-d5c58a194a09"
 # What the files come to, one after the other, on a stack that knows their client.
 REQUESTS = [
-    ("clients/put.json", 201, {"external_id": SAMPLE_CUSTOMER}),
-    ("clients/show.json", 200, {"name": "Acme Inc.", "labels": ["plan:gold"]}),
-    ("clients/list.json", 200, {}),
-    ("clients/patch.json", 200, {"labels": []}),
-    ("clients/add-key.json", 201, {"name": "backend"}),
-    ("clients/revoke-key.json", 404, {}),
-    ("clients/rotate-secret.json", 200, {}),
-    ("clients/delete.json", 404, {}),
     ("subscribe/callback-url.json", 201, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/callback-url-with-options.json", 201, {"status": "PENDING_CONFIRMATION"}),
     ("subscribe/list.json", 200, {"subscriptions": ["callback", "outcomes"]}),
@@ -99,6 +91,14 @@ REQUESTS = [
     ("openapi/unknown.json", 404, {"message": "there is no such path"}),
     ("entity-events/event.json", 202, {}),
     ("entity-events/batch.json", 207, {}),
+    ("clients/put.json", 201, {"external_id": SAMPLE_CUSTOMER}),
+    ("clients/show.json", 200, {"name": "Acme Inc.", "labels": ["plan:gold"]}),
+    ("clients/list.json", 200, {}),
+    ("clients/patch.json", 200, {"labels": []}),
+    ("clients/add-key.json", 201, {"name": "backend"}),
+    ("clients/revoke-key.json", 404, {}),
+    ("clients/rotate-secret.json", 200, {}),
+    ("clients/delete.json", 404, {}),
 ]
 # What the queues bring, of a topic and a subscription that are not there (any more).
 MESSAGES = [

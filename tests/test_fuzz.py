@@ -11,7 +11,7 @@ from fuzz_refusals import fields_of, refused_within
 
 RECEIVER = "http://127.0.0.1:8000"
 CLIENT = {"client_id": "cl_" + "a" * 24, "client_secret": "secret", "api_key": "key"}
-NOTHING: dict[str, list[str]] = {"topicId": [], "subscriptionId": [], "key": [], "id": []}
+NOTHING: dict[str, list[str]] = {"topicId": [], "subscriptionId": [], "key": [], "id": [], "clientId": []}
 
 
 @pytest.fixture
