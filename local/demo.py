@@ -37,6 +37,7 @@ def main() -> int:
     began = time.monotonic()
     story = Story(env, arguments.verbose)
     with story.receiver:
+        onboarding(story)
         queries(story)
         documents(story)
         events_of_topics(story)
@@ -47,7 +48,8 @@ def main() -> int:
 
 
 class Story:
-    """Shows what happens: the two clients, the customer's receiver, and the console."""
+    """Shows what happens: the clients, the customer's receiver, and the console. What is made at a terminal is made at
+    the beginning: a publisher, and the operator's key with which the provider's backend makes the customer."""
 
     def __init__(self, env: dict[str, str], verbose: bool):
         self.console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -59,9 +61,10 @@ class Story:
         self.try_next: list[tuple[str, str]] = []
         self.failures: dict[str, int] = {}
         self.receiver = open_receiver(self.answer)
-        mark = uuid.uuid4().hex[:6]
-        self.customer = self.create_client(f"demo-customer-{mark}")
-        self.publisher = self.create_client(f"demo-publisher-{mark}", "--publisher")
+        self.mark = uuid.uuid4().hex[:6]
+        self.customer: dict[str, str] = {}
+        self.operator = self.create_client(f"demo-operator-{self.mark}", "--operator")
+        self.publisher = self.create_client(f"demo-publisher-{self.mark}", "--publisher")
         self.console.print()
         self.line("→ a request to the API", "← its answer", "⇒ what arrives at the customer's webhook", indent="")
 
@@ -130,6 +133,7 @@ class Story:
         lines = [
             f"set -a; . {STATE.relative_to(build.ROOT)}/env; set +a",
             f"CUSTOMER={self.customer['api_key']}  PUBLISHER={self.publisher['api_key']}",
+            f"OPERATOR={self.operator['api_key']}",
             f".venv/bin/python local/receiver.py {self.receiver.port} &     # the webhooks above, again: shows what arrives",
             *(f"{command}     # {what}" for what, command in self.try_next),
             f"{bellwire} --help     # clients and dead letters",
@@ -140,6 +144,29 @@ class Story:
         )
         for line in lines:
             self.console.print(f"   {line}")
+
+
+def onboarding(story: Story) -> None:
+    story.title("The provider's backend makes a client of the API for a customer, by its own id, and gives it a key")
+    path = f"/v1/clients/demo-customer-{story.mark}"
+    status, client = story.call("PUT", path, story.operator, {"labels": ["demo"]}, "labels demo")
+    story.line(f"← {status} {client['client_id']}")
+    status, key = story.call("POST", f"{path}/keys", story.operator, {"name": "first"})
+    story.line(f"← {status} bwk_…{key['last_four']}, this once")
+    status, secret = story.call("POST", f"{path}/secret/rotate", story.operator)
+    story.line(f"← {status} the client's secret, for the third protocol")
+    story.customer = {
+        "client_id": client["client_id"],
+        "api_key": key["api_key"],
+        "client_secret": secret["client_secret"],
+    }
+    story.try_next.append(
+        (
+            "the same for the customer, with the operator's key",
+            "curl -sw '\\n' -H \"x-api-key: $OPERATOR\" "
+            f"-H 'X-Bellwire-Client: {client['external_id']}' $BELLWIRE_URL/v1/subscribe",
+        )
+    )
 
 
 def queries(story: Story) -> None:
