@@ -115,12 +115,12 @@ def deployed_variables(function: str) -> dict[str, str]:
 
 
 def with_client(event: str, env: dict[str, str]) -> str:
-    """The event of a client that the stack knows: a publisher, made the first time."""
+    """The event of a client that the stack knows: an operator, which may make every request; made the first time."""
     client = json.loads(CLIENT.read_text()) if CLIENT.exists() else {}
     if client.get("url") != env["BELLWIRE_URL"]:
         # A stack whose API was replaced still has the client of the one before.
         name = f"make-invoke at {env['BELLWIRE_URL']}"
-        command = [str(build.CLI), "clients", "create", name, "--publisher", "--json"]
+        command = [str(build.CLI), "clients", "create", name, "--operator", "--json"]
         done = subprocess.run(command, env=environment(**env), capture_output=True, text=True)
         if done.returncode != 0:
             raise Failed(done.stderr.strip())

@@ -4,7 +4,7 @@ import json
 import uuid
 
 import pytest
-from conftest import Client, new_query
+from conftest import Client, dead_letters, new_query
 from entities import entity_event, new_key
 from runtime_api import Function, failures, sqs_event
 from streams import bodies, eventually, is_streams
@@ -284,3 +284,21 @@ def test_the_forms_of_bodies(stack, backend):
     for _ in range(19):
         assert backend.call("POST", "/keys").status_code == 201
     assert backend.call("POST", "/keys").status_code == 409
+
+
+def test_a_message_that_fails_comes_again_and_one_that_is_none_is_a_dead_letter(stack, backend, aws, start):
+    customer = backend.client()
+    tasks, mark = start("ClientTasks"), f"malformed {uuid.uuid4()}"
+    assert failures(tasks.invoke(sqs_event(mark))) == []
+    [dead_letter] = dead_letters(stack, "DeadClientTasksQueueUrl", mark, remove=True)
+    assert dead_letter["MessageAttributes"]["reason"]["StringValue"].startswith("malformed message: ")
+    set_on_record(stack, customer, "SET deleting_since = :now, disabled_at = :now")
+    message = state_changed(customer)
+    queue = stack.outputs["ClientTasksQueueUrl"].rsplit("/", 1)[1]
+    message["Records"][0]["eventSourceARN"] = f"arn:aws:sqs:us-east-1:000000000000:{queue}"
+    aws.set("Query", "refuse")
+    assert failures(tasks.invoke(message)) == [message["Records"][0]["messageId"]]
+    assert aws.calls["ChangeMessageVisibilityBatch"] == 1
+    aws.heal()
+    assert failures(tasks.invoke(message)) == []
+    assert backend.call("GET").status_code == 404
