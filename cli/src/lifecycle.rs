@@ -3,6 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bellwire_client_lifecycle::ClientLifecycle;
+use bellwire_fanout::AccessJudge;
 use bellwire_query_notifications::Publisher;
 use bellwire_queues::Queue;
 use bellwire_runtime::aws::Lazy;
@@ -22,17 +23,27 @@ pub fn of(config: &SdkConfig, outputs: &Outputs) -> anyhow::Result<ClientLifecyc
     let prefix = outputs.get("TopicPrefix")?.parse()?;
     let db = || db.clone();
     let name = |key| outputs.get(key);
+    let clients = Clients::new(db(), name("ClientsTable")?);
+    let topics = Topics::new(db(), name("TopicsTable")?);
+    let members = name("MembersTable")?;
+    let subscriptions = Subscriptions::new(db(), name("SubscriptionsTable")?, members);
+    let access = AccessJudge::new(
+        topics.clone(),
+        clients.clone(),
+        subscriptions.clone(),
+        Events::new(db(), name("EventsTable")?, KEPT),
+        queue("DeliveriesQueueUrl")?,
+    );
     Ok(ClientLifecycle {
-        clients: Clients::new(db(), name("ClientsTable")?),
         keys: Keys::new(db(), name("KeysTable")?, name("ClientsTable")?),
-        subscriptions: Subscriptions::new(db(), name("SubscriptionsTable")?, name("MembersTable")?),
         attempts: Attempts::new(db(), name("ExchangesTable")?, KEPT),
-        events: Events::new(db(), name("EventsTable")?, KEPT),
         callbacks: Callbacks::new(db(), name("CallbacksTable")?),
         queries: Queries::new(db(), name("QueriesTable")?),
-        topics: Topics::new(db(), name("TopicsTable")?),
         notifications: Publisher::new(Lazy::new(config, aws_sdk_sns::Client::new), prefix),
-        deliveries: queue("DeliveriesQueueUrl")?,
         tasks: queue("ClientTasksQueueUrl")?,
+        clients,
+        topics,
+        subscriptions,
+        access,
     })
 }

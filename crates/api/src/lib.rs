@@ -21,6 +21,7 @@ mod route;
 mod segment;
 mod serve;
 mod topic_path;
+mod topic_permissions;
 mod words;
 
 pub use auth::{ACTS_FOR, Authenticator, Caller};
@@ -33,3 +34,4 @@ pub use mistakes::Mistakes;
 pub use route::{path_parameter, route};
 pub use serve::{accepted, created, json_text, multi_status, no_content, ok, serve};
 pub use topic_path::topic_reference;
+pub use topic_permissions::TopicPermissions;

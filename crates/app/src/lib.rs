@@ -12,11 +12,11 @@ use std::sync::OnceLock;
 
 use aws_config::SdkConfig;
 use bellwire_api::idempotency::Idempotency;
-use bellwire_api::{Authenticator, Edge};
+use bellwire_api::{Authenticator, Edge, TopicPermissions};
 use bellwire_athena::{Athena, Executions};
 use bellwire_client_lifecycle::ClientLifecycle;
 use bellwire_domain::UrlPolicy;
-use bellwire_fanout::{Audience, EventPublisher};
+use bellwire_fanout::{AccessJudge, Audience, EventPublisher};
 use bellwire_objects::Payloads;
 use bellwire_objects::Results;
 use bellwire_outbound::Consent;
@@ -236,6 +236,22 @@ impl App {
         Ok(Authenticator::new(self.clients()?, self.keys()?))
     }
 
+    /// What callers may do with topics, by the labels in the Clients table.
+    pub fn topic_permissions(&self) -> Read<TopicPermissions> {
+        Ok(TopicPermissions::new(self.clients()?))
+    }
+
+    /// Judges who may receive a topic's publications.
+    pub fn access_judge(&self) -> Read<AccessJudge> {
+        Ok(AccessJudge::new(
+            self.topics()?,
+            self.clients()?,
+            self.subscriptions()?,
+            self.events()?,
+            self.queue(Setting::DeliveriesQueueUrl)?,
+        ))
+    }
+
     /// The responses to requests with an `Idempotency-Key`, in the Answers table.
     pub fn idempotency(&self) -> Read<Idempotency> {
         let table = self.setting(Setting::AnswersTable)?;
@@ -255,12 +271,11 @@ impl App {
             keys: self.keys()?,
             subscriptions: self.subscriptions()?,
             attempts: self.attempts()?,
-            events: self.events()?,
+            access: self.access_judge()?,
             callbacks: self.callbacks()?,
             queries: self.queries()?,
             topics: self.topics()?,
             notifications: self.notification_publisher()?,
-            deliveries: self.queue(Setting::DeliveriesQueueUrl)?,
             tasks: self.queue(Setting::ClientTasksQueueUrl)?,
         })
     }

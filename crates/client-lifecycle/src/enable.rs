@@ -1,6 +1,5 @@
 //! Enabling: a client's keys are accepted again, and deliveries to it are resumed.
 
-use bellwire_fanout::deliver_current_document;
 use bellwire_runtime::deadline::{Steps, leaves_time};
 use bellwire_store::{Client, Subscription};
 use time::OffsetDateTime;
@@ -33,8 +32,7 @@ impl ClientLifecycle {
         };
         let waiting = resumed.filter(|it| it.progress.in_doubt && !it.state().is_silent());
         if let Some(subscription) = waiting {
-            let (events, deliveries) = (&self.events, &self.deliveries);
-            deliver_current_document(events, deliveries, &subscription, now).await?;
+            self.access.resume_client(&subscription).await?;
         }
         Ok(())
     }

@@ -14,11 +14,12 @@ mod error;
 use std::time::Duration;
 
 use bellwire_domain::ClientId;
+use bellwire_fanout::AccessJudge;
 use bellwire_query_notifications::Publisher;
 use bellwire_queues::{ClientTask, Hops, Message, Queue};
 use bellwire_runtime::deadline::Steps;
 use bellwire_store::{
-    Attempts, Callbacks, Client, ClientChange, Clients, Events, Keys, Queries, Subscriptions,
+    Attempts, Callbacks, Client, ClientChange, Clients, Keys, Queries, Subscriptions,
     Topics,
 };
 use futures_util::stream::{self, StreamExt};
@@ -48,8 +49,8 @@ pub struct ClientLifecycle {
     pub subscriptions: Subscriptions,
     /// The attempts of deliveries to these.
     pub attempts: Attempts,
-    /// The documents that subscriptions go on with.
-    pub events: Events,
+    /// Judges which topics' publications are for them, and delivers the documents that subscriptions go on with.
+    pub access: AccessJudge,
     /// Their callback URLs.
     pub callbacks: Callbacks,
     /// Their queries.
@@ -58,8 +59,6 @@ pub struct ClientLifecycle {
     pub topics: Topics,
     /// SNS, which has a topic for each client.
     pub notifications: Publisher,
-    /// The queue of first attempts.
-    pub deliveries: Queue,
     /// The queue `ClientTasks`.
     pub tasks: Queue,
 }

@@ -40,6 +40,13 @@ pub struct Disabled {
     pub at: OffsetDateTime,
 }
 
+impl Disabled {
+    /// Whether it is because the client may not see the topic.
+    pub fn is_for_access(&self) -> bool {
+        self.reason == DisabledReason::Access
+    }
+}
+
 /// Why an endpoint was disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,12 +57,19 @@ pub enum DisabledReason {
     Failing,
     /// It answered 410 Gone.
     Gone,
+    /// Its client may not see the topic any more.
+    Access,
 }
 
 impl EndpointState {
     /// Whether nothing is delivered to the endpoint: it, or its client, is disabled.
     pub fn is_silent(&self) -> bool {
         self.disabled.is_some() || self.client_disabled
+    }
+
+    /// Whether nothing is delivered because the client may not see the topic.
+    pub fn is_suspended(&self) -> bool {
+        self.disabled.as_ref().is_some_and(Disabled::is_for_access)
     }
 }
 
@@ -72,10 +86,11 @@ pub(crate) fn disabled_by_us(
     }
 }
 
-/// Disables an endpoint, as its owner wants; `None` when it is disabled already.
+/// Disables an endpoint, as its owner wants; `None` when it is disabled already. One that is suspended since its client
+/// may not see the topic stays disabled when it may again.
 pub fn disable(state: &EndpointState, at: OffsetDateTime) -> Option<EndpointState> {
     let reason = DisabledReason::Requested;
-    state.disabled.is_none().then(|| EndpointState {
+    (state.disabled.is_none() || state.is_suspended()).then(|| EndpointState {
         disabled: Some(Disabled { reason, at }),
         ..state.clone()
     })
@@ -142,6 +157,27 @@ pub fn enable_client(state: &EndpointState) -> Option<EndpointState> {
         client_disabled: false,
         ..moved(state)
     })
+}
+
+/// Suspends an endpoint whose client may not see the topic, and enables it when it may again: as by its owner, since what
+/// was published meanwhile was not sent. An endpoint that is disabled for another reason stays so. The owner isn't
+/// notified: it is the provider who decides who sees what. `None` when nothing changes.
+pub fn settle_access(
+    state: &EndpointState,
+    permitted: bool,
+    at: OffsetDateTime,
+) -> Option<EndpointState> {
+    match (permitted, &state.disabled) {
+        (true, Some(_)) if state.is_suspended() => Some(enable(state)),
+        (false, None) => Some(EndpointState {
+            disabled: Some(Disabled {
+                reason: DisabledReason::Access,
+                at,
+            }),
+            ..state.clone()
+        }),
+        _ => None,
+    }
 }
 
 /// After an attempt that began in the state `before` was answered with 410: disables the endpoint,

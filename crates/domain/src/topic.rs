@@ -1,5 +1,6 @@
 //! Topics and their definitions.
 
+pub mod access;
 pub mod definition;
 pub mod document;
 pub mod json_text;
@@ -10,7 +11,9 @@ pub mod reference;
 pub mod search;
 pub mod shards;
 pub mod subscribers;
+pub mod view;
 
+pub use access::{TopicAccess, TopicPublishers};
 pub use definition::{BadDefinition, Publisher, TopicDefinition};
 pub use reference::TopicReference;
 pub use subscribers::Subscribers;
@@ -18,11 +21,13 @@ pub use subscribers::Subscribers;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::ClientId;
+use crate::client::Labels;
 use crate::ids::TopicId;
 use crate::timestamp::iso_serde;
 use crate::topic::modes::{BadModes, Modes};
 
-/// A topic, as the API returns it.
+/// A topic, as it is stored. The API returns a [`view`] of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Topic {
@@ -34,6 +39,12 @@ pub struct Topic {
     pub publisher: Publisher,
     /// How publications are delivered; when empty, to webhooks in all modes that fit.
     pub subscribers: Subscribers,
+    /// Who may see it, and receive its publications.
+    #[serde(default, skip_serializing_if = "TopicAccess::is_everyone")]
+    pub access: TopicAccess,
+    /// Which publishers may publish to it, and change it.
+    #[serde(default, skip_serializing_if = "TopicPublishers::is_everyone")]
+    pub publishers: TopicPublishers,
     /// When the topic was created.
     #[serde(with = "iso_serde")]
     pub create_timestamp: OffsetDateTime,
@@ -50,6 +61,8 @@ impl Topic {
             name: definition.name,
             publisher: definition.publisher,
             subscribers: definition.subscribers,
+            access: definition.access.unwrap_or_default(),
+            publishers: definition.publishers.unwrap_or_default(),
             create_timestamp: now,
             modify_timestamp: now,
         }
@@ -63,12 +76,26 @@ impl Topic {
         self.subscribers.modes(self.publisher.payload.kind)
     }
 
-    /// The same topic with another definition, changed at `now`.
+    /// The same topic with another definition, changed at `now`. What that doesn't say about access stays as it is, so that
+    /// nobody opens a topic who doesn't mean to.
     pub fn changed(&self, definition: TopicDefinition, now: OffsetDateTime) -> Self {
+        let definition = TopicDefinition {
+            access: definition.access.or_else(|| Some(self.access.clone())),
+            publishers: definition
+                .publishers
+                .or_else(|| Some(self.publishers.clone())),
+            ..definition
+        };
         Self {
             create_timestamp: self.create_timestamp,
             ..Self::new(self.id.clone(), definition, now)
         }
+    }
+
+    /// Whether its publications are for the client with this id and these labels: `access` permits it, or `publishers`
+    /// names it.
+    pub fn is_for(&self, client_id: &ClientId, labels: &Labels) -> bool {
+        self.access.permits(client_id, labels) || self.publishers.name(client_id)
     }
 
     /// Whether this is its definition already.
@@ -76,6 +103,14 @@ impl Topic {
         self.name == definition.name
             && self.publisher == definition.publisher
             && self.subscribers == definition.subscribers
+            && definition
+                .access
+                .as_ref()
+                .is_none_or(|it| *it == self.access)
+            && definition
+                .publishers
+                .as_ref()
+                .is_none_or(|it| *it == self.publishers)
     }
 }
 

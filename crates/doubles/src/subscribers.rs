@@ -1,5 +1,6 @@
 //! Subscriptions to topics and entities, to begin a test with.
 
+use bellwire_domain::client::Label;
 use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::entity::{EntityKey, Spelling};
 use bellwire_domain::ids::{SubscriptionId, TopicId};
@@ -7,7 +8,7 @@ use bellwire_domain::topic::Topic;
 use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::{ClientId, Secret};
 use bellwire_store::subscription::{Source, Subscription, Webhook};
-use bellwire_store::{ApiKey, Client, Limits, Subscriptions};
+use bellwire_store::{ApiKey, Client, ClientChange, Limits, Subscriptions};
 use time::OffsetDateTime;
 
 use crate::Aws;
@@ -70,6 +71,20 @@ impl Aws {
         assert!(clients.create(&client, Some(key)).await.unwrap());
     }
 
+    /// Labels a client.
+    pub async fn label(&self, client_id: &ClientId, labels: &[&str]) {
+        let clients = self.app("Publish", &[]).clients().unwrap();
+        let known = clients.get(client_id).await.unwrap().unwrap();
+        let labels = labels.iter().map(|label| (*label).to_owned());
+        let labels: Vec<Label> = labels.map(|label| label.try_into().unwrap()).collect();
+        let change = ClientChange {
+            labels: Some(labels.try_into().unwrap()),
+            ..ClientChange::default()
+        };
+        let now = OffsetDateTime::now_utc();
+        clients.change(&known, &change, now).await.unwrap().unwrap();
+    }
+
     /// Creates a topic.
     pub async fn add_topic(&self, id: &str, definition: serde_json::Value) {
         let definition = serde_json::from_value(definition).unwrap();
@@ -86,13 +101,25 @@ impl Aws {
         mode: SubscriptionMode,
         url: &str,
     ) -> Subscription {
+        self.subscribe_client(id, "c1", topic_id, mode, url).await
+    }
+
+    /// Subscribes the client with this id to a topic, at this URL.
+    pub async fn subscribe_client(
+        &self,
+        id: &str,
+        client_id: &str,
+        topic_id: &str,
+        mode: SubscriptionMode,
+        url: &str,
+    ) -> Subscription {
         let topic_id = TopicId::new(topic_id);
         let members = self.app("WebhookSubscriptions", &[]).members().unwrap();
         let segment = members.next_segment(&topic_id).await.unwrap();
         let source = Source::Topic { topic_id, mode };
         self.put_subscription(Subscription {
             segment,
-            ..subscription(id, "c1", source, url)
+            ..subscription(id, client_id, source, url)
         })
         .await
     }

@@ -70,6 +70,9 @@ impl Engine {
         message_id: &MessageId,
         batch: &Batch,
     ) -> Result<(), Error> {
+        if !self.may_receive(delivery).await? {
+            return Ok(());
+        }
         let now = unix_millis(OffsetDateTime::now_utc());
         let request = Acquire {
             version,

@@ -1,6 +1,7 @@
 //! Why a delivery could not be processed: its message is received again.
 
 use bellwire_domain::endpoint::signature::BadSigningSecret;
+use bellwire_fanout::FanOutError;
 use bellwire_objects::ObjectError;
 use bellwire_queues::QueueError;
 use bellwire_store::StoreError;
@@ -17,6 +18,9 @@ pub enum Error {
     /// A queue doesn't accept a message.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// Whether a client may see a topic can't be judged, or written.
+    #[error(transparent)]
+    Access(#[from] FanOutError),
     /// A payload can't be read.
     #[error(transparent)]
     Payload(#[from] ObjectError),

@@ -43,6 +43,9 @@ impl Engine {
             tracing::info!("the endpoint is disabled");
             return self.end(delivery, subscription).await;
         }
+        if !self.may_receive(delivery).await? {
+            return Ok(());
+        }
         let rendered = match render_event(delivery, subscription, &self.bodies).await {
             Err(error) if is_missing(&error) => {
                 // It won't come back: another attempt would fail in the same way.

@@ -30,6 +30,7 @@ pub mod time_left;
 use std::collections::HashSet;
 
 use bellwire_domain::ids::MessageId;
+use bellwire_fanout::AccessJudge;
 use bellwire_queues::{Delivery, DeliveryKind, Queue, Received};
 use bellwire_store::prefetch::Prefetched;
 use bellwire_store::{Deliveries, Subscriptions};
@@ -61,6 +62,8 @@ pub struct Engine {
     pub deliveries: Deliveries,
     /// The payloads of events, and the versions of documents.
     pub bodies: Bodies,
+    /// Judges who may receive a topic's publications.
+    pub access: AccessJudge,
     /// Sends to webhooks.
     pub webhooks: WebhookSender,
     /// The schedule of retries, and the ways to have one later.
@@ -160,6 +163,20 @@ impl Engine {
         };
         tracing::error!(%cause, %message_id, "delivery failed");
         received.message_ids()
+    }
+
+    /// Whether the client may still receive what a delivery of a topic is of. It was judged when the delivery was created,
+    /// and is judged again before each retry. A subscription whose client may not is suspended.
+    async fn may_receive(&self, delivery: &Delivery) -> Result<bool, Error> {
+        if !delivery.restricted || delivery.attempt == 0 {
+            return Ok(true);
+        }
+        let id = &delivery.subscription_id;
+        let permitted = self.access.suspend_unless_permitted(id).await?;
+        if !permitted {
+            tracing::info!("the client may not see the topic any more");
+        }
+        Ok(permitted)
     }
 
     /// Records that a delivery has arrived, which failed when it did.

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::{Duration, OffsetDateTime};
 
-use crate::{Audience, FanOutError};
+use crate::{Audience, FanOutError, Receivers};
 
 /// To how many clients the deliveries of an entity's event are created without another function.
 const FEW_CLIENTS: usize = 10;
@@ -129,7 +129,7 @@ impl EventPublisher {
         Ok(false)
     }
 
-    /// Creates the deliveries of a topic's events.
+    /// Creates the deliveries of a topic's events, for its receivers.
     ///
     /// # Errors
     /// When members can't be read, or messages can't be sent. A part of the deliveries may have been created.
@@ -138,9 +138,14 @@ impl EventPublisher {
         topic_id: &TopicId,
         segments: &Segments,
         recorded: &[RecordedEvent],
+        receivers: &Receivers<'_>,
     ) -> Result<(), FanOutError> {
-        let events: Vec<AudienceEvent> = recorded.iter().map(RecordedEvent::of_topic).collect();
-        self.audience.fan_out(topic_id, segments, &events).await?;
+        let restricted = receivers.are_restricted();
+        let events = recorded.iter().map(|it| it.of_topic(restricted));
+        let events: Vec<AudienceEvent> = events.collect();
+        self.audience
+            .fan_out(topic_id, segments, &events, receivers)
+            .await?;
         self.note_fanned_out(recorded).await;
         Ok(())
     }
@@ -153,11 +158,13 @@ impl EventPublisher {
         &self,
         topic_id: &TopicId,
         recorded: &[RecordedEvent],
+        receivers: &Receivers<'_>,
     ) -> Result<(), FanOutError> {
+        let restricted = receivers.are_restricted();
         let messages = recorded.iter().map(|recorded| {
             Message::new(&FanOut::Audience {
                 topic_id: topic_id.clone(),
-                event: recorded.of_topic(),
+                event: recorded.of_topic(restricted),
             })
         });
         self.send_on(messages.collect::<Result<_, _>>()?).await?;
@@ -233,12 +240,15 @@ impl EventPublisher {
 }
 
 impl RecordedEvent {
-    fn of_topic(&self) -> AudienceEvent {
+    fn of_topic(&self, restricted: bool) -> AudienceEvent {
         let kind = DeliveryKind::Event {
             event_id: self.event.event_id.clone(),
             payload: self.event.payload.clone(),
         };
-        self.to_audience(kind)
+        AudienceEvent {
+            restricted,
+            ..self.to_audience(kind)
+        }
     }
 }
 
@@ -260,6 +270,7 @@ impl<T> RecordedEvent<T> {
             kind,
             shard: self.shard,
             repeated: self.repeated,
+            restricted: false,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! deliveries to the segment's members. Either way, a step that is repeated sends the same messages
 //! again, and `deliver` leaves out what has been delivered.
 
+mod access;
 mod current_document;
 mod event_publisher;
 
@@ -17,6 +18,7 @@ use bellwire_store::{Members, StoreError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use time::{Duration, OffsetDateTime};
 
+pub use access::{AccessJudge, Receivers, Restricted};
 pub use current_document::deliver_current_document;
 pub use event_publisher::{EventPublisher, RecordedEvent};
 
@@ -70,18 +72,20 @@ impl Audience {
         &self.members
     }
 
-    /// Creates the deliveries of events for a topic's audience, directly or by segments.
+    /// Creates the deliveries of events for the receivers among a topic's audience, directly or by segments.
     pub async fn fan_out(
         &self,
         topic_id: &TopicId,
         segments: &Segments,
         events: &[AudienceEvent],
+        receivers: &Receivers<'_>,
     ) -> Result<(), FanOutError> {
         let audience_id = AudienceId::of_topic(topic_id);
         let payloads = events.iter().map(|event| payload_bytes(&event.kind));
         let bytes = payloads.sum::<u64>().saturating_mul(segments.given);
         if segments.given <= SMALL && bytes <= SMALL_BYTES {
             let members = self.members.of(&audience_id, 0).await?;
+            let members = receivers.among(members).await?;
             return self.deliver_to(&members, events).await;
         }
         for events in events.chunks(AT_ONCE) {
@@ -100,18 +104,21 @@ impl Audience {
         Ok(())
     }
 
-    /// Creates the deliveries of an event for the members of one segment of an audience. Returns how many
-    /// there are.
+    /// Creates the deliveries of an event for the receivers among the members of one segment of an audience. Returns how
+    /// many members there are.
     pub async fn fan_out_segment(
         &self,
         audience_id: &AudienceId,
         segment: u64,
         event: &AudienceEvent,
+        receivers: &Receivers<'_>,
     ) -> Result<usize, FanOutError> {
         let members = self.members.of(audience_id, segment).await?;
+        let count = members.len();
+        let members = receivers.among(members).await?;
         let events = std::slice::from_ref(event);
         self.deliver_to(&members, events).await?;
-        Ok(members.len())
+        Ok(count)
     }
 
     /// Creates the deliveries of events for these members, of a repeated one for those of its time.
@@ -148,7 +155,10 @@ impl Audience {
             .map(|client| entity_audience_id(client.as_str(), entity_key.as_str()))
             .collect();
         stream::iter(audiences)
-            .map(|audience| async move { self.fan_out_segment(&audience, 0, event).await })
+            .map(|audience| async move {
+                self.fan_out_segment(&audience, 0, event, &Receivers::Everyone)
+                    .await
+            })
             .buffer_unordered(CLIENTS_AT_ONCE)
             .try_for_each(|_| async { Ok(()) })
             .await
@@ -189,4 +199,5 @@ fn delivery(member: &Member, event: &AudienceEvent) -> Delivery {
         event.kind.clone(),
     )
     .in_shard(event.shard)
+    .restricted(event.restricted)
 }

@@ -33,6 +33,9 @@ pub struct Delivery {
     /// The shard of the event; the first one for what has no shards.
     #[serde(default, skip_serializing_if = "Shard::is_first")]
     pub shard: Shard,
+    /// Whether not everyone may see the topic, so that it is judged again before a retry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restricted: bool,
     /// What is delivered.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
@@ -54,6 +57,7 @@ impl Delivery {
             accepted_at,
             dated: true,
             shard: Shard::default(),
+            restricted: false,
             kind,
         }
     }
@@ -61,6 +65,11 @@ impl Delivery {
     /// The delivery, of an event in this shard.
     pub fn in_shard(self, shard: Shard) -> Self {
         Self { shard, ..self }
+    }
+
+    /// The delivery, of a topic that not everyone may see, if `restricted`.
+    pub fn restricted(self, restricted: bool) -> Self {
+        Self { restricted, ..self }
     }
 
     /// Which delivery of an event it is; `None` for a document.
@@ -220,6 +229,7 @@ mod tests {
             hops: Hops::default(),
             dated: false,
             shard: Shard::default(),
+            restricted: false,
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             kind: DeliveryKind::Event {
                 event_id: EventId::new("e1"),

@@ -24,6 +24,9 @@ pub struct Publication {
     /// Whether it was redriven from the dead-letter queue, so that newer ones may have been processed before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redriven: bool,
+    /// As [`AudienceEvent::restricted`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restricted: bool,
     /// What was published, or has happened.
     pub work: Work,
 }
@@ -104,6 +107,9 @@ pub struct AudienceEvent {
     /// that time, and not for those that have subscribed since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
+    /// Whether not everyone may see the topic, so that its members are judged before they get anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restricted: bool,
 }
 
 /// A request to deliver a topic's past events to a subscription; those that were delivered are left out.
@@ -127,6 +133,9 @@ pub struct Replay {
     /// How many shards the topic has.
     #[serde(default, skip_serializing_if = "Shards::is_one")]
     pub shards: Shards,
+    /// As [`AudienceEvent::restricted`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restricted: bool,
     /// The cursor at which the step before ended; missing in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,

@@ -76,6 +76,7 @@ fn publications() {
         topic_id: TopicId::new("t1"),
         accepted_at: NOW,
         redriven,
+        restricted: false,
         work,
     };
     let document = Work::Document { payload: stored() };
@@ -100,6 +101,7 @@ fn fan_outs() {
             kind,
             shard: Shard::default(),
             repeated: false,
+            restricted: false,
         },
     };
     let mut messages: Vec<FanOut> = every_kind().into_iter().map(segment).collect();
@@ -111,6 +113,7 @@ fn fan_outs() {
         start: NOW,
         end: NOW,
         shards: Shards::ONE,
+        restricted: false,
         after: Some("event#2026".to_owned()),
         hops: Hops::default().next(9).unwrap(),
     };
@@ -130,6 +133,7 @@ fn fan_outs() {
             },
             shard: Shard::default(),
             repeated: true,
+            restricted: false,
         },
     });
     insta::assert_snapshot!(written(&messages));

@@ -2,6 +2,7 @@
 //! for protocol A, the others for protocols B and C. A module knows its table's keys, conditions
 //! and time to live; nothing outside this crate writes a DynamoDB expression.
 
+pub mod access_change;
 pub mod answers;
 pub mod attempt_list;
 pub mod attempt_record;
@@ -20,6 +21,7 @@ mod error;
 mod event_list;
 pub mod events;
 pub mod keys;
+mod labels;
 pub mod leases;
 pub mod members;
 pub mod prefetch;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::timestamp::iso;
 use bellwire_domain::topic::Topic;
@@ -11,7 +11,8 @@ use bellwire_domain::topic::shards::Shards;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 
-use crate::StoreError;
+use crate::answers::Together;
+use crate::{StoreError, Topics};
 
 /// The name of the index, and the value of its partition key.
 pub(crate) const LISTED: &str = "listed";
@@ -37,6 +38,9 @@ pub(crate) struct Item {
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub(crate) deletion_unqueued: bool,
+    /// Whether a change of who may see it is yet to be queued, for its subscriptions to be settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) access_unsettled: bool,
     /// How many shards its events have.
     #[serde(default, skip_serializing_if = "Shards::is_one")]
     pub(crate) shards: Shards,
@@ -54,6 +58,7 @@ pub struct StoredTopic {
     revision: u64,
     deleted: bool,
     deletion_unqueued: bool,
+    access_unsettled: bool,
 }
 
 /// The result of reading a topic.
@@ -63,10 +68,8 @@ pub enum Found {
     Live(StoredTopic),
     /// The topic was deleted, in the last 30 days.
     Deleted {
-        /// The topic's id.
-        id: TopicId,
-        /// The name that the topic had.
-        name: String,
+        /// The topic, as it was.
+        topic: Topic,
         /// Whether the deletion is yet to be queued, for the topic's audience to receive.
         deletion_unqueued: bool,
         /// How many shards its events have.
@@ -96,9 +99,26 @@ impl StoredTopic {
         self.revision
     }
 
+    /// Whether a change of who may see it is yet to be queued.
+    pub fn access_is_unsettled(&self) -> bool {
+        self.access_unsettled
+    }
+
     /// The revision that it has once it is written again.
     pub fn next_revision(&self) -> u64 {
         self.revision + 1
+    }
+
+    /// The condition that the topic was not written since it was read, for a transaction.
+    pub fn must_be_unchanged(&self, topics: &Topics) -> Result<Together, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&topics.table)
+            .key("topic_id", AttributeValue::S(self.topic.id.to_string()))
+            .condition_expression("revision = :revision")
+            .expression_attribute_values(":revision", AttributeValue::N(self.revision.to_string()))
+            .build()?;
+        let write = TransactWriteItem::builder().condition_check(check).build();
+        Ok(Together(write))
     }
 
     /// Adds the condition that the topic was not written since it was read.
@@ -118,6 +138,7 @@ pub(crate) fn item(topic: &Topic, shards: Shards, revision: u64) -> Result<Item,
         created_at: iso(topic.create_timestamp),
         topic: serde_json::to_string(topic)?,
         deletion_unqueued: false,
+        access_unsettled: false,
         expires_at: None,
     })
 }
@@ -130,8 +151,7 @@ pub(crate) fn found(item: Option<HashMap<String, AttributeValue>>) -> Result<Fou
     let stored = read(from_item(item)?)?;
     Ok(if stored.deleted {
         Found::Deleted {
-            id: stored.topic.id,
-            name: stored.topic.name,
+            topic: stored.topic,
             deletion_unqueued: stored.deletion_unqueued,
             shards: stored.shards,
         }
@@ -147,5 +167,6 @@ pub(crate) fn read(item: Item) -> Result<StoredTopic, StoreError> {
         revision: item.revision,
         deleted: item.listed.is_none(),
         deletion_unqueued: item.deletion_unqueued,
+        access_unsettled: item.access_unsettled,
     })
 }

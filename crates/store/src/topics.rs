@@ -138,14 +138,20 @@ impl Topics {
         .await
     }
 
-    /// Replaces the topic that was read as `known` by `changed`, which has the same id.
+    /// Replaces the topic that was read as `known` by `changed`, which has the same id. If it changes who may see it, that
+    /// is to be queued, which is on record until [`Self::note_access_queued`].
     pub async fn update(
         &self,
         known: &StoredTopic,
         changed: &Topic,
     ) -> Result<Written, StoreError> {
-        let put =
-            known.unchanged(self.put(&item(changed, known.shards, known.next_revision())?)?);
+        let access = (&changed.access, &changed.publishers);
+        let changes_access = access != (&known.topic.access, &known.topic.publishers);
+        let item = Item {
+            access_unsettled: changes_access || known.access_is_unsettled(),
+            ..item(changed, known.shards, known.next_revision())?
+        };
+        let put = known.unchanged(self.put(&item)?);
         let (taken, given_up) = if changed.name == known.topic.name {
             (None, None)
         } else {
@@ -221,6 +227,20 @@ impl Topics {
             Found::Live(stored) => Some(stored.shards),
             Found::Deleted { .. } | Found::Unknown => None,
         })
+    }
+
+    /// Records that the change of who may see a topic was queued, unless it was changed since.
+    pub async fn note_access_queued(&self, id: &TopicId, revision: u64) -> Result<(), StoreError> {
+        let update = self
+            .db
+            .update_item()
+            .table_name(&self.table)
+            .key("topic_id", AttributeValue::S(id.to_string()))
+            .update_expression("REMOVE access_unsettled")
+            .condition_expression("revision = :revision")
+            .expression_attribute_values(":revision", AttributeValue::N(revision.to_string()));
+        conditional(update).await?.ok();
+        Ok(())
     }
 
     /// Records that a topic's deletion was queued.

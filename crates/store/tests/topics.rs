@@ -235,15 +235,15 @@ async fn a_topic_that_is_deleted_by_its_name_has_it_until_the_deletion_is_queued
     // The request was cut off, and is repeated.
     let found = topics.find(&name("orders")).await.unwrap();
     let Found::Deleted {
-        id,
-        name: kept,
+        topic: kept,
         deletion_unqueued: true,
         ..
     } = found
     else {
         panic!("{found:?}");
     };
-    assert_eq!((id.as_str(), kept.as_str()), ("a", "orders"));
+    let id = kept.id;
+    assert_eq!((id.as_str(), kept.name.as_str()), ("a", "orders"));
     let taken = topics.create(&topic("b", "orders"), None).await.unwrap();
     assert_eq!(taken, Written::NameTaken);
     for _ in 0..2 {

@@ -4,13 +4,17 @@
 //! record when it is done, so that an old message undoes no newer change.
 //!
 //! - A client was disabled, enabled or deleted: `state`.
+//! - Its labels were changed, or who may see a topic: `access`.
 
+mod access;
 mod state;
 
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_client_lifecycle::ClientLifecycle;
 use bellwire_domain::ids::MessageId;
+use bellwire_fanout::AccessJudge;
 use bellwire_queues::{ClientTask, Queue, Received, Source};
+use bellwire_store::{Members, Subscriptions};
 use futures_util::future::join_all;
 use lambda_runtime::Error;
 
@@ -20,6 +24,9 @@ pub struct ClientTasksFunction {
     lifecycle: ClientLifecycle,
     tasks: Queue,
     dead_letters: Queue,
+    members: Members,
+    subscriptions: Subscriptions,
+    access: AccessJudge,
     /// The queue that its messages are received from.
     pub source: Source,
 }
@@ -34,6 +41,9 @@ impl ClientTasksFunction {
             lifecycle: app.client_lifecycle()?,
             tasks: app.queue(Setting::ClientTasksQueueUrl)?,
             dead_letters: app.queue(Setting::DeadClientTasksQueueUrl)?,
+            members: app.members()?,
+            subscriptions: app.subscriptions()?,
+            access: app.access_judge()?,
             source: app.source(
                 &[Setting::ClientTasksQueueUrl],
                 Setting::DeadClientTasksQueueUrl,
@@ -54,7 +64,10 @@ impl ClientTasksFunction {
             ClientTask::StateChanged { client_id, hops } => {
                 self.complete_change(client_id, hops).await
             }
-            ClientTask::LabelsChanged { .. } | ClientTask::AccessChanged { .. } => Ok(()),
+            ClientTask::LabelsChanged { client_id } => self.labels_changed(&client_id).await,
+            ClientTask::AccessChanged { topic_id, segment } => {
+                self.access_changed(topic_id, segment).await
+            }
         };
         let cause = done.err()?;
         tracing::error!(%cause, message_id = %id, "client task failed");

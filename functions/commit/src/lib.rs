@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::ids::MessageId;
-use bellwire_fanout::{Audience, EventPublisher};
+use bellwire_fanout::{AccessJudge, Audience, EventPublisher};
 use bellwire_objects::{ObjectError, Payloads};
 use bellwire_queues::{Publication, Received, Source};
 use bellwire_store::Events;
@@ -29,6 +29,7 @@ pub struct CommitFunction {
     events: Events,
     payloads: Payloads,
     audience: Audience,
+    access: AccessJudge,
     publisher: EventPublisher,
     recent: RecentDocuments,
     /// The queue that its messages are received from.
@@ -45,6 +46,7 @@ impl CommitFunction {
             events: app.events()?,
             payloads: app.payloads()?,
             audience: app.audience()?,
+            access: app.access_judge()?,
             publisher: app.event_publisher()?,
             recent: RecentDocuments::default(),
             source: app.source(

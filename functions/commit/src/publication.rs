@@ -1,6 +1,7 @@
 //! Commits one publication.
 
 use bellwire_domain::topic::shards::{Shard, Shards};
+use bellwire_fanout::Receivers;
 use bellwire_queues::{AudienceEvent, DeliveryKind, Publication, Work};
 use bellwire_store::events::{Event, EventSource};
 use lambda_runtime::Error;
@@ -19,18 +20,31 @@ impl CommitFunction {
             topic_id,
             accepted_at,
             redriven,
+            restricted,
             work,
         } = publication;
-        let fan_out = async |kind| {
+        // Of a topic that everyone may see nothing is read.
+        let topic = match restricted {
+            true => self.access.topic(&topic_id).await?,
+            false => None,
+        };
+        let receivers = match &topic {
+            Some(topic) => Receivers::of(&self.access, topic),
+            None => Receivers::Everyone,
+        };
+        let fan_out = async |kind, receivers: &Receivers<'_>| {
             let event = AudienceEvent {
                 accepted_at,
                 kind,
                 shard: Shard::default(),
                 repeated: false,
+                restricted: receivers.are_restricted(),
             };
             let segments = self.audience.segments(&topic_id).await?;
             let events = [event];
-            self.audience.fan_out(&topic_id, &segments, &events).await
+            self.audience
+                .fan_out(&topic_id, &segments, &events, receivers)
+                .await
         };
         match work {
             Work::Document { payload } => {
@@ -42,7 +56,7 @@ impl CommitFunction {
                     return Ok(());
                 };
                 let version = committed.version;
-                fan_out(DeliveryKind::Document { version }).await?;
+                fan_out(DeliveryKind::Document { version }, &receivers).await?;
                 if let Some(superseded) = committed.superseded {
                     self.payloads.retire(&superseded).await?;
                 }
@@ -65,12 +79,14 @@ impl CommitFunction {
                 };
                 let segments = self.audience.segments(&topic_id).await?;
                 self.publisher
-                    .fan_out(&topic_id, &segments, &[recorded])
+                    .fan_out(&topic_id, &segments, &[recorded], &receivers)
                     .await?;
                 tracing::info!("event committed");
             }
             Work::TopicDeleted => {
-                fan_out(DeliveryKind::TopicDeleted { event_id }).await?;
+                // All members learn it, and their subscriptions end.
+                let kind = DeliveryKind::TopicDeleted { event_id };
+                fan_out(kind, &Receivers::Everyone).await?;
                 self.forget_document(&topic_id).await?;
                 tracing::info!("topic deleted");
             }

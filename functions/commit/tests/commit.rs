@@ -29,6 +29,7 @@ fn publication(id: &str, topic: &str, work: Work) -> Received<Publication> {
         topic_id: TopicId::new(topic),
         accepted_at: OffsetDateTime::now_utc(),
         redriven: false,
+        restricted: false,
         work,
     };
     received(&format!("message-{id}"), topic, publication)

@@ -53,6 +53,7 @@ impl DeliverFunction {
             subscriptions: app.subscriptions()?,
             deliveries: app.deliveries()?,
             bodies: Bodies::new(app.events()?, app.payloads()?),
+            access: app.access_judge()?,
             webhooks: WebhookSender::new(sender, exchange, retries.count()),
             retries,
             owners,

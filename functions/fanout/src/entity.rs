@@ -34,6 +34,7 @@ impl FanoutFunction {
             },
             shard: Shard::default(),
             repeated,
+            restricted: false,
         };
         self.audience
             .fan_out_entity(key, clients, &of_audience)

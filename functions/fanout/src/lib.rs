@@ -10,7 +10,8 @@ mod replay;
 
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::ids::{AudienceId, MessageId, TopicId};
-use bellwire_fanout::Audience;
+use bellwire_domain::topic::Topic;
+use bellwire_fanout::{AccessJudge, Audience, Receivers};
 use bellwire_queues::{AudienceEvent, FanOut, Queue, Received, Source};
 use bellwire_store::events::Event;
 use bellwire_store::{Events, Subscriptions};
@@ -23,6 +24,7 @@ pub struct FanoutFunction {
     events: Events,
     subscriptions: Subscriptions,
     audience: Audience,
+    access: AccessJudge,
     fan_outs: Queue,
     deliveries: Queue,
     dead_letters: Queue,
@@ -40,6 +42,7 @@ impl FanoutFunction {
             events: app.events()?,
             subscriptions: app.subscriptions()?,
             audience: app.audience()?,
+            access: app.access_judge()?,
             fan_outs: app.queue(Setting::FanOutsQueueUrl)?,
             deliveries: app.queue(Setting::DeliveriesQueueUrl)?,
             dead_letters: app.queue(Setting::DeadFanOutsQueueUrl)?,
@@ -86,10 +89,30 @@ impl FanoutFunction {
     /// Creates the deliveries of an event for a topic's audience.
     async fn fan_out_topic(&self, topic_id: &TopicId, event: AudienceEvent) -> Result<(), Error> {
         let segments = self.audience.segments(topic_id).await?;
+        let topic = self.judged(topic_id, event.restricted).await?;
+        let receivers = self.receivers(topic.as_ref());
         let events = [event];
-        self.audience.fan_out(topic_id, &segments, &events).await?;
+        self.audience
+            .fan_out(topic_id, &segments, &events, &receivers)
+            .await?;
         tracing::info!(topic = %topic_id, "fanned out");
         Ok(())
+    }
+
+    /// The topic as it is now, by which its members are judged; `None` where nobody is.
+    async fn judged(&self, topic_id: &TopicId, restricted: bool) -> Result<Option<Topic>, Error> {
+        match restricted {
+            true => Ok(self.access.topic(topic_id).await?),
+            false => Ok(None),
+        }
+    }
+
+    /// For whom of a topic's members its publications are.
+    fn receivers<'a>(&'a self, topic: Option<&'a Topic>) -> Receivers<'a> {
+        match topic {
+            Some(topic) => Receivers::of(&self.access, topic),
+            None => Receivers::Everyone,
+        }
     }
 
     /// Creates the deliveries of an event for a segment of a large topic's audience. A segment that is
@@ -101,9 +124,12 @@ impl FanoutFunction {
         segment: u64,
         event: &AudienceEvent,
     ) -> Result<(), Error> {
+        let topic_id = TopicId::new(audience_id.as_str());
+        let topic = self.judged(&topic_id, event.restricted).await?;
+        let receivers = self.receivers(topic.as_ref());
         let members = self
             .audience
-            .fan_out_segment(audience_id, segment, event)
+            .fan_out_segment(audience_id, segment, event, &receivers)
             .await?;
         tracing::info!(audience = %audience_id, segment, members, "segment fanned out");
         if members == 0 {

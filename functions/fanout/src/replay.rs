@@ -14,7 +14,7 @@ const MOST_STEPS: u32 = 100_000;
 
 impl FanoutFunction {
     /// Creates the deliveries of the next events, and leaves the rest to another step. Ends the replay
-    /// if the subscription or the topic is deleted. A replay with too many steps is dead-lettered.
+    /// if the subscription or the topic is deleted, or its client may not see the topic any more. A replay with too many steps is dead-lettered.
     ///
     /// # Errors
     /// When a table or a queue fails. A part of the deliveries may have been created.
@@ -30,6 +30,16 @@ impl FanoutFunction {
         let goes_on = self.subscriptions.continue_replay(subscription_id, id, now);
         if !goes_on.await? {
             tracing::info!(subscription = %subscription_id, "nobody to replay to");
+            return Ok(());
+        }
+        if replay.restricted
+            && !self
+                .access
+                .suspend_unless_permitted(subscription_id)
+                .await?
+        {
+            tracing::info!(subscription = %subscription_id, "the client may not see the topic");
+            self.subscriptions.end_replay(subscription_id, id).await?;
             return Ok(());
         }
         let after = replay.after.clone();
@@ -59,7 +69,8 @@ impl FanoutFunction {
                     event.accepted_at,
                     kind,
                 );
-                Message::delivery(&delivery.in_shard(shard))
+                let delivery = delivery.in_shard(shard).restricted(replay.restricted);
+                Message::delivery(&delivery)
             })
             .collect::<Result<_, _>>()?;
         self.deliveries.send_all(messages).await?;

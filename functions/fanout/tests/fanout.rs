@@ -50,6 +50,7 @@ fn segment() -> FanOut {
             },
             shard: Shard::default(),
             repeated: false,
+            restricted: false,
         },
     }
 }
@@ -178,6 +179,7 @@ async fn replaying_of(events: usize, shards: Shards) -> (Aws, FanOut) {
         start: now - Duration::hours(1),
         end: now,
         shards,
+        restricted: false,
         after: None,
         hops: Default::default(),
     });
@@ -262,4 +264,86 @@ async fn a_replay_replays_everything_wherever_the_function_is_killed() {
             }
         }
     }
+}
+
+/// A topic `t1` for clients with the label `gold`, with the subscriptions `in` of one that has it and `out` of another.
+async fn restricted() -> Aws {
+    let tables = [&TABLES[..], &["ClientsTable", "TopicsTable"]].concat();
+    let aws = Aws::with_tables(&tables).await;
+    let publisher = json!({"type": "http-post", "payload": {"type": "event"}});
+    let access = json!({"labels": ["gold"]});
+    let definition = json!({"name": "t1", "publisher": publisher, "access": access});
+    aws.add_topic("t1", definition).await;
+    for (id, labels) in [("in", &["gold"][..]), ("out", &[])] {
+        let client = aws.add_client(id, false).await;
+        aws.label(&client, labels).await;
+        let mode = SubscriptionMode::Event;
+        aws.subscribe_client(id, client.as_str(), "t1", mode, URL)
+            .await;
+    }
+    aws
+}
+
+#[tokio::test]
+async fn members_of_a_restricted_topic_are_judged_by_its_access_at_that_time() {
+    let FanOut::Segment {
+        audience_id,
+        segment: number,
+        event,
+    } = segment()
+    else {
+        panic!("no segment");
+    };
+    let event = AudienceEvent {
+        restricted: true,
+        ..event
+    };
+    let topic_id = TopicId::new("t1");
+    for message in [
+        FanOut::Segment {
+            audience_id,
+            segment: number,
+            event: event.clone(),
+        },
+        FanOut::Audience { topic_id, event },
+    ] {
+        let aws = restricted().await;
+        assert!(handle(&aws, &message).await);
+        assert_eq!(subscriptions(&aws).0, ids(&["in"]));
+        let out = aws.subscriptions().get(&SubscriptionId::new("out")).await;
+        assert!(out.unwrap().unwrap().state().is_suspended());
+        // Without the labels nobody is told, and the message comes again.
+        aws.empty_queues();
+        aws.fail("BatchGetItem", Fault::Throttled, 50);
+        assert!(!handle(&aws, &message).await);
+        assert!(subscriptions(&aws).0.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_replay_ends_when_its_client_may_not_see_the_topic() {
+    let aws = restricted().await;
+    let (id, now) = (SubscriptionId::new("out"), OffsetDateTime::now_utc());
+    let begun = aws.subscriptions().begin_replay(&id, "r1", now).await;
+    assert!(begun.unwrap());
+    let message = FanOut::Replay(Replay {
+        replay_id: "r1".to_owned(),
+        subscription_id: id.clone(),
+        client_id: "c1".to_owned(),
+        topic_id: TopicId::new("t1"),
+        start: now - Duration::hours(1),
+        end: now,
+        shards: Shards::ONE,
+        restricted: true,
+        after: None,
+        hops: Default::default(),
+    });
+    assert!(handle(&aws, &message).await);
+    assert!(subscriptions(&aws).0.is_empty());
+    assert!(
+        aws.subscriptions()
+            .begin_replay(&id, "r2", now)
+            .await
+            .unwrap()
+    );
 }

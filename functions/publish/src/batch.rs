@@ -55,7 +55,7 @@ impl PublishFunction {
         reference: &TopicReference,
     ) -> Result<Response<Body>, Failure> {
         let entries = batch::events(request)?;
-        let (topic, segments) = self.live(reference).await?;
+        let (topic, segments) = self.live(publisher, reference).await?;
         let topic_id = &topic.topic.id;
         if topic.topic.publisher.payload.kind != PayloadType::Event {
             let problem = "documents have an order, and are published one by one";
@@ -76,7 +76,7 @@ impl PublishFunction {
         let recorded: Vec<RecordedEvent> = recorded.filter_map(|it| it.recorded.clone()).collect();
         let fanned_out = match recorded.is_empty() {
             true => Ok(()),
-            false => self.fan_out(topic_id, &segments, &recorded).await,
+            false => self.fan_out(&topic.topic, &segments, &recorded).await,
         };
         if let Err(failure) = &fanned_out {
             failure.log();

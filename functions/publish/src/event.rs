@@ -4,8 +4,8 @@
 //! in a new one.
 
 use bellwire_api::Failure;
-use bellwire_domain::ids::TopicId;
-use bellwire_fanout::RecordedEvent;
+use bellwire_domain::topic::Topic;
+use bellwire_fanout::{Receivers, RecordedEvent};
 use bellwire_store::StoreError;
 use bellwire_store::events::{Event, EventSource};
 use bellwire_store::members::Segments;
@@ -30,7 +30,7 @@ impl PublishFunction {
             tracing::info!("event has been published before");
             return Ok(());
         };
-        self.fan_out(&topic.topic.id, segments, &[recorded]).await
+        self.fan_out(&topic.topic, segments, &[recorded]).await
     }
 
     /// Records an event; `None` when it was published before.
@@ -62,19 +62,23 @@ impl PublishFunction {
         Ok(self.events.record(source, event, repeatable).await?)
     }
 
-    /// Creates the deliveries of recorded events, or leaves that to the function `fanout`.
+    /// Creates the deliveries of a topic's recorded events, or leaves that to the function `fanout`.
     ///
     /// # Errors
     /// 500 when neither can be done.
     pub(crate) async fn fan_out(
         &self,
-        topic_id: &TopicId,
+        topic: &Topic,
         segments: &Segments,
         recorded: &[RecordedEvent],
     ) -> Result<(), Failure> {
-        if let Err(error) = self.events.fan_out(topic_id, segments, recorded).await {
+        let receivers = Receivers::of(&self.access, topic);
+        let fanned_out = self
+            .events
+            .fan_out(&topic.id, segments, recorded, &receivers);
+        if let Err(error) = fanned_out.await {
             tracing::warn!(%error, "the fan-out is left to another function");
-            self.events.leave(topic_id, recorded).await?;
+            self.events.leave(&topic.id, recorded, &receivers).await?;
         }
         Ok(())
     }

@@ -10,13 +10,14 @@ mod event;
 mod routes;
 
 use bellwire_api::{
-    Authenticator, Caller, Failure, accepted, body, idempotency_key, route, topic_reference,
+    Authenticator, Caller, Failure, TopicPermissions, accepted, body, idempotency_key, route,
+    topic_reference,
 };
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::ids::{AudienceId, EventId, idempotent_event_id, new_event_id, random_id};
 use bellwire_domain::topic::TopicReference;
 use bellwire_domain::topic::modes::PayloadType;
-use bellwire_fanout::EventPublisher;
+use bellwire_fanout::{AccessJudge, EventPublisher, Restricted};
 use bellwire_objects::Payloads;
 use bellwire_objects::payloads::Kept;
 use bellwire_queues::{Message, Publication, Queue, Work};
@@ -36,6 +37,8 @@ pub use crate::routes::Route;
 pub struct PublishFunction {
     authenticator: Authenticator,
     topics: Topics,
+    permissions: TopicPermissions,
+    access: AccessJudge,
     payloads: Payloads,
     documents: Queue,
     events: EventPublisher,
@@ -56,6 +59,8 @@ impl PublishFunction {
         Ok(Self {
             authenticator: app.authenticator()?,
             topics: app.topics()?,
+            permissions: app.topic_permissions()?,
+            access: app.access_judge()?,
             payloads: app.payloads()?,
             documents: app.queue(Setting::PublicationsQueueUrl)?,
             events: app.event_publisher()?,
@@ -82,7 +87,7 @@ impl PublishFunction {
     ///
     /// # Errors
     /// 400 for a body that is not JSON, or a malformed `Idempotency-Key`; 401; 403 when the client is
-    /// not a publisher; 404 when there is no such topic; 410 when it was deleted, or accepts nothing without
+    /// not a publisher, or not one of the topic; 404 when there is no such topic; 410 when it was deleted, or accepts nothing without
     /// subscriptions and has none; 413; 415; 500 when a table, the bucket or the queue fails.
     async fn publish(
         &self,
@@ -92,7 +97,7 @@ impl PublishFunction {
     ) -> Result<Response<Body>, Failure> {
         let key = idempotency_key::of(request)?;
         let json = body::json_text(request)?;
-        let (topic, segments) = self.live(reference).await?;
+        let (topic, segments) = self.live(publisher, reference).await?;
         self.must_accept(&topic, &segments).await?;
 
         let topic_id = topic.topic.id.as_str();
@@ -113,6 +118,7 @@ impl PublishFunction {
             PayloadType::Snapshot => {
                 let publication = Publication {
                     event_id: event_id.clone(),
+                    restricted: Restricted::of(&topic.topic).0,
                     topic_id: topic.topic.id,
                     accepted_at,
                     redriven: false,
@@ -136,17 +142,30 @@ impl PublishFunction {
         accepted(&Accepted { id: event_id })
     }
 
-    /// The topic, if it is not deleted, and the segments of its audience: 410 if it is, 404 if there is none. Log lines
-    /// have its id from then on.
-    async fn live(&self, reference: &TopicReference) -> Result<(StoredTopic, Segments), Failure> {
+    /// The topic, if it is not deleted, and the segments of its audience: 410 if it is, 404 if there is none, or the
+    /// caller may not see it, 403 if it has other publishers. Log lines have its id from then on.
+    async fn live(
+        &self,
+        caller: &Caller,
+        reference: &TopicReference,
+    ) -> Result<(StoredTopic, Segments), Failure> {
         let unknown = || Failure::not_found("there is no such topic");
         let id = self.topics.id_of(reference).await?.ok_or_else(unknown)?;
         tracing::Span::current().record("topic", id.as_str());
         let members = self.events.audience().members();
-        match self.topics.get_with_segments(&id, members).await? {
-            (Found::Live(stored), segments) => Ok((stored, segments)),
-            (Found::Deleted { .. }, _) => Err(Failure::gone("the topic was deleted")),
-            (Found::Unknown, _) => Err(unknown()),
+        let (found, segments) = self.topics.get_with_segments(&id, members).await?;
+        let topic = match &found {
+            Found::Live(stored) => &stored.topic,
+            Found::Deleted { topic, .. } => topic,
+            Found::Unknown => return Err(unknown()),
+        };
+        if !self.permissions.may_see(caller, topic).await? {
+            return Err(unknown());
+        }
+        TopicPermissions::must_change(caller, topic)?;
+        match found {
+            Found::Live(stored) => Ok((stored, segments)),
+            Found::Deleted { .. } | Found::Unknown => Err(Failure::gone("the topic was deleted")),
         }
     }
 

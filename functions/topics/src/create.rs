@@ -1,9 +1,9 @@
 //! `POST /topics`: creates a topic.
 
 use bellwire_api::idempotency::Repeatable;
-use bellwire_api::{Failure, created, etag, located};
+use bellwire_api::{Caller, Failure, TopicPermissions, created, etag, located};
 use bellwire_domain::ids::{TopicId, random_id};
-use bellwire_domain::topic::{Topic, TopicDefinition};
+use bellwire_domain::topic::{Topic, TopicDefinition, TopicPublishers};
 use bellwire_store::Topics;
 use bellwire_store::topics::{FIRST_REVISION, Written};
 use lambda_http::Body;
@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::failures::{changed_meanwhile, name_taken, refused};
 
-/// Creates a topic with this definition. `path` is the one of all topics, as it was called. A repeated request gets the
+/// Creates a topic with this definition, whose only publisher is the caller if it doesn't say otherwise. `path` is the one of all topics, as it was called. A repeated request gets the
 /// same response.
 ///
 /// # Errors
@@ -21,6 +21,7 @@ use crate::failures::{changed_meanwhile, name_taken, refused};
 /// at the same time, or the `Idempotency-Key` came with another request; 500 when a table fails.
 pub async fn create(
     topics: &Topics,
+    caller: &Caller,
     definition: TopicDefinition,
     path: &str,
     repeatable: &Repeatable<'_>,
@@ -30,8 +31,13 @@ pub async fn create(
     }
     definition.check(None).map_err(refused)?;
     let id = TopicId::new(random_id());
+    let publishers = TopicPublishers::only(caller.client_id.clone());
+    let definition = TopicDefinition {
+        publishers: definition.publishers.or(Some(publishers)),
+        ..definition
+    };
     let topic = Topic::new(id, definition, OffsetDateTime::now_utc());
-    let answer = created(&topic)?;
+    let answer = created(&TopicPermissions::view(caller, &topic))?;
     let failure = match topics.create(&topic, repeatable.record(&answer)?).await? {
         Written::Done => return with_headers(answer, path),
         Written::NameTaken => name_taken(),

@@ -5,9 +5,9 @@
 //! in between, it is on record that the deletion is yet to be queued, and the same request completes
 //! it. A request that names the topic by its name finds it again because the name is given up last.
 
-use bellwire_api::{Failure, etag};
+use bellwire_api::{Caller, Failure, TopicPermissions, etag};
 use bellwire_domain::ids::EventId;
-use bellwire_domain::topic::TopicReference;
+use bellwire_domain::topic::{Topic, TopicReference};
 use bellwire_queues::{Message, Publication, Queue, Work};
 use bellwire_store::Topics;
 use bellwire_store::topics::{Found, Written};
@@ -23,6 +23,7 @@ use crate::failures::{changed_meanwhile, no_such_topic};
 /// it at the same time; 412 when the request's `If-Match` has another revision; 500 when the table or the queue fails.
 pub async fn delete(
     topics: &Topics,
+    (permissions, caller): (&TopicPermissions, &Caller),
     publications: &Queue,
     reference: &TopicReference,
     request: &Request,
@@ -30,6 +31,7 @@ pub async fn delete(
     let now = OffsetDateTime::now_utc();
     let (id, kept_name) = match topics.find(reference).await? {
         Found::Live(known) => {
+            permitted(permissions, caller, &known.topic).await?;
             etag::must_match(request, known.revision())?;
             let (written, kept_name) = match reference {
                 TopicReference::Id(_) => (topics.delete(&known, now).await?, None),
@@ -46,11 +48,13 @@ pub async fn delete(
             }
         }
         Found::Deleted {
-            id,
-            name,
+            topic,
             deletion_unqueued: true,
             ..
-        } => (id, Some(name)),
+        } => {
+            permitted(permissions, caller, &topic).await?;
+            (topic.id, Some(topic.name))
+        }
         Found::Deleted {
             deletion_unqueued: false,
             ..
@@ -64,6 +68,7 @@ pub async fn delete(
         topic_id: id.clone(),
         accepted_at: now,
         redriven: false,
+        restricted: false,
         work: Work::TopicDeleted,
     };
     publications.send(Message::publication(&deletion)?).await?;
@@ -71,4 +76,16 @@ pub async fn delete(
         topics.free_name(&id, &name).await?;
     }
     Ok(topics.note_deletion_queued(&id).await?)
+}
+
+/// Checks that the caller may delete a topic: 404 if it may not even see it, 403 if it has other publishers.
+async fn permitted(
+    permissions: &TopicPermissions,
+    caller: &Caller,
+    topic: &Topic,
+) -> Result<(), Failure> {
+    if !permissions.may_see(caller, topic).await? {
+        return Err(no_such_topic());
+    }
+    TopicPermissions::must_change(caller, topic)
 }

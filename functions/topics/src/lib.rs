@@ -1,4 +1,4 @@
-//! `/topics`: topics (protocol B). Every API key may read them; only a publisher's may change them.
+//! `/topics`: topics (protocol B). Clients read those that they may see; a topic's publishers, and operators, change it.
 //!
 //! - `POST /topics` creates a topic: `create`.
 //! - `PUT` and `PATCH /topics/{topicId}` change one: `change`.
@@ -16,8 +16,8 @@ mod routes;
 
 use bellwire_api::idempotency::Idempotency;
 use bellwire_api::{
-    Authenticator, Failure, MergePatch, body, called_path, etag, list, no_content, ok, route,
-    topic_reference,
+    Authenticator, Caller, Failure, MergePatch, TopicPermissions, body, called_path, etag, list,
+    no_content, ok, route, topic_reference,
 };
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::topic::Topic;
@@ -45,7 +45,9 @@ const SORTED_BY: &[&str] = &[
 pub struct TopicsFunction {
     authenticator: Authenticator,
     topics: Topics,
+    permissions: TopicPermissions,
     publications: Queue,
+    client_tasks: Queue,
     idempotency: Idempotency,
 }
 
@@ -59,15 +61,17 @@ impl TopicsFunction {
             authenticator: app.authenticator()?,
             topics: app.topics()?,
             idempotency: app.idempotency()?,
+            permissions: app.topic_permissions()?,
             publications: app.queue(Setting::PublicationsQueueUrl)?,
+            client_tasks: app.queue(Setting::ClientTasksQueueUrl)?,
         })
     }
 
     /// Responds to a request.
     ///
     /// # Errors
-    /// 400 for a body or parameter that is refused; 401; 403 when the client is not a publisher and the
-    /// call is not a `GET`; 404; 409 for a conflict with another topic or request; 412 when the topic has another
+    /// 400 for a body or parameter that is refused; 401; 403 when the call is not a `GET` and the client is not a
+    /// publisher, or not one of the topic; 404; 409 for a conflict with another topic or request; 412 when the topic has another
     /// revision than the request wants; 413; 415; 500 when a table or the queue fails.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let route = route(&request, Route::of)?;
@@ -78,34 +82,44 @@ impl TopicsFunction {
             }
         };
         match route {
-            Route::List => list::page(&request, self.topics.list().await?, SORTED_BY),
+            Route::List => {
+                let topics = self.topics.list().await?;
+                let topics = self.permissions.visible(&client, topics).await?;
+                let views = topics.iter();
+                let views = views.map(|topic| TopicPermissions::view(&client, topic));
+                list::page(&request, views.collect(), SORTED_BY)
+            }
             Route::Create => {
                 let definition = body::json(&request)?;
                 let text = String::from_utf8_lossy(request.body().as_ref());
                 let client_id = client.client_id.as_str();
                 let repeatable = self.idempotency.of(&request, client_id, &text)?;
                 let path = called_path(&request);
-                create::create(&self.topics, definition, path, &repeatable).await
+                create::create(&self.topics, &client, definition, path, &repeatable).await
             }
             Route::Show => {
-                let known = self.existing(&request).await?;
-                shown(&known.topic, known.revision())
+                let known = self.visible(&client, &request).await?;
+                shown(&client, &known.topic, known.revision())
             }
             Route::Replace => {
                 let replacement = body::json(&request)?;
-                let known = self.existing(&request).await?;
-                self.change(&request, known, replacement).await
+                let known = self.changeable(&client, &request).await?;
+                self.change(&client, &request, known, replacement).await
             }
             Route::Patch => {
                 let patch = MergePatch::of(&request)?;
-                let known = self.existing(&request).await?;
-                let view = serde_json::to_value(&known.topic).map_err(Failure::internal)?;
-                let replacement = patch.apply(view)?;
-                self.change(&request, known, replacement).await
+                let known = self.changeable(&client, &request).await?;
+                let view = TopicPermissions::view(&client, &known.topic);
+                let view = serde_json::to_value(view).map_err(Failure::internal)?;
+                let replacement: Replacement = patch.apply(view)?;
+                replacement.must_be_complete()?;
+                self.change(&client, &request, known, replacement).await
             }
             Route::Delete => {
                 let reference = topic_reference(&request)?;
-                delete::delete(&self.topics, &self.publications, &reference, &request).await?;
+                let permitted = (&self.permissions, &client);
+                let (topics, publications) = (&self.topics, &self.publications);
+                delete::delete(topics, permitted, publications, &reference, &request).await?;
                 no_content()
             }
         }
@@ -114,28 +128,41 @@ impl TopicsFunction {
     /// Replaces the definition of the topic that was read as `known`, if it has a revision that the request wants.
     async fn change(
         &self,
+        client: &Caller,
         request: &Request,
         known: StoredTopic,
         replacement: Replacement,
     ) -> Result<Response<Body>, Failure> {
         etag::must_match(request, known.revision())?;
-        let (changed, revision) = change::change(&self.topics, known, replacement).await?;
-        shown(&changed, revision)
+        let (topics, tasks) = (&self.topics, &self.client_tasks);
+        let (changed, revision) = change::change(topics, tasks, known, replacement).await?;
+        shown(client, &changed, revision)
     }
 
-    /// The topic that the path names; 404 if there is none, or it was deleted. Log lines have its id from then on.
-    async fn existing(&self, request: &Request) -> Result<StoredTopic, Failure> {
-        match self.topics.find(&topic_reference(request)?).await? {
-            Found::Live(stored) => {
-                tracing::Span::current().record("topic", stored.topic.id.as_str());
-                Ok(stored)
-            }
-            Found::Deleted { .. } | Found::Unknown => Err(no_such_topic()),
+    /// The topic that the path names; 404 if there is none, it was deleted, or the client may not see it. Log lines have
+    /// its id from then on.
+    async fn visible(&self, client: &Caller, request: &Request) -> Result<StoredTopic, Failure> {
+        let Found::Live(stored) = self.topics.find(&topic_reference(request)?).await? else {
+            return Err(no_such_topic());
+        };
+        tracing::Span::current().record("topic", stored.topic.id.as_str());
+        if self.permissions.may_see(client, &stored.topic).await? {
+            Ok(stored)
+        } else {
+            Err(no_such_topic())
         }
+    }
+
+    /// As [`Self::visible`]; 403 if the client may not change it.
+    async fn changeable(&self, client: &Caller, request: &Request) -> Result<StoredTopic, Failure> {
+        let stored = self.visible(client, request).await?;
+        TopicPermissions::must_change(client, &stored.topic)?;
+        Ok(stored)
     }
 }
 
-/// 200, with a topic and its revision as the entity tag.
-fn shown(topic: &Topic, revision: u64) -> Result<Response<Body>, Failure> {
-    Ok(etag::with(ok(topic)?, revision))
+/// 200, with what the client sees of a topic, and its revision as the entity tag.
+fn shown(client: &Caller, topic: &Topic, revision: u64) -> Result<Response<Body>, Failure> {
+    let view = TopicPermissions::view(client, topic);
+    Ok(etag::with(ok(&view)?, revision))
 }

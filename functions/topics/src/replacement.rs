@@ -3,7 +3,9 @@
 use bellwire_api::Failure;
 use bellwire_domain::object::{object, said};
 use bellwire_domain::timestamp;
-use bellwire_domain::topic::{Publisher, Subscribers, Topic, TopicDefinition};
+use bellwire_domain::topic::{
+    Publisher, Subscribers, Topic, TopicAccess, TopicDefinition, TopicPublishers,
+};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
@@ -18,6 +20,10 @@ pub struct Replacement {
     #[serde(default)]
     subscribers: Subscribers,
     #[serde(default, deserialize_with = "said")]
+    access: Option<TopicAccess>,
+    #[serde(default, deserialize_with = "said")]
+    publishers: Option<TopicPublishers>,
+    #[serde(default, deserialize_with = "said")]
     id: Option<String>,
     #[serde(default, deserialize_with = "said")]
     create_timestamp: Option<String>,
@@ -26,6 +32,23 @@ pub struct Replacement {
 }
 
 impl Replacement {
+    /// Checks that a patch has removed nothing that stays as it is when it is left out.
+    ///
+    /// # Errors
+    /// 400, naming the field.
+    pub fn must_be_complete(&self) -> Result<(), Failure> {
+        for (field, is_missing) in [
+            ("access", self.access.is_none()),
+            ("publishers", self.publishers.is_none()),
+        ] {
+            if is_missing {
+                let problem = "can't be removed; \"everyone\" stands for all";
+                return Err(Failure::field(field, problem));
+            }
+        }
+        Ok(())
+    }
+
     /// The definition that replaces the one of `known`.
     ///
     /// # Errors
@@ -56,6 +79,8 @@ impl Replacement {
             name: self.name,
             publisher: self.publisher,
             subscribers: self.subscribers,
+            access: self.access,
+            publishers: self.publishers,
         })
     }
 }

@@ -6,7 +6,7 @@ use bellwire_domain::endpoint::signature::generate_secret;
 use bellwire_domain::ids::{SubscriptionId, new_subscription_id};
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::Topic;
-use bellwire_fanout::deliver_current_document;
+use bellwire_fanout::{Restricted, deliver_current_document};
 use bellwire_store::subscription::{Source, Subscription, Webhook};
 use bellwire_store::subscriptions::Created;
 use lambda_http::http::Response;
@@ -24,7 +24,7 @@ impl WebhookSubscriptionsFunction {
     ///
     /// # Errors
     /// 400 when the body is refused, or the endpoint doesn't consent; 401 when the client is disabled
-    /// meanwhile; 404 when the topic is deleted meanwhile; 409 when a limit is reached, the topic is not for
+    /// meanwhile; 403 when the client only publishes to the topic; 404 when the topic is deleted meanwhile; 409 when a limit is reached, the topic is not for
     /// webhooks, or the `Idempotency-Key` came with another request; 500 when a table or the queue fails; 503 when
     /// another request interferes.
     pub(crate) async fn create(
@@ -36,11 +36,14 @@ impl WebhookSubscriptionsFunction {
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
         if let Some(answer) = repeatable.earlier().await? {
-            return self.created_before(answer, request).await;
+            return self.created_before(answer, topic, request).await;
         }
         if !topic.subscribers.accept_webhooks() {
             let problem = "the topic has no subscribers of the type webhook";
             return Err(Failure::conflict(problem));
+        }
+        if !self.permissions.may_receive(client, topic).await? {
+            return Err(not_for_the_client());
         }
         let checked = create.check(&self.policy, topic)?;
         let origin = self.ask(&checked.webhook_url, domain(request)).await?;
@@ -82,20 +85,20 @@ impl WebhookSubscriptionsFunction {
             Created::Done | Created::Exists => {}
             Created::TooMany(exceeded) => {
                 return match repeatable.earlier().await? {
-                    Some(answer) => self.created_before(answer, request).await,
+                    Some(answer) => self.created_before(answer, topic, request).await,
                     None => Err(Failure::conflict(self.limits.explain(exceeded))),
                 };
             }
             Created::Refused(other) => {
                 return match (repeatable.earlier().await?, other) {
-                    (Some(answer), _) => self.created_before(answer, request).await,
+                    (Some(answer), _) => self.created_before(answer, topic, request).await,
                     (None, 0) => Err(Failure::not_found("there is no such topic")),
                     (None, 1) => Err(Failure::unauthorized()),
                     (None, _) => Err(Failure::try_again("please try again")),
                 };
             }
         }
-        match self.send_document(&subscription).await {
+        match self.send_document(&subscription, topic).await {
             Ok(()) => {
                 let id = &subscription.subscription_id;
                 Ok(located_at(answer, id, subscription.created_at, request))
@@ -115,6 +118,7 @@ impl WebhookSubscriptionsFunction {
     async fn created_before(
         &self,
         answer: Response<Body>,
+        topic: &Topic,
         request: &Request,
     ) -> Result<Response<Body>, Failure> {
         #[derive(Deserialize)]
@@ -128,7 +132,7 @@ impl WebhookSubscriptionsFunction {
             serde_json::from_slice(answer.body().as_ref()).map_err(Failure::internal)?;
         tracing::Span::current().record("subscription", made.id.as_str());
         if let Some(subscription) = self.subscriptions.get(&made.id).await? {
-            self.send_document(&subscription).await?;
+            self.send_document(&subscription, topic).await?;
         }
         let created_at = made.create_timestamp;
         Ok(located_at(answer, &made.id, created_at, request))
@@ -137,11 +141,21 @@ impl WebhookSubscriptionsFunction {
     /// Creates the delivery of a topic's current document, if there is one. A subscription receives new
     /// versions from the moment that it is a member of the topic's audience; this delivery is for the
     /// version that is current then.
-    pub(crate) async fn send_document(&self, subscription: &Subscription) -> Result<(), Failure> {
-        let now = OffsetDateTime::now_utc();
-        deliver_current_document(&self.events, &self.deliveries, subscription, now)
-            .await
-            .map_err(Failure::internal)
+    pub(crate) async fn send_document(
+        &self,
+        subscription: &Subscription,
+        topic: &Topic,
+    ) -> Result<(), Failure> {
+        let (now, restricted) = (OffsetDateTime::now_utc(), Restricted::of(topic));
+        deliver_current_document(
+            &self.events,
+            &self.deliveries,
+            subscription,
+            restricted,
+            now,
+        )
+        .await
+        .map_err(Failure::internal)
     }
 }
 
@@ -187,4 +201,9 @@ fn the_prefix_is_that_of_the_call() {
     ] {
         assert_eq!(prefix(path), expected);
     }
+}
+
+/// 403: the client may see the topic since it publishes to it, and its publications are for others.
+fn not_for_the_client() -> Failure {
+    Failure::forbidden("the topic's access doesn't name this client, which only publishes to it")
 }

@@ -29,13 +29,14 @@ mod view;
 
 use bellwire_api::idempotency::{Idempotency, Repeatable};
 use bellwire_api::{
-    Authenticator, Caller, Failure, body, etag, list, no_content, path_parameter, route,
-    topic_reference,
+    Authenticator, Caller, Failure, TopicPermissions, body, etag, list, no_content, path_parameter,
+    route, topic_reference,
 };
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::UrlPolicy;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::topic::{Topic, TopicReference};
+use bellwire_fanout::AccessJudge;
 use bellwire_objects::Payloads;
 use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
@@ -60,6 +61,8 @@ pub struct WebhookSubscriptionsFunction {
     authenticator: Authenticator,
     clients: Clients,
     topics: Topics,
+    permissions: TopicPermissions,
+    access: AccessJudge,
     subscriptions: Subscriptions,
     members: Members,
     events: Events,
@@ -83,6 +86,8 @@ impl WebhookSubscriptionsFunction {
             authenticator: app.authenticator()?,
             clients: app.clients()?,
             topics: app.topics()?,
+            permissions: app.topic_permissions()?,
+            access: app.access_judge()?,
             subscriptions: app.subscriptions()?,
             members: app.members()?,
             events: app.events()?,
@@ -108,7 +113,7 @@ impl WebhookSubscriptionsFunction {
         let route = route(&request, Route::of)?;
         let client = self.authenticator.client(&request).await?;
         if let Route::Create | Route::List = route {
-            let topic = self.topic(&topic_reference(&request)?).await?;
+            let topic = self.topic(&client, &topic_reference(&request)?).await?;
             tracing::Span::current().record("topic", topic.id.as_str());
             if route == Route::List {
                 return self.list(&client, &topic, &request).await;
@@ -130,10 +135,10 @@ impl WebhookSubscriptionsFunction {
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,
             Route::Exchanges => self.exchanges(&subscription, topic.shards, &request).await,
             Route::RotateSecret => self.rotate(&subscription, &repeatable()?).await,
-            Route::Enable => answer(&self.enable(&subscription).await?),
+            Route::Enable => answer(&self.enable(&subscription, &topic.topic).await?),
             Route::Disable => answer(&self.disable(&subscription).await?),
             Route::Replay => {
-                self.replay(&subscription, topic.shards, &request, &repeatable()?)
+                self.replay(&subscription, &topic, &request, &repeatable()?)
                     .await
             }
         }
@@ -183,17 +188,40 @@ impl WebhookSubscriptionsFunction {
         list::page(request, views, SORTED_BY)
     }
 
-    /// The topic with this id or name; 404 if there is none, or it was deleted.
-    async fn topic(&self, reference: &TopicReference) -> Result<Topic, Failure> {
-        match self.topics.find(reference).await? {
-            Found::Live(stored) => Ok(stored.topic),
-            Found::Deleted { .. } | Found::Unknown => {
-                Err(Failure::not_found("there is no such topic"))
-            }
+    /// The topic with this id or name; 404 if there is none, it was deleted, or the client may not see it.
+    async fn topic(&self, client: &Caller, reference: &TopicReference) -> Result<Topic, Failure> {
+        let unknown = || Failure::not_found("there is no such topic");
+        let Found::Live(stored) = self.topics.find(reference).await? else {
+            return Err(unknown());
+        };
+        if self.permissions.may_see(client, &stored.topic).await? {
+            Ok(stored.topic)
+        } else {
+            Err(unknown())
         }
     }
 
-    /// The client's own subscription with this id, and its topic; 404 if there is none, or its topic was deleted.
+    /// A subscription to a topic, in the state that follows from who may see the topic; `None` if it is deleted meanwhile.
+    async fn settled(
+        &self,
+        subscription: Subscription,
+        topic: &Topic,
+    ) -> Result<Option<Subscription>, Failure> {
+        let is_suspended = subscription.state().is_suspended();
+        if topic.access.is_everyone() && !is_suspended {
+            return Ok(Some(subscription));
+        }
+        let permitted = self.access.is_for(topic, &subscription.client_id).await?;
+        if permitted != is_suspended {
+            return Ok(Some(subscription));
+        }
+        let id = &subscription.subscription_id;
+        self.access.settle(id).await.map_err(Failure::internal)?;
+        Ok(self.subscriptions.get(id).await?)
+    }
+
+    /// The client's own subscription with this id, and its topic; 404 if there is none, or its topic was deleted. It is
+    /// suspended if the client may not see the topic any more, and resumed if it may again.
     async fn own(&self, client: &Caller, id: &str) -> Result<(Subscription, StoredTopic), Failure> {
         let unknown = || Failure::not_found("there is no such subscription");
         let subscription = self
@@ -204,7 +232,10 @@ impl WebhookSubscriptionsFunction {
             .ok_or_else(unknown)?;
         let (topic_id, _) = subscription.topic().ok_or_else(unknown)?;
         match self.topics.get(topic_id).await? {
-            Found::Live(stored) => Ok((subscription, stored)),
+            Found::Live(stored) => {
+                let settled = self.settled(subscription, &stored.topic).await?;
+                Ok((settled.ok_or_else(unknown)?, stored))
+            }
             Found::Deleted { .. } | Found::Unknown => Err(unknown()),
         }
     }

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use self::change::PatchWebhookSubscription;
 use crate::WebhookSubscriptionsFunction;
+use crate::switch::must_not_be_suspended;
 use crate::view::{answer, revision};
 
 /// How often a change is made again, at most, because others change the same subscription at the same time.
@@ -27,7 +28,7 @@ impl WebhookSubscriptionsFunction {
     ///
     /// # Errors
     /// 400 when the body is refused, or the endpoint doesn't consent; 404 when the subscription is deleted
-    /// meanwhile; 409 when the limit of the new URL's host is reached; 412 when `If-Match` names another
+    /// meanwhile; 409 when it is to be enabled and the client may not see the topic any more, or the limit of the new URL's host is reached; 412 when `If-Match` names another
     /// revision; 413; 415; 500 when a table or the queue fails; 503 when other requests interfere.
     pub(crate) async fn patch(
         &self,
@@ -41,10 +42,13 @@ impl WebhookSubscriptionsFunction {
         let mut origin = None;
         let mut found = subscription;
         for _ in 0..ATTEMPTS {
+            if patch.enables() {
+                must_not_be_suspended(&found)?;
+            }
             let mut change = patch.apply(&found, new_url.as_ref(), topic, &self.policy)?;
             if change.is_made(&found) {
                 // An earlier request may have been cut off when it had changed the subscription.
-                self.send_doubted_document(&found).await?;
+                self.send_doubted_document(&found, topic).await?;
                 etag::must_match(request, revision(&found))?;
                 return answer(&found);
             }
@@ -61,7 +65,7 @@ impl WebhookSubscriptionsFunction {
                 .change(&found, &change, &self.limits, now);
             match changed.await? {
                 Changed::Done(changed) => {
-                    self.send_doubted_document(&changed).await?;
+                    self.send_doubted_document(&changed, topic).await?;
                     return answer(&changed);
                 }
                 Changed::Before(other) => found = *other,
@@ -92,9 +96,13 @@ impl WebhookSubscriptionsFunction {
 
     /// Creates the delivery of a topic's current document, if there is one, to an endpoint that may have
     /// something else. Where somebody sends it already, or will after a pause, that changes nothing.
-    async fn send_doubted_document(&self, subscription: &Subscription) -> Result<(), Failure> {
+    async fn send_doubted_document(
+        &self,
+        subscription: &Subscription,
+        topic: &Topic,
+    ) -> Result<(), Failure> {
         if subscription.progress.in_doubt && !subscription.state().is_silent() {
-            self.send_document(subscription).await?;
+            self.send_document(subscription, topic).await?;
         }
         Ok(())
     }

@@ -5,9 +5,10 @@ use bellwire_api::{Failure, accepted, body, idempotency_key};
 use bellwire_domain::ids::{idempotent_event_id, random_id};
 use bellwire_domain::timestamp::{self, iso_serde};
 use bellwire_domain::topic::modes::SubscriptionMode;
-use bellwire_domain::topic::shards::Shards;
+use bellwire_fanout::Restricted;
 use bellwire_queues::{FanOut, Hops, Message, Replay};
 use bellwire_store::subscription::Subscription;
+use bellwire_store::topics::StoredTopic;
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::WebhookSubscriptionsFunction;
+use crate::switch::must_not_be_suspended;
 
 /// The body of the request: the period of time to replay, which ends now if `end` is missing.
 #[derive(Deserialize)]
@@ -30,7 +32,7 @@ impl WebhookSubscriptionsFunction {
     /// Begins a replay: the events that were accepted from `start` to `end`, and have not been
     /// delivered, are delivered again. Events from before the subscription was created, and those that
     /// are not kept any more, are left out; the response has the time from which events are replayed. A
-    /// subscription has one replay at a time. `shards` are those of the topic.
+    /// subscription has one replay at a time.
     ///
     /// # Errors
     /// 400 when the body is refused; 409 when the topic has a document, the subscription is disabled,
@@ -39,7 +41,7 @@ impl WebhookSubscriptionsFunction {
     pub(crate) async fn replay(
         &self,
         subscription: &Subscription,
-        shards: Shards,
+        topic: &StoredTopic,
         request: &Request,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
@@ -57,6 +59,7 @@ impl WebhookSubscriptionsFunction {
                 "a document is not replayed: it goes on with a snapshot when the subscription is enabled",
             ));
         };
+        must_not_be_suspended(subscription)?;
         if subscription.disabled.is_some() {
             return Err(Failure::conflict(
                 "the subscription is disabled: enable it first",
@@ -83,7 +86,8 @@ impl WebhookSubscriptionsFunction {
             topic_id: topic_id.clone(),
             start,
             end: end.max(start),
-            shards,
+            shards: topic.shards,
+            restricted: Restricted::of(&topic.topic).0,
             after: None,
             hops: Hops::default(),
         });

@@ -2,6 +2,7 @@
 //! disables an endpoint.
 
 use bellwire_api::Failure;
+use bellwire_domain::topic::Topic;
 use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
 
@@ -12,16 +13,19 @@ impl WebhookSubscriptionsFunction {
     /// snapshot of it is delivered at once.
     ///
     /// # Errors
-    /// 404 when the subscription is deleted meanwhile; 500 when a table or the queue fails.
+    /// 404 when the subscription is deleted meanwhile; 409 when the client may not see the topic any more; 500 when a
+    /// table or the queue fails.
     pub(crate) async fn enable(
         &self,
         subscription: &Subscription,
+        topic: &Topic,
     ) -> Result<Subscription, Failure> {
+        must_not_be_suspended(subscription)?;
         let id = &subscription.subscription_id;
         let now = OffsetDateTime::now_utc();
         let enabled = self.subscriptions.enable(id, now).await?;
         let enabled = enabled.ok_or_else(gone)?;
-        self.send_document(&enabled).await?;
+        self.send_document(&enabled, topic).await?;
         Ok(enabled)
     }
 
@@ -46,4 +50,17 @@ impl WebhookSubscriptionsFunction {
 /// 404: the subscription was deleted meanwhile.
 fn gone() -> Failure {
     Failure::not_found("there is no such subscription")
+}
+
+/// Checks that a subscription is not suspended because its client may not see the topic.
+///
+/// # Errors
+/// 409 when it is.
+pub fn must_not_be_suspended(subscription: &Subscription) -> Result<(), Failure> {
+    if subscription.state().is_suspended() {
+        return Err(Failure::conflict(
+            "the subscription is suspended, since this client may not see the topic any more",
+        ));
+    }
+    Ok(())
 }

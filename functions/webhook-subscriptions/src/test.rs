@@ -12,6 +12,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::WebhookSubscriptionsFunction;
+use crate::switch::must_not_be_suspended;
 
 impl WebhookSubscriptionsFunction {
     /// Creates a test: the body, a JSON object, is sent to the webhook unchanged, in one attempt, even
@@ -19,7 +20,7 @@ impl WebhookSubscriptionsFunction {
     /// response's `pipelineId`.
     ///
     /// # Errors
-    /// 400 when the body is not a JSON object; 409 when the `Idempotency-Key` came with another
+    /// 400 when the body is not a JSON object; 409 when the client may not see the topic any more, or the `Idempotency-Key` came with another
     /// request; 413; 500 when a table, the bucket or the queue fails.
     pub(crate) async fn test(
         &self,
@@ -27,6 +28,7 @@ impl WebhookSubscriptionsFunction {
         request: &Request,
         repeatable: &Repeatable<'_>,
     ) -> Result<Response<Body>, Failure> {
+        must_not_be_suspended(subscription)?;
         let json = body::json_text(request)?;
         if !json.is_object() {
             return Err(Failure::bad_request("the body must be a JSON object"));

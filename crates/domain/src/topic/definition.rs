@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::object::object;
+use crate::object::{object, said};
 use crate::topic::modes::{Modes, PayloadType};
 use crate::topic::reference::has_form_of_id;
-use crate::topic::{Subscribers, Topic};
+use crate::topic::{Subscribers, Topic, TopicAccess, TopicPublishers};
 
 /// The longest name of a topic, in characters.
 pub const MAX_NAME_LENGTH: usize = 255;
@@ -25,6 +25,20 @@ pub struct TopicDefinition {
     /// How publications are delivered; when empty, to webhooks in all modes that fit.
     #[serde(default)]
     pub subscribers: Subscribers,
+    /// Who may see the topic; everyone when it isn't said of a new one.
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub access: Option<TopicAccess>,
+    /// Which publishers may publish to it, and change it; whoever creates it when it isn't said.
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub publishers: Option<TopicPublishers>,
 }
 
 /// How publications arrive, and what they are.

@@ -1,4 +1,5 @@
 //! An account with a subscription, and deliveries that the function is handed.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use bellwire_domain::ids::{EventId, SubscriptionId, TopicId};
 use bellwire_domain::topic::modes::SubscriptionMode;
@@ -57,7 +58,6 @@ pub fn event(id: &str) -> Delivery {
 }
 
 /// How many deliveries are on record as arrived.
-#[allow(dead_code)] // not every test counts them
 pub async fn arrived(aws: &Aws) -> usize {
     let items = aws.items("ExchangesTable").await.into_iter();
     items.filter(|item| item["arrived"] == true).count()
@@ -72,7 +72,6 @@ pub fn ids(endpoint: &Endpoint) -> Vec<String> {
 }
 
 /// Commits a version of the topic's document, which is the version's number.
-#[allow(dead_code)] // not every test has documents
 pub async fn commit(aws: &Aws, version: u64) {
     let patch = format!(r#"[{{"op":"replace","path":"","value":{version}}}]"#);
     let next = Version {
@@ -96,7 +95,6 @@ pub async fn commit(aws: &Aws, version: u64) {
 }
 
 /// Lets the lease of the subscription expire.
-#[allow(dead_code)] // not every test has documents
 pub async fn expire_lease(aws: &Aws) {
     let key = [("subscription_id", "s1")];
     aws.set_number("SubscriptionsTable", &key, "turn_until", 1)
@@ -104,7 +102,6 @@ pub async fn expire_lease(aws: &Aws) {
 }
 
 /// The document that a receiver has that applies what it receives, in order.
-#[allow(dead_code)] // not every test has documents
 pub fn applied(endpoint: &Endpoint) -> Option<u64> {
     let received = endpoint.received().into_iter();
     received.fold(None, |_, request| {

@@ -107,6 +107,11 @@ impl PatchWebhookSubscription {
         })
     }
 
+    /// Whether the subscription is to be enabled.
+    pub fn enables(&self) -> bool {
+        self.subscription_status == Some(SubscriptionStatus::Active)
+    }
+
     /// The mode that the subscription is to have. One that it has already may stay, whatever the topic allows
     /// by now.
     fn mode(

@@ -1,4 +1,5 @@
 //! A client with a subscription to a document, and requests of the client.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use bellwire_domain::ids::TopicId;
 use bellwire_domain::topic::payload::{Payload, compress};
