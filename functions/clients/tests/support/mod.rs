@@ -233,3 +233,15 @@ pub async fn stands_still<T>(
     }
     true
 }
+
+/// Whether a client is on record as disabled.
+pub async fn is_off(aws: &Aws, id: &ClientId) -> bool {
+    let clients = aws.app("Clients", &[]).clients().unwrap();
+    clients
+        .get(id)
+        .await
+        .unwrap()
+        .unwrap()
+        .disabled_at
+        .is_some()
+}
