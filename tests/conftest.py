@@ -81,7 +81,8 @@ class Stack:
             "DeadClientTasksQueueUrl",
         ):
             dead_letters(self, queue, *self.clients, *self.topics, remove=True)
-        cleaner = self.new_client(publisher=True)
+        # Topics are deleted by their publishers, or an operator.
+        cleaner = self.new_client(operator=True)
         sns = self.aws("sns")
         # Before the topics, whose deletion would be delivered to receivers that are gone.
         at_once(
