@@ -26,6 +26,7 @@ FUNCTIONS = {
     "commit": "CommitFunction",
     "fanout": "FanoutFunction",
     "client-tasks": "ClientTasksFunction",
+    "attempt-counts": "AttemptCountsFunction",
     "deliver": "DeliverFunction",
     "webhook-subscriptions": "WebhookSubscriptionsFunction",
     "entity-subscriptions": "EntitySubscriptionsFunction",
@@ -192,8 +193,21 @@ def test_a_message(functions, file):
     assert failures(functions[file.split("/")[0]].invoke(read(EVENTS / file))) == []
 
 
+def test_attempts_of_the_stream(stack, functions):
+    file = "attempt-counts/attempts.json"
+    for _ in range(2):
+        assert not functions["attempt-counts"].invoke(read(EVENTS / file)).failed
+    [counted] = stack.aws("dynamodb").query(
+        TableName=stack.outputs["CountsTable"],
+        KeyConditionExpression="subscription_id = :id",
+        ExpressionAttributeValues={":id": {"S": "9794665d-a566-40a6-9113-8f345ed90eb5"}},
+    )["Items"]
+    assert (counted["delivered"], counted["failed"]) == ({"N": "1"}, {"N": "1"})
+
+
 def test_no_file_is_left_out():
-    fed = {file for file, *_ in REQUESTS} | set(MESSAGES) | {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
+    fed = {file for file, *_ in REQUESTS} | set(MESSAGES) | {"attempt-counts/attempts.json"}
+    fed |= {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
     assert {str(file.relative_to(EVENTS)) for file in EVENTS.rglob("*.json")} == fed
     assert {file.split("/")[0] for file in fed} == set(FUNCTIONS)
 

@@ -169,8 +169,10 @@ def routes() -> set[tuple[str, str]]:
         text = file.read_text()
         under = re.search(r"^\s*under ([^;]*);", text, re.MULTILINE)
         prefixes = re.findall(r'"([^"]*)"', under[1]) if under else [""]
-        for method, paths in re.findall(r'^\s*"([A-Z]+)" ("[^=]*) => ', text, re.MULTILINE):
-            found |= {(method, prefix + path) for prefix in prefixes for path in re.findall(r'"([^"]*)"', paths)}
+        spelled, _, beside = text.partition("beside;")
+        for part, begins in ((spelled, prefixes), (beside, [""])):
+            for method, paths in re.findall(r'^\s*"([A-Z]+)" ("[^=]*) => ', part, re.MULTILINE):
+                found |= {(method, begin + path) for begin in begins for path in re.findall(r'"([^"]*)"', paths)}
     return found
 
 

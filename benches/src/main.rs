@@ -124,6 +124,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("client-tasks", "client-tasks/labels.json"),
     ("deliver", "deliver/event.json"),
     ("render", "render/rendering.json"),
+    ("attempt-counts", "attempt-counts/attempts.json"),
 ];
 
 #[tokio::main]

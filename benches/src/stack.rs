@@ -47,6 +47,7 @@ const TABLES: &[Table] = &[
     ("members", &["audience_segment", "subscription_id"], None),
     ("events", &["source", "key"], None),
     ("exchanges", &["subscription_id", "exchange_id"], None),
+    ("counts", &["subscription_id", "hour"], None),
     ("deliveries", &["delivery_id"], None),
 ];
 
@@ -87,6 +88,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("EVENTS_KEPT_DAYS", "7"),
     ("EXCHANGES_TABLE", "exchanges"),
     ("EXCHANGES_KEPT_DAYS", "7"),
+    ("COUNTS_TABLE", "counts"),
     ("DELIVERIES_TABLE", "deliveries"),
     ("PAYLOADS_BUCKET", "payloads"),
     ("RESULTS_BUCKET", "results"),

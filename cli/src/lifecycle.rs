@@ -7,7 +7,9 @@ use bellwire_fanout::AccessJudge;
 use bellwire_query_notifications::Publisher;
 use bellwire_queues::Queue;
 use bellwire_runtime::aws::Lazy;
-use bellwire_store::{Attempts, Callbacks, Clients, Events, Keys, Queries, Subscriptions, Topics};
+use bellwire_store::{
+    Attempts, Callbacks, Clients, Counts, Events, Keys, Queries, Subscriptions, Topics,
+};
 use time::Duration;
 
 use crate::stack::Outputs;
@@ -37,6 +39,7 @@ pub fn of(config: &SdkConfig, outputs: &Outputs) -> anyhow::Result<ClientLifecyc
     Ok(ClientLifecycle {
         keys: Keys::new(db(), name("KeysTable")?, name("ClientsTable")?),
         attempts: Attempts::new(db(), name("ExchangesTable")?, KEPT),
+        counts: Counts::new(db(), name("CountsTable")?),
         callbacks: Callbacks::new(db(), name("CallbacksTable")?),
         queries: Queries::new(db(), name("QueriesTable")?),
         notifications: Publisher::new(Lazy::new(config, aws_sdk_sns::Client::new), prefix),

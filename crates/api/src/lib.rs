@@ -20,6 +20,7 @@ mod mistakes;
 mod route;
 mod segment;
 mod serve;
+pub mod stats;
 mod topic_path;
 mod topic_permissions;
 mod words;

@@ -7,35 +7,42 @@ use crate::Failure;
 
 /// Declares a function's `Route`: the calls of the API that reach it, each by method and path of `template.yaml`.
 /// Where a protocol has several spellings, `under` has what the paths begin with in each, or a call has several paths.
+/// Calls behind `beside` have none of these beginnings.
 ///
 /// ```
 /// bellwire_api::routes! {
 ///     under "/streams/hub/api/v1", "";
 ///     "GET" "/topics" => List,
 ///     "POST" "/topics" | "/themes" => Create,
+///     beside;
+///     "GET" "/v1/stats" => Stats,
 /// }
 /// assert_eq!(Route::of("GET", "/streams/hub/api/v1/topics"), Some(Route::List));
 /// assert_eq!(Route::of("POST", "/themes"), Some(Route::Create));
+/// assert_eq!(Route::of("GET", "/v1/stats"), Some(Route::Stats));
+/// assert_eq!(Route::of("GET", "/streams/hub/api/v1/v1/stats"), None);
 /// assert_eq!(Route::of("PATCH", "/topics"), None);
 /// assert_eq!(Route::methods("/topics"), ["GET", "POST"]);
 /// ```
 #[macro_export]
 macro_rules! routes {
-    ($(under $($prefix:literal),+;)? $($method:literal $path:literal $(| $other:literal)* => $route:ident,)+) => {
+    ($(under $($prefix:literal),+;)? $($method:literal $path:literal $(| $other:literal)* => $route:ident,)+
+        $(beside; $($beside_method:literal $beside_path:literal => $beside:ident,)+)?) => {
         /// A call of the API that reaches the function.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Route {
             $(#[doc = concat!("`", $method, " ", $path, "`.")] $route,)+
+            $($(#[doc = concat!("`", $beside_method, " ", $beside_path, "`.")] $beside,)+)?
         }
 
         impl Route {
             /// Every route, for the comparison with the template.
             #[cfg(test)]
-            pub const ALL: &[Self] = &[$(Self::$route,)+];
+            pub const ALL: &[Self] = &[$(Self::$route,)+ $($(Self::$beside,)+)?];
 
             /// The methods of a resource; none for one that isn't the function's.
             pub fn methods(resource: &str) -> Vec<&'static str> {
-                const METHODS: &[&str] = &[$($method),+];
+                const METHODS: &[&str] = &[$($method),+ $($(, $beside_method)+)?];
                 let mut methods: Vec<&str> = Vec::new();
                 for method in METHODS {
                     if Self::of(method, resource).is_some() && !methods.contains(method) {
@@ -49,6 +56,9 @@ macro_rules! routes {
             /// none.
             pub fn of(method: &str, resource: &str) -> Option<Self> {
                 const PREFIXES: &[&str] = &[$($($prefix),+)?];
+                $($(if (method, resource) == ($beside_method, $beside_path) {
+                    return Some(Self::$beside);
+                })+)?
                 let path = if PREFIXES.is_empty() {
                     resource
                 } else {

@@ -25,8 +25,8 @@ use bellwire_queues::{Queue, Source};
 use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::{env, logs};
 use bellwire_store::{
-    Answers, Attempts, Callbacks, Clients, Deliveries, Events, Keys, Limits, Members, Queries,
-    Subscriptions, Topics,
+    Answers, Attempts, Callbacks, Clients, Counts, Deliveries, Events, Keys, Limits, Members,
+    Queries, Subscriptions, Topics,
 };
 
 pub use bellwire_runtime::env::BadSetting;
@@ -159,6 +159,11 @@ impl App {
         ))
     }
 
+    /// The Counts table: how many attempts there were in each hour.
+    pub fn counts(&self) -> Read<Counts> {
+        Ok(Counts::new(self.db(), self.setting(Setting::CountsTable)?))
+    }
+
     /// What is on record of deliveries, with the table of marks of earlier versions.
     pub fn deliveries(&self) -> Read<Deliveries> {
         Ok(Deliveries::new(
@@ -271,6 +276,7 @@ impl App {
             keys: self.keys()?,
             subscriptions: self.subscriptions()?,
             attempts: self.attempts()?,
+            counts: self.counts()?,
             access: self.access_judge()?,
             callbacks: self.callbacks()?,
             queries: self.queries()?,

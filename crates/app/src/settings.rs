@@ -65,6 +65,8 @@ settings! {
     EventsTable = "EVENTS_TABLE",
     /// The name of the Exchanges table.
     ExchangesTable = "EXCHANGES_TABLE",
+    /// The name of the Counts table.
+    CountsTable = "COUNTS_TABLE",
     /// The name of the Deliveries table.
     DeliveriesTable = "DELIVERIES_TABLE",
     /// The name of the Answers table.

@@ -86,7 +86,9 @@ impl ClientLifecycle {
         }
         let shards = self.shards_of(subscription).await?;
         let id = &subscription.subscription_id;
-        if self.attempts.remove_all(id, shards).await? == Steps::OutOfTime {
+        if self.attempts.remove_all(id, shards).await? == Steps::OutOfTime
+            || self.counts.remove_all(id).await? == Steps::OutOfTime
+        {
             return Ok(Steps::OutOfTime);
         }
         self.subscriptions.delete(subscription).await?;

@@ -19,7 +19,7 @@ use bellwire_query_notifications::Publisher;
 use bellwire_queues::{ClientTask, Hops, Message, Queue};
 use bellwire_runtime::deadline::Steps;
 use bellwire_store::{
-    Attempts, Callbacks, Client, ClientChange, Clients, Keys, Queries, Subscriptions,
+    Attempts, Callbacks, Client, ClientChange, Clients, Counts, Keys, Queries, Subscriptions,
     Topics,
 };
 use futures_util::stream::{self, StreamExt};
@@ -49,6 +49,8 @@ pub struct ClientLifecycle {
     pub subscriptions: Subscriptions,
     /// The attempts of deliveries to these.
     pub attempts: Attempts,
+    /// How many attempts there were.
+    pub counts: Counts,
     /// Judges which topics' publications are for them, and delivers the documents that subscriptions go on with.
     pub access: AccessJudge,
     /// Their callback URLs.

@@ -1,5 +1,6 @@
 //! One event or version for one subscription: its attempts, what follows them, and the lease of a document.
 
+pub mod counts;
 pub mod decision;
 pub mod error_event;
 pub mod key;

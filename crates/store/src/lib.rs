@@ -4,6 +4,7 @@
 
 pub mod access_change;
 pub mod answers;
+pub mod attempt_counts;
 pub mod attempt_list;
 pub mod attempt_record;
 pub mod attempts;
@@ -45,6 +46,7 @@ mod usage;
 pub mod versions;
 
 pub use answers::Answers;
+pub use attempt_counts::Counts;
 pub use attempts::{Attempts, Deliveries};
 pub use callbacks::{Callback, CallbackStatus, Callbacks};
 pub use client_change::ClientChange;

@@ -5,6 +5,7 @@
 //! - `DELETE /subscriptions?entity_key=…` deletes those to an entity: `unsubscribe`.
 //! - `GET` and `DELETE /subscriptions/{key}` return and delete one: this file.
 //! - `GET /subscriptions/{key}/callbacks` returns the log of attempts: `callbacks`.
+//! - `GET /subscriptions/{key}/stats` returns hourly counts of attempts: this file.
 //! - `POST /subscriptions/{key}/secret/rotate` replaces the signing secret: `rotate`.
 //! - `GET /webhook_callback_logs` returns the log across subscriptions: `logs`, with a `log_line` for each attempt.
 //!
@@ -31,13 +32,14 @@ mod unsubscribe;
 mod view;
 
 use bellwire_api::idempotency::Idempotency;
+use bellwire_api::stats::{Period, Stats};
 use bellwire_api::{Caller, Failure, domain, envelope, path_parameter, route};
 use bellwire_app::App;
 use bellwire_domain::UrlPolicy;
 use bellwire_domain::entity::Spelling;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_outbound::Consent;
-use bellwire_store::{Attempts, Clients, Limits, Members, Subscription, Subscriptions};
+use bellwire_store::{Attempts, Clients, Counts, Limits, Members, Subscription, Subscriptions};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Error, Request};
 use serde_json::json;
@@ -54,6 +56,7 @@ pub struct EntitySubscriptionsFunction {
     subscriptions: Subscriptions,
     members: Members,
     attempts: Attempts,
+    counts: Counts,
     idempotency: Idempotency,
     policy: UrlPolicy,
     consent: Consent,
@@ -72,6 +75,7 @@ impl EntitySubscriptionsFunction {
             subscriptions: app.subscriptions()?,
             members: app.members()?,
             attempts: app.attempts()?,
+            counts: app.counts()?,
             idempotency: app.idempotency()?,
             policy: app.url_policy()?,
             consent: app.consent()?,
@@ -136,6 +140,17 @@ impl EntitySubscriptionsFunction {
                 let credentials = Credentials::of_query(&request)?;
                 let (_, subscription) = self.named(&request, credentials).await?;
                 self.callbacks(&subscription, &request).await
+            }
+            Route::Stats => {
+                let credentials = Credentials::of_query(&request)?;
+                let (_, subscription) = self.named(&request, credentials).await?;
+                let period = Period::of(&request)?;
+                let id = &subscription.subscription_id;
+                let hours = self.counts.between(id, period.start, period.end).await?;
+                envelope::with(
+                    StatusCode::OK,
+                    &json!({ "stats": Stats::new(period, &hours) }),
+                )
             }
             Route::Logs => {
                 let credentials = Credentials::of_query(&request)?;

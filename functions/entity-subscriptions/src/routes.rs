@@ -7,6 +7,7 @@ bellwire_api::routes! {
     "GET" "/subscriptions/{key}" | "/v1/webhooks/{key}" => Show,
     "DELETE" "/subscriptions/{key}" | "/v1/webhooks/{key}" => Delete,
     "GET" "/subscriptions/{key}/callbacks" | "/v1/webhooks/{key}/callbacks" => Callbacks,
+    "GET" "/subscriptions/{key}/stats" | "/v1/webhooks/{key}/stats" => Stats,
     "POST" "/subscriptions/{key}/secret/rotate" | "/v1/webhooks/{key}/secret/rotate" => RotateSecret,
     "GET" "/webhook_callback_logs" | "/v1/webhook_callback_logs" => Logs,
 }

@@ -9,6 +9,8 @@
 //! - `POST …/secret/rotate` replaces the signing secret: `rotate`.
 //! - `POST …/enable` and `…/disable` change the state of the endpoint: `switch`.
 //! - `POST …/replay` has past events delivered again: `replay`.
+//! - `GET …/stats` returns hourly counts, and `GET /v1/stats` those of all of a client's subscriptions, to entities
+//!   as well: `stats`.
 //!
 //! `routes` recognises the calls, `request` checks the body of a creation, and `view` is what is
 //! returned of a subscription.
@@ -23,6 +25,7 @@ mod replay;
 mod request;
 mod rotate;
 mod routes;
+mod stats;
 mod switch;
 mod test;
 mod view;
@@ -42,7 +45,7 @@ use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::{Found, StoredTopic};
-use bellwire_store::{Attempts, Clients, Events, Limits, Members, Subscriptions, Topics};
+use bellwire_store::{Attempts, Clients, Counts, Events, Limits, Members, Subscriptions, Topics};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
@@ -67,6 +70,7 @@ pub struct WebhookSubscriptionsFunction {
     members: Members,
     events: Events,
     attempts: Attempts,
+    counts: Counts,
     payloads: Payloads,
     deliveries: Queue,
     fan_outs: Queue,
@@ -92,6 +96,7 @@ impl WebhookSubscriptionsFunction {
             members: app.members()?,
             events: app.events()?,
             attempts: app.attempts()?,
+            counts: app.counts()?,
             payloads: app.payloads()?,
             deliveries: app.queue(Setting::DeliveriesQueueUrl)?,
             fan_outs: app.queue(Setting::FanOutsQueueUrl)?,
@@ -124,15 +129,21 @@ impl WebhookSubscriptionsFunction {
                 .create(&client, &topic, create, &request, &repeatable)
                 .await;
         }
+        if route == Route::StatsOfClient {
+            return self.stats_of_client(&client, &request).await;
+        }
         let id = path_parameter(&request, "subscriptionId")?;
         tracing::Span::current().record("subscription", &id);
         let (subscription, topic) = self.own(&client, &id).await?;
         let repeatable = || self.repeatable(&client, &request);
         match route {
-            Route::Create | Route::List | Route::Show => answer(&subscription),
+            Route::Create | Route::List | Route::StatsOfClient | Route::Show => {
+                answer(&subscription)
+            }
             Route::Patch => self.patch(subscription, &topic.topic, &request).await,
             Route::Delete => self.delete(subscription, &request).await,
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,
+            Route::Stats => self.stats(&subscription, &request).await,
             Route::Exchanges => self.exchanges(&subscription, topic.shards, &request).await,
             Route::RotateSecret => self.rotate(&subscription, &repeatable()?).await,
             Route::Enable => answer(&self.enable(&subscription, &topic.topic).await?),

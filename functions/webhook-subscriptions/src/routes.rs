@@ -13,6 +13,9 @@ bellwire_api::routes! {
     "POST" "/subscriptions/{subscriptionId}/enable" => Enable,
     "POST" "/subscriptions/{subscriptionId}/disable" => Disable,
     "POST" "/subscriptions/{subscriptionId}/replay" => Replay,
+    "GET" "/subscriptions/{subscriptionId}/stats" => Stats,
+    beside;
+    "GET" "/v1/stats" => StatsOfClient,
 }
 
 #[test]
