@@ -17,6 +17,10 @@ EXCEPTIONS = {
     "sqs:ReceiveMessage": "Lambda's pollers",
     "sqs:DeleteMessage": "Lambda's pollers",
     "sqs:GetQueueAttributes": "Lambda's pollers",
+    "dynamodb:DescribeStream": "Lambda's pollers",
+    "dynamodb:GetRecords": "Lambda's pollers",
+    "dynamodb:GetShardIterator": "Lambda's pollers",
+    "dynamodb:ListStreams": "Lambda's pollers",
     "logs:CreateLogStream": "Lambda's logging",
     "logs:PutLogEvents": "Lambda's logging",
     "xray:PutTraceSegments": "Lambda's tracing",
@@ -44,6 +48,7 @@ EXCEPTIONS_OF_ROLES = {
     ("QueriesRole", "s3:ListBucket"): "asked for by Athena itself",
     ("QueriesRole", "s3:GetObject"): "of results: asked for by Athena itself",
     ("QueryCompletionRole", "sqs:SendMessage"): "Lambda's destination for failures",
+    ("AttemptCountsRole", "sqs:SendMessage"): "Lambda's destination for failures",
     ("PublishRole", "dynamodb:UpdateItem"): "of topics: when a partition takes no more, which never happens here",
     ("RetrySchedulesRole", "sqs:SendMessage"): "the scheduler's, which sends past IAM here",
 }

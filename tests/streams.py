@@ -17,6 +17,12 @@ def definition(name: str | None = None, payload: str = "snapshot", **more) -> di
     return {"name": name or f"test-{uuid.uuid4()}", "publisher": publisher, **more}
 
 
+def for_customers(topic: dict) -> dict:
+    """A topic as those see it who may not change it."""
+    seen = {name: value for name, value in topic.items() if name not in ("access", "publishers")}
+    return seen | {"publisher": {name: value for name, value in topic["publisher"].items() if name != "config"}}
+
+
 def called(stack: Stack, path: str) -> str:
     """The URL of a path that the API has returned: as it was called, with the stage."""
     assert path.startswith(urlsplit(stack.url).path + "/"), path

@@ -64,6 +64,12 @@ class TestEachFunction:
         assert stack.call(method, path, operator, json=body, headers=unknown).status_code == 404
 
 
+def test_an_operators_key_of_an_earlier_version_manages_clients(stack):
+    _, key = with_earlier_key(stack, operator=True)
+    for _ in range(2):
+        assert stack.call("GET", "/v1/clients/nobody", headers={"x-api-key": key}).status_code == 404
+
+
 def test_an_operator_acts_for_a_client_of_protocol_c(stack, publisher):
     # Its first request today, which is recorded.
     operator = stack.new_client(operator=True)

@@ -27,7 +27,7 @@ def test_without_a_function_or_an_event_it_says_how_to_call_it(arguments):
 def test_a_function_that_is_none():
     done = invoke("Subscribe", EVENT)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: there is no function Subscribe; there are CommitFunction, ")
+    assert done.stderr.startswith("error: there is no function Subscribe; there are AttemptCountsFunction, ")
 
 
 def test_an_event_that_is_none_names_those_of_the_function():

@@ -1,5 +1,7 @@
 """Hourly counts of attempts, as they come from the stream of the attempts' table."""
 
+import uuid
+
 import pytest
 from receiver import Answer
 from streams import ago, eventually, is_streams
@@ -18,7 +20,9 @@ def counted(found: dict) -> tuple[int, int, int]:
 def test_attempts_are_counted_by_subscription_and_in_all(stack, streams, client, receiver):
     topic = streams.topic("event")
     first = streams.subscribe(topic, f"{receiver.url}/first", client)
-    receiver.answer("/second", Answer(503), Answer(200))
+    receiver.answer = lambda arrival: Answer(
+        503 if arrival.path == "/second" and arrival.headers["x-bellwire-attempt"] == "1" else 200
+    )
     second = streams.subscribe(topic, f"{receiver.url}/second", client)
     streams.publish(topic, {"n": 1})
     eventually(lambda: receiver.matching(is_streams), lambda got: len(got) == 3, "three attempts", 60)
@@ -37,7 +41,10 @@ def test_attempts_are_counted_by_subscription_and_in_all(stack, streams, client,
     assert of_first["latency"]["p50"] is not None
     in_all = stats(stack, "/v1/stats", client)
     assert counted(in_all) == (2, 1, 1)
-    assert {it["id"]: counted(it) for it in in_all["subscriptions"]} == {first["id"]: (1, 0, 0), second["id"]: (1, 1, 1)}
+    assert {it["id"]: counted(it) for it in in_all["subscriptions"]} == {
+        first["id"]: (1, 0, 0),
+        second["id"]: (1, 1, 1),
+    }
     # Before there was anything, and for somebody else.
     before = stats(stack, f"{path}/{first['id']}/stats", client, start=ago(days=3), end=ago(days=2))
     assert (counted(before), before["hours"], before["latency"]["p99"]) == ((0, 0, 0), [], None)
@@ -47,8 +54,8 @@ def test_attempts_are_counted_by_subscription_and_in_all(stack, streams, client,
 
 
 def test_callbacks_of_entities_are_counted_too(stack, entities, publisher, client, receiver):
-    key = "counted"
-    subscription = entities.of(client).create_subscription(key, f"{receiver.url}/entity")
+    key = f"counted-{uuid.uuid4()}"
+    subscription = entities.customer.create_subscription(key, f"{receiver.url}/entity")
     body = {
         "client_ids": [client.client_id],
         "entity_key": key,
@@ -58,7 +65,7 @@ def test_callbacks_of_entities_are_counted_too(stack, entities, publisher, clien
     assert stack.call("POST", "/entities/events", publisher, json=body).status_code == 202
 
     def found() -> dict:
-        answer = entities.of(client).call("GET", f"/subscriptions/{subscription['key']}/stats")
+        answer = entities.call("GET", f"/subscriptions/{subscription['key']}/stats")
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]["stats"]
 

@@ -57,6 +57,10 @@ class TestSeeing:
         assert stack.call("GET", subscribing, other_client).status_code == 404
         assert stack.call("POST", subscribing, other_client, json=body).status_code == 404
         search = {"search": f"name:{name}"}
+        labelled = streams.topic("event", access={"labels": ["gold"]})
+        assert stack.call("GET", f"/topics/{labelled}", client).status_code == 404
+        label(stack, operator, client, "gold")
+        assert stack.call("GET", f"/topics/{labelled}", client).status_code == 200
         for who, found in ((other_client, 0), (client, 1), (publisher, 1), (operator, 1)):
             items = stack.call("GET", "/topics", who, params=search).json()["items"]
             assert len(items) == found
