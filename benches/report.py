@@ -58,6 +58,7 @@ def tables(measured: dict) -> str:
                 deliveries(measured["deliver"]),
                 fan_outs(measured["fan_out"]),
                 dollars(measured["fan_out"]),
+                counts(),
                 idle(),
                 published(measured["published"], measured["local_stack"]),
                 patches(measured["patches"]),
@@ -277,6 +278,26 @@ def dollars(found: list[dict]) -> str:
             "backups, API Gateway's access log, custom metrics and traces are not counted.",
             "",
             f"Goal: the cost of a delivery must not grow with the number of subscriptions: {'; '.join(grows)}.",
+        ]
+    )
+
+
+def counts() -> str:
+    """What counting attempts costs, which is beside what deliveries cost."""
+    write = costs.PRICES["operations"]["DynamoDB UpdateItem"]
+    rows = ["| attempts of a subscription within a minute | dollars for a million attempts |", "|---|---|"]
+    rows += [f"| {attempts} | {write / attempts:.4f} |" for attempts in (1, 10, 100, 1_000)]
+    return "\n".join(
+        [
+            "## Counts of attempts",
+            "",
+            "Attempts are counted by subscription and hour from the stream of their table, in batches of up to a minute: one write",
+            "unit for a subscription, hour and batch, however many attempts there are in it. It is beside what is above, and there is",
+            "none of it with `AttemptCounts=false`. That a function reads the stream [costs",
+            "nothing](https://aws.amazon.com/dynamodb/pricing/on-demand/). Up to 1,000 attempts are one invocation of it; with little",
+            "traffic there is one for each minute that has any.",
+            "",
+            *rows,
         ]
     )
 

@@ -5,7 +5,7 @@ from template import read as read_template
 from template import resources
 
 # What can be lost: a few days' history, and marks without which events are sent, or something made, once more.
-UNRECOVERABLE = {"ExchangesTable", "DeliveriesTable", "AnswersTable"}
+UNRECOVERABLE = {"ExchangesTable", "CountsTable", "DeliveriesTable", "AnswersTable"}
 
 
 def tables() -> dict[str, dict]:
@@ -35,6 +35,7 @@ def test_tables_are_on_demand_encrypted_and_recoverable(table):
         "EventsTable",
         "ExchangesTable",
         "DeliveriesTable",
+        "CountsTable",
     ],
 )
 def test_what_expires_has_a_time_to_live(table):
