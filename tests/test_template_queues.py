@@ -1,8 +1,10 @@
 """The template's queues: how long messages are kept and where they end, and what watches over them."""
 
 import json
+import re
 
 import pytest
+from settings import ROOT
 from template import resources
 
 DEAD_LETTERS = [
@@ -11,6 +13,7 @@ DEAD_LETTERS = [
     "DeadPublicationsQueueUrl",
     "DeadFanOutsQueueUrl",
     "DeadClientTasksQueueUrl",
+    "FailedCountsQueueUrl",
     "DeadDeliveriesQueueUrl",
     "DeadRenderingsQueueUrl",
 ]
@@ -25,6 +28,15 @@ def test_events_that_lambda_gives_up_on_go_to_the_dead_letter_queue():
     config = resources()["QueryCompletionFunction"]["Properties"]["EventInvokeConfig"]
     assert config["MaximumRetryAttempts"] == 2
     assert config["DestinationConfig"]["OnFailure"]["Destination"] == "FailedCompletionsQueue.Arn"
+
+
+def test_the_cli_knows_every_queue_that_no_function_takes_messages_from():
+    functions = [it["Properties"] for it in resources().values() if it["Type"] == "AWS::Serverless::Function"]
+    events = [event["Properties"] for function in functions for event in function.get("Events", {}).values()]
+    taken = {event["Queue"].removesuffix(".Arn") for event in events if "Queue" in event}
+    known = re.findall(r'"(\w+QueueUrl)",? Again|"(\w+QueueUrl)",\n', (ROOT / "cli/src/dead_queues.rs").read())
+    assert {a or b for a, b in known} == {f"{name}Url" for name in queues().keys() - taken}
+    assert set(DEAD_LETTERS) == {f"{name}Url" for name in queues().keys() - taken}
 
 
 @pytest.mark.parametrize("output", DEAD_LETTERS)

@@ -4,8 +4,9 @@ use bellwire_domain::entity;
 use bellwire_domain::ids::EventId;
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_objects::results::Rendering;
-use bellwire_queues::{Delivery, DeliveryKind, FanOut, Publication};
+use bellwire_queues::{ClientTask, Delivery, DeliveryKind, FanOut, Publication};
 use serde::Deserialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 /// What a dead letter carries.
@@ -18,8 +19,29 @@ pub enum Carried {
     Publication(Publication),
     /// A result to render.
     Rendering(Rendering),
+    /// Work on a client, or on who may see a topic.
+    ClientTask(ClientTask),
+    /// An event of Athena about the end of a query.
+    Completion(Value),
+    /// A notification of the end of a query, as SNS would have sent it.
+    Notification(Value),
     /// A body that this version can't read.
     Unread,
+}
+
+/// What Lambda writes of an event that a function failed on; EventBridge writes the event itself.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedInvocation {
+    request_payload: Value,
+}
+
+/// The event of Athena in a dead letter.
+fn completion(body: &str) -> serde_json::Result<Value> {
+    let value: Value = serde_json::from_str(body)?;
+    let failed = FailedInvocation::deserialize(&value);
+    Ok(failed.map_or(value, |failed| failed.request_payload))
 }
 
 /// An event of an entity as EventBridge has it. When EventBridge can't put one into its queue, the
@@ -56,6 +78,10 @@ impl Carried {
                 .or_else(|error| EntityEvent::read(body).ok_or(error))
                 .map(Self::FanOut),
             "renderings" => serde_json::from_str(body).map(Self::Rendering),
+            "client-tasks" => serde_json::from_str(body).map(Self::ClientTask),
+            "completions" => completion(body).map(Self::Completion),
+            "notifications" => serde_json::from_str(body).map(Self::Notification),
+            "counts" => return Self::Unread,
             _ => serde_json::from_str(body).map(Self::Publication),
         };
         read.unwrap_or(Self::Unread)
@@ -77,6 +103,7 @@ impl Carried {
             Self::FanOut(FanOut::Segment { audience_id, .. }) => Some(audience_id.as_str()),
             Self::FanOut(FanOut::Audience { topic_id, .. }) => Some(topic_id.as_str()),
             Self::FanOut(FanOut::Replay(replay)) => Some(replay.topic_id.as_str()),
+            Self::ClientTask(ClientTask::AccessChanged { topic_id, .. }) => Some(topic_id.as_str()),
             _ => None,
         }
     }
@@ -97,6 +124,21 @@ impl Carried {
             Self::FanOut(FanOut::Replay(_)) => "replay".to_owned(),
             Self::FanOut(FanOut::Entity { event_id, .. }) => format!("entity event {event_id}"),
             Self::Publication(publication) => format!("publication {}", publication.event_id),
+            Self::ClientTask(ClientTask::StateChanged { client_id, .. }) => {
+                format!("state of {client_id}")
+            }
+            Self::ClientTask(ClientTask::LabelsChanged { client_id }) => {
+                format!("labels of {client_id}")
+            }
+            Self::ClientTask(ClientTask::AccessChanged { .. }) => "access".to_owned(),
+            Self::Completion(event) => {
+                let id = event.pointer("/detail/queryExecutionId");
+                format!("end of {}", id.and_then(Value::as_str).unwrap_or("a query"))
+            }
+            Self::Notification(notification) => {
+                let id = notification.get("QueryExecutionId");
+                format!("end of {}", id.and_then(Value::as_str).unwrap_or("a query"))
+            }
             Self::Rendering(rendering) => format!("result of {}", rendering.execution_id),
             Self::Unread => "malformed".to_owned(),
         }

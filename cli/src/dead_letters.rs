@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{anyhow, bail, ensure};
 use bellwire_domain::timestamp::iso;
-use bellwire_queues::dead_letters::{DeadLetter, DeadLetters};
-use bellwire_queues::{Delivery, FanOut, Hops, Message, Publication, Queue, Replay};
-use bellwire_runtime::aws::Lazy;
+use bellwire_queues::dead_letters::DeadLetter;
+use bellwire_queues::{Delivery, FanOut, Hops, Message, Publication, Replay};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::carried::Carried;
-use crate::held::{DeadQueue, Held, interrupted};
+use crate::dead_queues::{self, DeadQueue};
+use crate::held::{Held, interrupted};
 use crate::print::Output;
-use crate::stack;
+use crate::stack::{self, Outputs};
 
 const WITHOUT_LIFETIME: &str = "given up by SQS; the function's log has the cause";
 
@@ -27,7 +27,8 @@ pub enum Command {
         /// Its id
         id: String,
     },
-    /// Send them again; what has arrived meanwhile is not sent twice
+    /// Send them again; what has arrived meanwhile is not sent twice. Undelivered notifications of queries, and what could
+    /// not be counted, stay: drop them
     Redrive(Which),
     /// Throw them away
     Drop(Which),
@@ -77,7 +78,9 @@ struct DeadLetterView<'a> {
 
 /// Runs one of the commands on the dead letters of a stack.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
-    let queues = queues(stack).await?;
+    let config = stack::aws().await;
+    let outputs = Outputs::of(&config, stack).await?;
+    let queues = dead_queues::of(&config, &outputs)?;
     let held = Held::new(&queues);
     let done = tokio::select! {
         done = carry_out(command, &held) => done,
@@ -134,11 +137,17 @@ async fn act<'a>(
             Ok(Done::Show(Box::new(letter)))
         }
         Command::Redrive(which) => {
-            let chosen = which.chosen(&found)?;
+            let mut chosen = which.chosen(&found)?;
+            // Those that are named have to be redriven; of others, those that can be.
+            let refusal = chosen.iter().find_map(|it| it.queue.way_back.refusal());
+            if let Some(reason) = refusal.filter(|_| !which.ids.is_empty()) {
+                bail!("can't be redriven: {reason}");
+            }
+            chosen.retain(|it| it.queue.way_back.refusal().is_none());
             for it in &chosen {
                 // Sent before it is removed: if the removal fails, it is still here and may be sent
                 // again, and is then found to have been delivered.
-                it.queue.source.send(it.again()?).await?;
+                it.queue.way_back.send(it.again()?).await?;
                 held.remove(it.queue, &it.letter).await?;
             }
             Ok(Done::Redriven(chosen.len()))
@@ -196,31 +205,6 @@ fn report(what: &str, count: usize, output: Output) -> anyhow::Result<()> {
         &serde_json::json!({ what: count }),
         &[(what, &count.to_string())],
     )
-}
-
-async fn queues(stack: &str) -> anyhow::Result<[DeadQueue; 4]> {
-    let config = stack::aws().await;
-    let sqs = Lazy::new(&config, aws_sdk_sqs::Client::new);
-    let queue = async |name, dead, source| {
-        let dead = stack::output(&config, stack, dead).await?;
-        let source = stack::output(&config, stack, source).await?;
-        anyhow::Ok(DeadQueue {
-            name,
-            dead: DeadLetters::new(sqs.clone(), dead),
-            source: Queue::new(sqs.clone(), source),
-        })
-    };
-    Ok([
-        queue("deliveries", "DeadDeliveriesQueueUrl", "DeliveriesQueueUrl").await?,
-        queue("fan-outs", "DeadFanOutsQueueUrl", "FanOutsQueueUrl").await?,
-        queue(
-            "publications",
-            "DeadPublicationsQueueUrl",
-            "PublicationsQueueUrl",
-        )
-        .await?,
-        queue("renderings", "DeadRenderingsQueueUrl", "RenderingsQueueUrl").await?,
-    ])
 }
 
 impl Which {
@@ -302,7 +286,12 @@ impl<'a> Found<'a> {
             }))?,
             // In the form that the function reads, also when the dead letter is in EventBridge's.
             Carried::FanOut(fan_out) => Message::new(fan_out)?,
-            Carried::Rendering(_) | Carried::Unread => {
+            // What Lambda could not process, without what it says about that.
+            Carried::Completion(event) => Message::raw(event.to_string()),
+            Carried::Rendering(_)
+            | Carried::ClientTask(_)
+            | Carried::Notification(_)
+            | Carried::Unread => {
                 let message = Message::raw(self.letter.body.clone());
                 if self.queue.name == "publications" {
                     message.once("malformed".to_owned(), self.letter.id.clone())

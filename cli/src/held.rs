@@ -5,25 +5,17 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use bellwire_queues::dead_letters::{DeadLetter, DeadLetters, HIDDEN_SECONDS};
-use bellwire_queues::{Queue, QueueError};
+use bellwire_queues::QueueError;
+use bellwire_queues::dead_letters::{DeadLetter, HIDDEN_SECONDS};
 use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::dead_queues::DeadQueue;
 
 /// The most dead letters of a queue that a command reads.
 const MOST: usize = 1000;
 /// How often the dead letters are hidden anew: two calls may fail before one is visible too early.
 const HIDDEN_EVERY: Duration = Duration::from_secs(HIDDEN_SECONDS as u64 / 3);
-
-/// A dead-letter queue, and the queue that its messages come from.
-pub struct DeadQueue {
-    /// The name of the queue, such as `deliveries`.
-    pub name: &'static str,
-    /// The dead-letter queue.
-    pub dead: DeadLetters,
-    /// The queue that dead letters are redriven to.
-    pub source: Queue,
-}
 
 /// The dead letters that a command holds, by queue.
 pub struct Held<'a> {

@@ -8,6 +8,7 @@ mod carried;
 mod clients;
 mod cost;
 mod dead_letters;
+mod dead_queues;
 mod held;
 mod lifecycle;
 mod print;

@@ -63,6 +63,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Its body.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
     /// A message with this body, as JSON.
     pub fn new(body: &impl serde::Serialize) -> Result<Self, QueueError> {
         let body = serde_json::to_string(body)?;
