@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 from build import CLI
-from conftest import dead_letters, dead_letters_lock
+from conftest import completion, dead_letters, dead_letters_lock, new_query
 from entities import entity_event, new_key
 from messages import delivery, event
 from receiver import Answer, Receiver
@@ -274,3 +274,42 @@ def test_an_event_that_eventbridge_could_not_hand_over_is_redriven_as_the_rule_w
     }
     [arrival] = receiver.wait_for(lambda it: it.path == "/hook")
     assert arrival.json()["entity_key"] == key
+
+
+def test_a_failed_completion_is_processed_again_by_its_function(stack, publisher, client):
+    query = new_query()
+    stack.register(publisher, query, client)
+    event = completion(query, "SUCCEEDED")
+    # As Lambda writes it of an invocation that failed.
+    record = {"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event}
+    url = stack.outputs["FailedCompletionsQueueUrl"]
+    message = stack.aws("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(record))["MessageId"]
+    [shown] = eventually(lambda: [it for it in listed(stack) if it["id"] == message], bool, "dead letter")
+    assert (shown["queue"], shown["what"]) == ("completions", f"end of {query}")
+    assert stack.cli("dead-letters", "redrive", message).returncode == 0
+    answer = eventually(
+        lambda: stack.call("GET", f"/v1/queries/{query}", client).json(),
+        lambda it: it["Status"]["State"] == "SUCCEEDED",
+        "the end of the query",
+    )
+    assert answer["QueryExecutionId"] == query
+    assert [it for it in listed(stack) if it["id"] == message] == []
+
+
+@pytest.mark.parametrize(
+    ("output", "queue", "reason"),
+    [
+        ("UndeliveredQueueUrl", "notifications", "SNS can't send a notification again"),
+        ("FailedCountsQueueUrl", "counts", "it says where in the stream"),
+    ],
+)
+def test_what_has_no_way_back_stays_until_it_is_dropped(stack, output, queue, reason):
+    body = json.dumps({"status": "SUCCEEDED", "QueryExecutionId": str(uuid.uuid4())})
+    message = stack.aws("sqs").send_message(QueueUrl=stack.outputs[output], MessageBody=body)["MessageId"]
+    [shown] = eventually(lambda: [it for it in listed(stack) if it["id"] == message], bool, "dead letter")
+    assert shown["queue"] == queue
+    done = stack.cli("dead-letters", "redrive", message)
+    assert (done.returncode, reason in done.stderr) == (1, True)
+    assert [it["id"] for it in listed(stack) if it["id"] == message] == [message]
+    assert stack.cli("dead-letters", "drop", message).returncode == 0
+    assert [it for it in listed(stack) if it["id"] == message] == []
