@@ -11,3 +11,4 @@ pub mod progress;
 pub mod retry;
 pub mod retry_after;
 pub mod session;
+pub mod state;

@@ -126,6 +126,15 @@ pub fn moved(state: &EndpointState) -> EndpointState {
     }
 }
 
+/// Asks for another snapshot of a document, whatever the endpoint has: as when it is enabled, without the retry that is
+/// pending; but every attempt that has failed still counts. `None` when nothing is sent to the endpoint.
+pub fn ask_again(state: &EndpointState) -> Option<EndpointState> {
+    (!state.is_silent()).then(|| EndpointState {
+        failing_since: state.failing_since,
+        ..enable(state)
+    })
+}
+
 /// Changes an endpoint as its owner wants: gives it another URL if `moves`, and has it enabled or disabled
 /// if `enabled` says so. One that is as it should be stays as it is.
 pub fn change(

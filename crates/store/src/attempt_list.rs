@@ -42,7 +42,7 @@ pub struct AttemptPage {
 
 /// A range of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Range {
+pub(crate) enum Range {
     /// First attempts, by the time of the acceptance.
     First,
     /// Others, by the time of the request.
@@ -54,7 +54,7 @@ enum Range {
 impl Range {
     const ALL: [Self; 3] = [Self::First, Self::Other, Self::Earlier];
 
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::First => "a#",
             Self::Other => "r#",
@@ -254,7 +254,7 @@ impl Attempts {
         reading.done = reading.start.is_none();
         let records = items
             .into_iter()
-            .map(|item| record(subscription, reading, item));
+            .map(|item| record(subscription, reading.range, reading.shard, item));
         records.filter_map(Result::transpose).collect()
     }
 }
@@ -295,13 +295,13 @@ fn places(shards: Shards) -> impl Iterator<Item = (Range, Shard)> {
     places.filter(|(range, shard)| *range != Range::Earlier || shard.is_first())
 }
 
-/// The attempt in an item; `None` if it says only that the delivery has arrived.
-fn record(
+/// The attempt in an item of this range of this shard; `None` if it says only that the delivery has arrived.
+pub(crate) fn record(
     subscription: &Subscription,
-    reading: &Reading,
+    range: Range,
+    shard: Shard,
     item: Item,
 ) -> Result<Option<AttemptRecord>, StoreError> {
-    let range = reading.range;
     if range == Range::Earlier {
         return earlier_exchange::read(item).map(Some);
     }
@@ -321,7 +321,7 @@ fn record(
                 subscription_id: subscription.subscription_id.clone(),
                 accepted_at: at,
                 event_id: EventId::new(id),
-                shard: reading.shard,
+                shard,
             };
             // Those of messages of earlier versions have another id.
             let id = if content.event_id.is_some() {

@@ -92,6 +92,9 @@ pub struct Content {
     /// When the delivery is retried, in milliseconds since 1970, where the protocol shows it.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub next_attempt: Option<i64>,
+    /// Whether the owner asked for it, beside the schedule of retries.
+    #[serde(rename = "r", default, skip_serializing_if = "std::ops::Not::not")]
+    pub resend: bool,
     /// How long after the acceptance the request was sent, in microseconds, where the key doesn't say it.
     #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     pub sent_after_us: Option<u64>,
@@ -136,8 +139,12 @@ pub struct AttemptRecord {
     pub subscription_id: SubscriptionId,
     /// The id of the delivery, the same for all of its attempts.
     pub delivery_id: DeliveryId,
+    /// The id of the event, or of the document's version; `None` where it isn't known.
+    pub event_id: Option<EventId>,
     /// What was sent: `snapshot`, `patch`, `event` or `error`; to an entity's subscription, the callback event.
     pub event_type: String,
+    /// The version of a document.
+    pub version: Option<u64>,
     /// When the request was sent.
     pub sent_at: OffsetDateTime,
     /// How long request and response took, in milliseconds.
@@ -146,10 +153,12 @@ pub struct AttemptRecord {
     pub url: String,
     /// The headers of the request, secrets redacted.
     pub request_headers: BTreeMap<String, String>,
-    /// How many attempts had failed before.
+    /// How many attempts had failed before; of a resend, how many attempts there were.
     pub failures: usize,
     /// How many retries the schedule had; 0 in a first attempt.
     pub retries: usize,
+    /// Whether the owner asked for it, beside the schedule of retries.
+    pub resend: bool,
     /// The status of the response; `None` if there was none.
     pub status: Option<u16>,
     /// The headers of the response, long ones cut.
@@ -174,7 +183,14 @@ impl AttemptRecord {
         sent_at: OffsetDateTime,
         content: Content,
     ) -> Self {
-        let request_headers = request_headers(subscription, &delivery_id, sent_at, &content);
+        let event_id = event_id(subscription, &delivery_id, &content);
+        let request_headers = request_headers(
+            subscription,
+            &delivery_id,
+            event_id.as_ref(),
+            sent_at,
+            &content,
+        );
         let next_attempt = content.next_attempt.and_then(|millis| {
             OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()
         });
@@ -183,13 +199,16 @@ impl AttemptRecord {
         Self {
             subscription_id: subscription.subscription_id.clone(),
             delivery_id,
+            event_id,
             event_type: content.event_type,
+            version: content.version,
             sent_at,
             duration_ms: content.duration_ms,
             url: content.url,
             request_headers,
             failures: content.failures,
             retries: content.retries,
+            resend: content.resend,
             status: content.status,
             response_headers: content.response_headers.into_iter().collect(),
             response_body: content.response_body,
@@ -200,6 +219,12 @@ impl AttemptRecord {
         }
     }
 
+    /// Whether the endpoint has acknowledged the delivery.
+    pub fn has_arrived(&self) -> bool {
+        self.status
+            .is_some_and(|status| (200..300).contains(&status))
+    }
+
     /// Its position in lists: the time of the request, `#`, and the id of the delivery.
     pub(crate) fn position(&self) -> String {
         let at = bellwire_domain::timestamp::iso(self.sent_at);
@@ -207,23 +232,33 @@ impl AttemptRecord {
     }
 }
 
-/// The headers of the request, as they are shown: ours, and the owner's with their values redacted.
-fn request_headers(
+/// The id of the event, or of the document's version, of an attempt; `None` where it isn't known.
+fn event_id(
     subscription: &Subscription,
     delivery_id: &DeliveryId,
-    sent_at: OffsetDateTime,
     content: &Content,
-) -> BTreeMap<String, String> {
+) -> Option<EventId> {
     let topic_id = subscription.topic().map(|(id, _)| id);
     let of_version = topic_id
         .zip(content.version)
         .map(|(topic_id, version)| version_id(topic_id, version));
-    let event_id = content
+    content
         .event_id
         .clone()
         .or(of_version)
         .or_else(|| event_of(delivery_id))
-        .unwrap_or_else(|| EventId::new(""));
+}
+
+/// The headers of the request, as they are shown: ours, and the owner's with their values redacted.
+fn request_headers(
+    subscription: &Subscription,
+    delivery_id: &DeliveryId,
+    event_id: Option<&EventId>,
+    sent_at: OffsetDateTime,
+    content: &Content,
+) -> BTreeMap<String, String> {
+    let topic_id = subscription.topic().map(|(id, _)| id);
+    let unknown = EventId::new("");
     let own = OwnHeaders {
         delivery_id,
         sent_at,
@@ -233,7 +268,7 @@ fn request_headers(
         streams: topic_id.map(|topic_id| StreamsHeaders {
             subscription_id: &subscription.subscription_id,
             topic_id,
-            event_id: &event_id,
+            event_id: event_id.unwrap_or(&unknown),
             event_type: &content.event_type,
             version: content.version,
             base_version: content.base_version,

@@ -8,6 +8,10 @@
 //! versions have the time of the request and what makes it unique; of those, marks of arrival are in the Deliveries
 //! table.
 //!
+//! A resend, which an owner asks for, is an attempt with an item `r#`. It has a mark of its own, `a#` with the id of the
+//! resend in the place of an event that was accepted in 1970, as the arrival of a test has; and the item `a#` of its
+//! delivery, if that has an attempt, says that there was one.
+//!
 //! An item `a#` is kept for longer than a delivery of the event may be under way or a dead letter, so that a message
 //! that is received twice, a redriven one and a replay send only what has not arrived.
 
@@ -48,6 +52,8 @@ pub struct FinishedAttempt {
     pub first: bool,
     /// Whether the endpoint has acknowledged it.
     pub arrived: bool,
+    /// The mark of the resend that it was; `None` for an attempt of the schedule.
+    pub resend: Option<DeliveryKey>,
     /// When the request was sent.
     pub sent_at: OffsetDateTime,
     /// What is written of it.
@@ -150,7 +156,9 @@ impl Deliveries {
             let key = it.key.as_ref()?;
             (!is_on_time(it)).then_some((index, key))
         });
-        let noted = late.map(|(index, key)| async move {
+        let resends = attempts.iter().enumerate();
+        let resends = resends.filter_map(|(index, it)| Some((index, it.resend.as_ref()?)));
+        let noted = late.chain(resends).map(|(index, key)| async move {
             let noted = self.note_arrived(key, now).await;
             noted.err().map(|error| (index, error))
         });

@@ -49,6 +49,9 @@ mod tests {
         AttemptRecord {
             subscription_id: SubscriptionId::new("s1"),
             delivery_id: DeliveryId::new("d1"),
+            event_id: None,
+            version: None,
+            resend: false,
             event_type: "entity_updated".to_owned(),
             sent_at: OffsetDateTime::UNIX_EPOCH,
             duration_ms: 12_003,

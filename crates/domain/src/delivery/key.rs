@@ -34,6 +34,40 @@ impl DeliveryKey {
         DeliveryId::new(format!("{micros:016}_{}_{short}", self.event_id))
     }
 
+    /// The delivery to this subscription that has the id, if [`Self::id`] has made it for this subscription; as in the
+    /// first shard, which the id doesn't say.
+    pub fn of_id(id: &DeliveryId, subscription_id: &SubscriptionId) -> Option<Self> {
+        let (micros, _) = id.as_str().split_once('_')?;
+        let event_id = event_of(id)?;
+        let micros: i128 = micros.parse().ok()?;
+        let key = Self {
+            subscription_id: subscription_id.clone(),
+            accepted_at: OffsetDateTime::from_unix_timestamp_nanos(micros * 1000).ok()?,
+            event_id,
+            shard: Shard::default(),
+        };
+        (key.id() == *id).then_some(key)
+    }
+
+    /// The key under which it is marked that a delivery in this shard was sent once more, as a resend with this id asks.
+    pub fn of_resend(
+        resend_id: &EventId,
+        subscription_id: &SubscriptionId,
+        shard: Shard,
+    ) -> Self {
+        Self {
+            subscription_id: subscription_id.clone(),
+            accepted_at: OffsetDateTime::UNIX_EPOCH,
+            event_id: resend_id.clone(),
+            shard,
+        }
+    }
+
+    /// Whether it is the delivery of a test, whose repetition has another time and is the same delivery.
+    pub fn is_test(&self) -> bool {
+        self.accepted_at == OffsetDateTime::UNIX_EPOCH
+    }
+
     /// The id that the delivery has in messages of earlier versions.
     pub fn earlier_id(&self) -> DeliveryId {
         delivery_id(&self.event_id, &self.subscription_id)
@@ -82,5 +116,42 @@ mod tests {
             ..key("s1")
         };
         assert!(test.id().as_str().starts_with("0000000000000000_e_1_"));
+        assert!(test.is_test() && !key("s1").is_test());
+    }
+
+    #[test]
+    fn an_id_is_read_by_its_own_subscription_alone() {
+        let key = DeliveryKey {
+            subscription_id: SubscriptionId::new("s1"),
+            accepted_at: datetime!(2026-01-01 00:00:00.000001 UTC),
+            event_id: EventId::new("e_1"),
+            shard: Shard::default(),
+        };
+        let id = key.id();
+        assert_eq!(
+            DeliveryKey::of_id(&id, &key.subscription_id),
+            Some(key.clone())
+        );
+        assert_eq!(DeliveryKey::of_id(&id, &SubscriptionId::new("s2")), None);
+        let hash = id.as_str().rsplit_once('_').unwrap().1.to_owned();
+        for text in [
+            String::new(),
+            "_".to_owned(),
+            "__".to_owned(),
+            "1767225600000001".to_owned(),
+            format!("1767225600000001_{hash}"),
+            format!("+767225600000001_e_1_{hash}"),
+            format!("-767225600000001_e_1_{hash}"),
+            format!("176722560000000x_e_1_{hash}"),
+            format!("9999999999999999_e_1_{hash}"),
+            format!("é767225600000001_e_1_{hash}"),
+        ] {
+            let id = DeliveryId::new(text);
+            assert_eq!(
+                DeliveryKey::of_id(&id, &key.subscription_id),
+                None,
+                "{id}"
+            );
+        }
     }
 }

@@ -1,0 +1,415 @@
+//! Lists of a subscription's deliveries, newest first, each with its attempts.
+//!
+//! A delivery has its place by the key of its first attempt ([`crate::attempts`]): of an event that is the time of the
+//! acceptance, where the attempt was made within `ON_TIME`, and the time of the request otherwise, as for documents and
+//! tests. The items are walked through newest first, so that later attempts come before the first. Those that are after
+//! the page are looked for only where there may be any: when the first attempt hasn't arrived, or its owner has asked for
+//! a resend.
+//!
+//! - A version's attempts follow each other, with nothing but tests in between: a later version is never followed by an
+//!   earlier one ([`bellwire_domain::delivery::lease`]).
+//! - The first attempt of another schedule of retries, after a replay, is no other delivery. If the first of all has no
+//!   item `a#`, the delivery has its place by the latest of them.
+//!
+//! What a request reads is limited. A page may have fewer deliveries than it could have, and a cursor nevertheless; and a
+//! delivery whose later attempts were not all looked for says so.
+
+use std::collections::HashMap;
+
+use bellwire_domain::delivery::key::DeliveryKey;
+use bellwire_domain::ids::DeliveryId;
+use bellwire_domain::timestamp;
+use bellwire_domain::topic::modes::SubscriptionMode;
+use bellwire_domain::topic::shards::{Shard, Shards};
+use time::OffsetDateTime;
+
+use crate::attempt_list::{Range, record};
+use crate::attempt_record::AttemptRecord;
+use crate::attempt_walk::{Found, Walk, position, shards_of};
+use crate::attempts::item_key;
+use crate::batch_get::{batch_get, keys_eventually};
+use crate::conditional::Item;
+use crate::delivery_record::{DeliveryRecord, Marks};
+use crate::{Attempts, StoreError, Subscription};
+
+/// After how many items a request stops to look for deliveries.
+const MOST_WALKED: usize = 1000;
+/// How often more of what is after the page is read, of one shard; of several, once each. A query reads 1 MB.
+const READS_AHEAD: usize = 4;
+/// How many items after the page are read for documents, whose attempts follow each other.
+const AHEAD_OF_DOCUMENT: i32 = 100;
+/// How many items one call reads.
+const KEYS: usize = 100;
+
+/// Which deliveries are requested.
+#[derive(Clone, Debug)]
+pub struct DeliveriesWanted {
+    /// The earliest place in the list, inclusive.
+    pub start: OffsetDateTime,
+    /// The latest, inclusive.
+    pub end: OffsetDateTime,
+    /// The position that the page before ended at.
+    pub after: Option<String>,
+    /// How many there are at most.
+    pub limit: usize,
+}
+
+/// A page of deliveries, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryPage {
+    /// The deliveries.
+    pub deliveries: Vec<DeliveryRecord>,
+    /// The position behind the page; `None` if there are no more.
+    pub next_cursor: Option<String>,
+}
+
+/// The first attempt of a delivery.
+#[derive(Debug)]
+struct Head {
+    position: String,
+    shard: Shard,
+    /// What its item `a#` says; `None` if it has another.
+    marks: Option<Marks>,
+    attempt: AttemptRecord,
+    /// Whether there may be attempts before it.
+    truncated: bool,
+}
+
+/// What is after the page, in one shard: items by the ids of their deliveries.
+#[derive(Debug, Default)]
+struct Ahead {
+    items: HashMap<DeliveryId, Vec<Item>>,
+    /// The delivery of the last item, if there may be more.
+    unread_behind: Option<DeliveryId>,
+}
+
+/// A page in the making.
+#[derive(Debug)]
+struct Listing<'a> {
+    attempts: &'a Attempts,
+    subscription: &'a Subscription,
+    walk: Walk<'a>,
+    /// The position that the page is before; nothing is after the page if this is `None`.
+    ahead_from: Option<String>,
+    /// The delivery that the page before ended with.
+    shown_before: Option<DeliveryId>,
+    /// Attempts of deliveries whose first attempt was not yet found.
+    later: HashMap<DeliveryId, Vec<AttemptRecord>>,
+    /// The earliest attempt so far of the version that is walked through.
+    version: Option<Head>,
+    /// First attempts before that one, which come after its delivery if that has no earlier attempt.
+    held: Vec<Head>,
+    ahead: HashMap<Shard, Ahead>,
+    /// The position of what was walked through last.
+    last: Option<String>,
+}
+
+impl Attempts {
+    /// A page of a subscription's deliveries that `wanted` lets through. `shards` are those of the subscription's topic.
+    pub async fn deliveries(
+        &self,
+        subscription: &Subscription,
+        shards: Shards,
+        request: &DeliveriesWanted,
+        now: OffsetDateTime,
+        wanted: impl Fn(&DeliveryRecord) -> bool,
+    ) -> Result<DeliveryPage, StoreError> {
+        let start = request.start.max(now - self.kept);
+        if start > request.end {
+            return Ok(DeliveryPage::default());
+        }
+        let end = format!("{}#~", timestamp::iso(request.end));
+        let before = match &request.after {
+            Some(after) => after.clone().min(end),
+            None => end,
+        };
+        let is_now = request.after.is_none() && request.end >= now;
+        let shards = shards_of(subscription, shards);
+        let mut listing = Listing {
+            attempts: self,
+            subscription,
+            walk: Walk::new(self, subscription, shards, timestamp::iso(start), before.clone()),
+            ahead_from: (!is_now).then_some(before),
+            shown_before: request.after.as_deref().and_then(id_in),
+            later: HashMap::new(),
+            version: None,
+            held: Vec::new(),
+            ahead: HashMap::new(),
+            last: None,
+        };
+        let mut page = DeliveryPage::default();
+        // The position of the last delivery that was looked at.
+        let mut looked_at = None;
+        loop {
+            let mut heads = listing.heads(request.limit - page.deliveries.len()).await?;
+            let is_cut = listing.walk.walked >= MOST_WALKED;
+            if is_cut && heads.is_empty() && looked_at.is_none() {
+                heads.extend(listing.version.take().map(|head| Head {
+                    truncated: true,
+                    ..head
+                }));
+            }
+            let ended = heads.is_empty();
+            for head in listing.without_copies(heads, &mut page).await? {
+                let position = head.position.clone();
+                if let Some(delivery) = listing.delivery(head).await?.filter(&wanted) {
+                    page.deliveries.push(delivery);
+                }
+                looked_at = Some(position);
+                if page.deliveries.len() == request.limit {
+                    break;
+                }
+            }
+            if page.deliveries.len() == request.limit || is_cut || ended {
+                break;
+            }
+        }
+        let is_full = page.deliveries.len() == request.limit;
+        let is_open = listing.version.is_some() || !listing.held.is_empty();
+        page.next_cursor = if is_full || is_open {
+            looked_at
+        } else if listing.walk.may_go_on() {
+            listing.last
+        } else {
+            None
+        };
+        Ok(page)
+    }
+
+    /// Whether a text may be a cursor of a list of deliveries.
+    pub fn is_delivery_cursor(text: &str) -> bool {
+        Self::is_cursor(text) && text.contains('#')
+    }
+}
+
+/// The id of the delivery in a position; of an event that was attempted in time, the event's.
+fn id_in(position: &str) -> Option<DeliveryId> {
+    let (_, id) = position.split_once('#')?;
+    Some(DeliveryId::new(id))
+}
+
+impl Listing<'_> {
+    /// The next first attempts, newest first: about `count`; none if there are no more, or no more are looked for.
+    async fn heads(&mut self, count: usize) -> Result<Vec<Head>, StoreError> {
+        let mut heads = Vec::new();
+        while heads.len() < count && self.walk.walked < MOST_WALKED {
+            let Some(found) = self.walk.next().await? else {
+                heads.extend(self.version.take());
+                heads.append(&mut self.held);
+                break;
+            };
+            self.last = Some(found.position.clone());
+            self.take(found, &mut heads)?;
+        }
+        Ok(heads)
+    }
+
+    /// Sorts an attempt in, and adds the first attempts that are certain now.
+    fn take(&mut self, found: Found, heads: &mut Vec<Head>) -> Result<(), StoreError> {
+        let Found {
+            position,
+            range,
+            shard,
+            item,
+        } = found;
+        let marks = (range == Range::First).then(|| Marks::of(&item));
+        let Some(attempt) = record(self.subscription, range, shard, item)? else {
+            return Ok(());
+        };
+        let head = Head {
+            position,
+            shard,
+            marks,
+            attempt,
+            truncated: false,
+        };
+        if head.attempt.version.is_some() {
+            if self.shown_before.as_ref() == Some(&head.attempt.delivery_id) {
+                return Ok(());
+            }
+            match self.version.replace(head) {
+                Some(same) if self.is_walked_through(&same.attempt.delivery_id) => {
+                    self.keep(same.attempt);
+                }
+                Some(first) => heads.push(first),
+                None => {}
+            }
+            // Those that were held are before what was replaced, and after what is there now.
+            heads.append(&mut self.held);
+        } else if marks.is_some() || (head.attempt.failures == 0 && !head.attempt.resend) {
+            if self.version.is_some() {
+                self.held.push(head);
+            } else {
+                heads.push(head);
+            }
+        } else {
+            self.keep(head.attempt);
+        }
+        Ok(())
+    }
+
+    fn is_walked_through(&self, id: &DeliveryId) -> bool {
+        let version = self.version.as_ref();
+        version.is_some_and(|head| head.attempt.delivery_id == *id)
+    }
+
+    /// Keeps an attempt until the first one of its delivery is found.
+    fn keep(&mut self, attempt: AttemptRecord) {
+        let id = attempt.delivery_id.clone();
+        self.later.entry(id).or_default().push(attempt);
+    }
+
+    /// Those that are first attempts: not the others in items of their own, of deliveries that have an item `a#`, or
+    /// that are on the page already.
+    async fn without_copies(
+        &mut self,
+        heads: Vec<Head>,
+        page: &mut DeliveryPage,
+    ) -> Result<Vec<Head>, StoreError> {
+        let id = &self.subscription.subscription_id;
+        let late = heads.iter().filter(|head| head.marks.is_none());
+        let keys: Vec<DeliveryKey> = late
+            .filter_map(|head| {
+                let key = DeliveryKey::of_id(&head.attempt.delivery_id, id)?;
+                (!key.is_test()).then_some(DeliveryKey {
+                    shard: head.shard,
+                    ..key
+                })
+            })
+            .collect();
+        let known = self.attempts.marks_of(&keys).await?;
+        let mut first: Vec<Head> = Vec::with_capacity(heads.len());
+        for mut head in heads {
+            let id = &head.attempt.delivery_id;
+            let marks = known.get(id).copied().unwrap_or_default();
+            if head.marks.is_some() || head.attempt.version.is_some() {
+                first.push(head);
+            } else if marks.attempted {
+                self.keep(head.attempt);
+            } else if let Some(same) = page.deliveries.iter_mut().find(|it| it.id == *id) {
+                same.attempts.push(head.attempt);
+            } else if first.iter().any(|it| it.attempt.delivery_id == *id) {
+                // The walk is newest first: this is an earlier one of the same delivery.
+                self.keep(head.attempt);
+            } else if !self.is_first_ahead(&head).await? {
+                head.marks = known.get(id).map(|_| marks);
+                first.push(head);
+            }
+        }
+        Ok(first)
+    }
+
+    /// Whether a first attempt of the same delivery, in an item of its own, is after the page.
+    async fn is_first_ahead(&mut self, head: &Head) -> Result<bool, StoreError> {
+        let attempts = self.attempts_ahead(head).await?;
+        let mut attempts = attempts.iter();
+        Ok(attempts.any(|attempt| attempt.failures == 0 && !attempt.resend))
+    }
+
+    /// The delivery with this first attempt, and those after it.
+    async fn delivery(&mut self, head: Head) -> Result<Option<DeliveryRecord>, StoreError> {
+        let id = &head.attempt.delivery_id;
+        let mut attempts = self.later.remove(id).unwrap_or_default();
+        let marks = head.marks.unwrap_or_default();
+        let mut truncated = head.truncated;
+        let is_alone = marks.attempted && !marks.resent && head.attempt.has_arrived();
+        if !is_alone {
+            attempts.extend(self.attempts_ahead(&head).await?);
+            let ahead = self.ahead.get(&head.shard);
+            let behind = ahead.and_then(|ahead| ahead.unread_behind.as_ref());
+            // A document's attempts follow each other.
+            truncated |= behind.is_some_and(|it| it == id || head.attempt.version.is_none());
+        }
+        attempts.push(head.attempt);
+        Ok(DeliveryRecord::of(
+            self.subscription,
+            head.shard,
+            marks,
+            attempts,
+            truncated,
+            head.position,
+        ))
+    }
+
+    /// The attempts of a delivery that are after the page.
+    async fn attempts_ahead(&mut self, head: &Head) -> Result<Vec<AttemptRecord>, StoreError> {
+        let Some(from) = self.ahead_from.clone() else {
+            return Ok(Vec::new());
+        };
+        if !self.ahead.contains_key(&head.shard) {
+            let ahead = self.read_ahead(head.shard, &from).await?;
+            self.ahead.insert(head.shard, ahead);
+        }
+        let ahead = self.ahead.get(&head.shard);
+        let items = ahead.and_then(|ahead| ahead.items.get(&head.attempt.delivery_id));
+        let items = items.into_iter().flatten().cloned();
+        let found = items.map(|item| record(self.subscription, Range::Other, head.shard, item));
+        found.filter_map(Result::transpose).collect()
+    }
+
+    /// Reads the items after a position, oldest first, as far as is allowed.
+    async fn read_ahead(&self, shard: Shard, from: &str) -> Result<Ahead, StoreError> {
+        let prefix = Range::Other.prefix();
+        let partition = shard.partition(self.subscription.subscription_id.as_str());
+        let topic = self.subscription.topic();
+        let of_document = topic.is_some_and(|(_, mode)| mode != SubscriptionMode::Event);
+        let reads = if of_document || !shard.is_first() {
+            1
+        } else {
+            READS_AHEAD
+        };
+        let (mut ahead, mut start) = (Ahead::default(), None);
+        for _ in 0..reads {
+            let (from, to) = (format!("{prefix}{from}"), format!("{prefix}~"));
+            let answer = self
+                .attempts
+                .range(partition.clone(), from, to)
+                .set_exclusive_start_key(start)
+                .set_limit(of_document.then_some(AHEAD_OF_DOCUMENT))
+                .send()
+                .await?;
+            start = answer.last_evaluated_key;
+            let mut last = None;
+            for item in answer.items.unwrap_or_default() {
+                let Some(id) = position(&item, Range::Other).as_deref().and_then(id_in) else {
+                    continue;
+                };
+                last = Some(id.clone());
+                ahead.items.entry(id).or_default().push(item);
+            }
+            ahead.unread_behind = last.filter(|_| start.is_some());
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(ahead)
+    }
+}
+
+impl Attempts {
+    /// What the items `a#` of deliveries say, by the ids of these; of those that have one.
+    pub(crate) async fn marks_of(
+        &self,
+        deliveries: &[DeliveryKey],
+    ) -> Result<HashMap<DeliveryId, Marks>, StoreError> {
+        let mut found = HashMap::new();
+        for some in deliveries.chunks(KEYS) {
+            let mut ids: HashMap<(String, String), DeliveryId> = HashMap::new();
+            for key in some {
+                ids.insert((key.partition(), key.record_key()), key.id());
+            }
+            let items = ids.keys().cloned();
+            let items = items.map(|(partition, record)| item_key(partition, record));
+            let wanted = keys_eventually(items.collect())?;
+            let wanted = HashMap::from([(self.table.clone(), wanted)]);
+            for (_, item) in batch_get(&self.db, wanted).await? {
+                let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+                let key = text("subscription_id").zip(text("exchange_id"));
+                if let Some(id) = key.and_then(|key| ids.get(&key)) {
+                    found.insert(id.clone(), Marks::of(&item));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
