@@ -16,7 +16,7 @@ use bellwire_api::{Authenticator, Edge, TopicPermissions};
 use bellwire_athena::{Athena, Executions};
 use bellwire_client_lifecycle::ClientLifecycle;
 use bellwire_domain::UrlPolicy;
-use bellwire_fanout::{AccessJudge, Audience, EventPublisher};
+use bellwire_fanout::{AccessJudge, Audience, EventPublisher, Resends};
 use bellwire_objects::Payloads;
 use bellwire_objects::Results;
 use bellwire_outbound::Consent;
@@ -333,6 +333,16 @@ impl App {
             self.events()?,
             self.audience()?,
             fan_outs,
+        ))
+    }
+
+    /// Sends deliveries once more, at the request of their owners.
+    pub fn resends(&self) -> Read<Resends> {
+        Ok(Resends::new(
+            self.events()?,
+            self.attempts()?,
+            self.subscriptions()?,
+            self.queue(Setting::DeliveriesQueueUrl)?,
         ))
     }
 

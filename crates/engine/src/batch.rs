@@ -83,6 +83,8 @@ impl Batch {
             tracing::info!(arrived, code, ms, reason, "attempt");
         }
         let (protocol, failures) = (delivery.kind.protocol(), attempt.content.failures);
+        // The owner says when a resend is made: that is no latency.
+        let accepted_at = delivery.resend.is_none().then_some(accepted_at);
         self.metrics
             .attempt(protocol, arrived, failures, accepted_at);
         let (key, first) = key.unzip();
@@ -92,6 +94,7 @@ impl Batch {
             key,
             first: first.unwrap_or(false),
             arrived,
+            resend: delivery.resend.is_some().then(|| delivery.mark()).flatten(),
             sent_at: attempt.sent_at,
             content: attempt.content,
         });

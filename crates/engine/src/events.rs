@@ -2,6 +2,7 @@
 //! the others and retried by itself, in no order.
 
 use bellwire_domain::delivery::decision::Decision;
+use bellwire_domain::delivery::outcome::AttemptOutcome;
 use bellwire_domain::ids::MessageId;
 use bellwire_queues::{Delivery, DeliveryKind};
 use bellwire_store::prefetch::Prefetched;
@@ -9,6 +10,7 @@ use bellwire_store::subscription::Subscription;
 use time::OffsetDateTime;
 
 use crate::protocols::{is_missing, render_event};
+use crate::targets::webhook::AttemptResult;
 use crate::{Batch, Engine, Error};
 
 impl Engine {
@@ -50,16 +52,19 @@ impl Engine {
             Err(error) if is_missing(&error) => {
                 // It won't come back: another attempt would fail in the same way.
                 let reason = "the payload is not kept any more";
+                if delivery.resend.is_some() {
+                    tracing::warn!(reason, "not sent once more");
+                    return Ok(());
+                }
                 self.dead_letter(delivery, reason, batch).await?;
                 return self.end(delivery, subscription).await;
             }
             rendered => rendered?,
         };
         tracing::Span::current().record("delivery", rendered.delivery_id.as_str());
-        let key = delivery
-            .key()
-            .ok_or(Error::Impossible("a document is no event"))?;
-        if prefetched.has_arrived(&key) {
+        let document = || Error::Impossible("a document is no event");
+        let mark = delivery.mark().ok_or_else(document)?;
+        if prefetched.has_arrived(&mark) {
             tracing::info!("it has arrived before");
             return self.end(delivery, subscription).await;
         }
@@ -69,12 +74,15 @@ impl Engine {
         }
         let attempt = self.attempt(subscription, rendered, delivery.attempt);
         let mut attempt = attempt.await?;
+        if delivery.resend.is_some() {
+            return self.follow_resend(delivery, subscription, attempt, batch).await;
+        }
         let decision = self.retries.decide(&attempt.outcome, delivery.attempt);
         if let Decision::RetryAfter(pause) = decision {
             attempt.retried_in(pause);
         }
-        let first = delivery.attempt == 0 && !prefetched.is_known(&key);
-        let reason = batch.note(delivery, attempt, delivery.accepted_at, Some((key, first)));
+        let first = delivery.attempt == 0 && !prefetched.is_known(&mark);
+        let reason = batch.note(delivery, attempt, delivery.accepted_at, Some((mark, first)));
         if is_test {
             return Ok(());
         }
@@ -112,6 +120,30 @@ impl Engine {
                 self.dead_letter(delivery, &reason, batch).await?;
                 self.owners.give_up(id, now).await?;
                 self.end(delivery, &subscription).await
+            }
+        }
+    }
+
+    /// Records an attempt that the owner has asked for, and what it says of the endpoint. It is not retried, and no dead
+    /// letter: the schedule of its delivery goes on as it would have, unless the delivery has arrived.
+    async fn follow_resend(
+        &self,
+        delivery: &Delivery,
+        subscription: &Subscription,
+        mut attempt: AttemptResult,
+        batch: &Batch,
+    ) -> Result<(), Error> {
+        attempt.content.resend = true;
+        let outcome = attempt.outcome.clone();
+        let key = delivery.key().map(|key| (key, false));
+        batch.note(delivery, attempt, delivery.accepted_at, key);
+        let (id, now) = (&subscription.subscription_id, OffsetDateTime::now_utc());
+        match outcome {
+            AttemptOutcome::Delivered => Ok(self.subscriptions.note_success(id).await?),
+            AttemptOutcome::Gone => self.owners.gone(subscription, now).await,
+            AttemptOutcome::Failed { .. } => {
+                self.subscriptions.note_failure(id, now).await?;
+                Ok(())
             }
         }
     }

@@ -115,14 +115,14 @@ impl Engine {
         for ReceivedDelivery { delivery, .. } in received {
             // Nothing is sent for a message that only records an arrival.
             let records = matches!(delivery.kind, DeliveryKind::Arrived { .. });
-            if let Some(key) = delivery.key().filter(|_| !records) {
+            if let Some(mark) = delivery.mark().filter(|_| !records) {
                 // An earlier version may have delivered it: the event is replayed, or the message is as old.
                 let late = delivery.attempt == 0 && now - delivery.accepted_at > LATE;
-                if late || !delivery.dated {
-                    earlier.insert(key.earlier_id());
+                if (late || !delivery.dated) && delivery.resend.is_none() {
+                    earlier.insert(mark.earlier_id());
                 }
                 subscriptions.insert(&delivery.subscription_id);
-                keys.push(key);
+                keys.push(mark);
             }
         }
         let deliveries = &self.deliveries;

@@ -27,13 +27,13 @@ struct Counts {
 }
 
 impl Metrics {
-    /// Counts an attempt, after so many failures, to deliver what was accepted then.
+    /// Counts an attempt, after so many failures, to deliver what was accepted then; `None` if that doesn't matter.
     pub fn attempt(
         &self,
         protocol: Protocol,
         arrived: bool,
         failures: usize,
-        accepted_at: OffsetDateTime,
+        accepted_at: Option<OffsetDateTime>,
     ) {
         self.count(protocol, |counts| {
             counts.retries += usize::from(failures > 0);
@@ -42,8 +42,10 @@ impl Metrics {
             }
             if arrived {
                 counts.deliveries += 1;
-                let latency = OffsetDateTime::now_utc() - accepted_at;
-                if counts.latencies.len() < MAX_VALUES {
+                let latency = accepted_at.map(|at| OffsetDateTime::now_utc() - at);
+                if let Some(latency) = latency
+                    && counts.latencies.len() < MAX_VALUES
+                {
                     counts.latencies.push(latency.whole_milliseconds());
                 }
             } else {
@@ -112,10 +114,10 @@ mod tests {
     fn every_metric_that_is_named_is_there() {
         let metrics = Metrics::default();
         let accepted_at = OffsetDateTime::now_utc() - time::Duration::seconds(2);
-        metrics.attempt(Protocol::Streams, true, 0, accepted_at);
-        metrics.attempt(Protocol::Streams, false, 1, accepted_at);
+        metrics.attempt(Protocol::Streams, true, 0, Some(accepted_at));
+        metrics.attempt(Protocol::Streams, false, 1, Some(accepted_at));
         metrics.exhausted(Protocol::Streams);
-        metrics.attempt(Protocol::Entities, true, 0, accepted_at);
+        metrics.attempt(Protocol::Entities, true, 0, Some(accepted_at));
         let line = line(
             Protocol::Streams,
             &metrics.0.lock().unwrap()[&Protocol::Streams],
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn a_metric_without_values_is_left_out() {
         let metrics = Metrics::default();
-        metrics.attempt(Protocol::Streams, false, 0, OffsetDateTime::now_utc());
+        metrics.attempt(Protocol::Streams, false, 0, None);
         let counted = metrics.0.lock().unwrap();
         let line = line(
             Protocol::Streams,

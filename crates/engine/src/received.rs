@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bellwire_domain::ids::{DeliveryId, MessageId};
+use bellwire_domain::ids::{DeliveryId, EventId, MessageId};
 use bellwire_queues::{Delivery, DeliveryKind, Received};
 
 /// A delivery, and the messages of a batch that ask for it: it is attempted once, and its outcome is
@@ -17,17 +17,20 @@ pub struct ReceivedDelivery {
     pub copies: Vec<MessageId>,
 }
 
-/// One for each delivery. Messages for documents stay apart: the lease decides which of them sends.
+/// One for each delivery, and for each resend. Messages for documents stay apart: the lease decides which of them sends.
 pub fn by_delivery(batch: Vec<Received<Delivery>>) -> Vec<ReceivedDelivery> {
     let mut found: Vec<ReceivedDelivery> = Vec::with_capacity(batch.len());
-    let mut positions: HashMap<DeliveryId, usize> = HashMap::new();
+    let mut positions: HashMap<(DeliveryId, Option<EventId>), usize> = HashMap::new();
     for message in batch {
         let message_id = message.id();
         let delivery = message.content;
         // What only records an arrival is no copy of the delivery.
         let records = matches!(delivery.kind, DeliveryKind::Arrived { .. });
         let id = delivery.id().filter(|_| !records);
-        let position = id.map(|id| *positions.entry(id).or_insert(found.len()));
+        let position = id.map(|id| {
+            let of = (id, delivery.resend.clone());
+            *positions.entry(of).or_insert(found.len())
+        });
         match position.and_then(|position| found.get_mut(position)) {
             Some(same) => same.add(delivery, message_id),
             None => found.push(ReceivedDelivery {
@@ -64,7 +67,7 @@ impl ReceivedDelivery {
 #[cfg(test)]
 mod tests {
     use aws_lambda_events::sqs::SqsMessage;
-    use bellwire_domain::ids::{EventId, SubscriptionId};
+    use bellwire_domain::ids::SubscriptionId;
     use bellwire_domain::topic::payload::Payload;
     use bellwire_queues::DeliveryKind;
     use time::OffsetDateTime;
@@ -118,6 +121,30 @@ mod tests {
                 (2, texts(&["m3", "m1", "m5"])),
                 (0, texts(&["m2"])),
                 (0, texts(&["m4"])),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_resend_is_no_copy_of_a_retry_and_its_repetition_one_of_it() {
+        let resend = |id: &str, resend: &str| {
+            let mut message = message(id, "s1", event("e1"), 3);
+            message.content.resend = Some(EventId::new(resend));
+            message
+        };
+        let batch = vec![
+            message("m1", "s1", event("e1"), 1),
+            resend("m2", "r1"),
+            resend("m3", "r2"),
+            resend("m4", "r1"),
+        ];
+        let texts = |ids: &[&str]| ids.iter().map(|id| MessageId::new(*id)).collect::<Vec<_>>();
+        assert_eq!(
+            ids(batch),
+            [
+                (1, texts(&["m1"])),
+                (3, texts(&["m2", "m4"])),
+                (3, texts(&["m3"])),
             ]
         );
     }

@@ -66,10 +66,10 @@ async fn unrecorded(attempt: &FinishedAttempt, cause: &StoreError, retries: &Ret
         code = attempt.content.status,
         "attempt not recorded"
     );
-    let Some(key) = attempt.key.as_ref().filter(|_| attempt.arrived) else {
-        return;
-    };
-    if let Err(cause) = retries.leave_arrival(key).await {
-        tracing::error!(%cause, delivery = %attempt.delivery_id, "its arrival is not on record");
+    let arrival = attempt.key.as_ref().filter(|_| attempt.arrived);
+    for key in arrival.into_iter().chain(&attempt.resend) {
+        if let Err(cause) = retries.leave_arrival(key).await {
+            tracing::error!(%cause, delivery = %attempt.delivery_id, "its arrival is not on record");
+        }
     }
 }

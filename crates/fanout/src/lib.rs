@@ -1,5 +1,5 @@
 //! Fan-out: creating the deliveries of an event for its audience, one message each; and publishing events, which is
-//! recording them and fanning them out ([`EventPublisher`]).
+//! recording them and fanning them out ([`EventPublisher`]); and sending a delivery once more ([`Resends`]).
 //!
 //! The deliveries to a small topic's audience are created at once, by the caller. Those of a large topic
 //! are created by segments: a message is sent for each, and the function that receives it creates the
@@ -9,6 +9,7 @@
 mod access;
 mod current_document;
 mod event_publisher;
+mod resend;
 
 use bellwire_domain::entity::{Clients, EntityKey};
 use bellwire_domain::ids::{AudienceId, TopicId, entity_audience_id};
@@ -21,6 +22,7 @@ use time::{Duration, OffsetDateTime};
 pub use access::{AccessJudge, Receivers, Restricted};
 pub use current_document::deliver_current_document;
 pub use event_publisher::{EventPublisher, RecordedEvent};
+pub use resend::{NotResent, Resends, Resent};
 
 /// Up to how many subscriptions a topic's deliveries are created without a message for each segment.
 const SMALL: u64 = 100;

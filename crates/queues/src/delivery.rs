@@ -36,6 +36,10 @@ pub struct Delivery {
     /// Whether not everyone may see the topic, so that it is judged again before a retry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restricted: bool,
+    /// The id of the resend, if the owner has asked for this attempt: it is one beside the schedule of retries, and made
+    /// though the delivery has arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resend: Option<EventId>,
     /// What is delivered.
     #[serde(rename = "told")]
     pub kind: DeliveryKind,
@@ -58,6 +62,7 @@ impl Delivery {
             dated: true,
             shard: Shard::default(),
             restricted: false,
+            resend: None,
             kind,
         }
     }
@@ -84,6 +89,16 @@ impl Delivery {
             accepted_at,
             event_id: self.kind.event_id()?.clone(),
             shard: self.shard,
+        })
+    }
+
+    /// The mark by which it is known that nothing is left to send: that the delivery has arrived, or of a resend that it
+    /// was made; `None` for a document.
+    pub fn mark(&self) -> Option<DeliveryKey> {
+        let key = self.key()?;
+        Some(match &self.resend {
+            Some(resend) => DeliveryKey::of_resend(resend, &key.subscription_id, key.shard),
+            None => key,
         })
     }
 
@@ -230,6 +245,7 @@ mod tests {
             dated: false,
             shard: Shard::default(),
             restricted: false,
+            resend: None,
             accepted_at: OffsetDateTime::UNIX_EPOCH,
             kind: DeliveryKind::Event {
                 event_id: EventId::new("e1"),

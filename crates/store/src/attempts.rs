@@ -74,6 +74,21 @@ impl Attempts {
         Self { db, table, kept }
     }
 
+    /// Records that an owner has asked for a resend of a delivery, at the attempt in its item `a#`, if there is one: who
+    /// lists deliveries looks for later attempts then. Idempotent.
+    pub async fn note_resent(&self, key: &DeliveryKey) -> Result<(), StoreError> {
+        let update = self
+            .db
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item_key(key.partition(), key.record_key())))
+            .update_expression("SET resent = :yes")
+            .condition_expression("attribute_exists(content)")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        conditional(update).await?.ok();
+        Ok(())
+    }
+
     /// Deletes all that is on record of a subscription's attempts, as long as there is time. `shards` are those of its
     /// topic. Idempotent.
     pub async fn remove_all(

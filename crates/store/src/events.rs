@@ -262,6 +262,24 @@ impl Events {
         })
     }
 
+    /// An event in this shard; `None` when it isn't kept any more, with a consistent read. Its payload may be gone
+    /// before its item is: what is older than [`Self::kept_since`] counts as absent.
+    pub async fn event<T: DeserializeOwned>(
+        &self,
+        source: &EventSource,
+        shard: Shard,
+        accepted_at: OffsetDateTime,
+        event_id: &EventId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Event<T>>, StoreError> {
+        if accepted_at < self.kept_since(now) {
+            return Ok(None);
+        }
+        let partition = shard.partition(&source.partition);
+        let item = self.get((partition, event_key(accepted_at, event_id.as_str())));
+        Ok(item.await?.map(from_item).transpose()?)
+    }
+
     /// Whether the fan-out of an event that has a mark is yet to be completed, with a consistent read.
     pub async fn is_pending(
         &self,

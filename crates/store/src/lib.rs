@@ -36,6 +36,7 @@ mod removal;
 mod replays;
 pub mod running_queries;
 mod seconds;
+pub mod snapshot_request;
 mod spelling;
 mod stored_topic;
 pub mod subscription;

@@ -176,6 +176,18 @@ impl Subscription {
         }
     }
 
+    /// The subscription in another state.
+    pub(crate) fn in_state(self, state: EndpointState) -> Self {
+        Self {
+            progress: state.progress,
+            disabled: state.disabled,
+            owner_unnotified: state.owner_unnotified,
+            client_disabled: state.client_disabled,
+            failing_since: state.failing_since,
+            ..self
+        }
+    }
+
     /// The topic's id, and the form of its deliveries; `None` for a subscription to an entity.
     pub fn topic(&self) -> Option<(&TopicId, SubscriptionMode)> {
         match &self.source {

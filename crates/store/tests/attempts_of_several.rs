@@ -36,6 +36,7 @@ fn attempt(subscription_id: &str, event: u64, failures: usize) -> FinishedAttemp
         subscription_id: key.subscription_id.clone(),
         delivery_id: key.id(),
         first: failures == 0,
+        resend: None,
         arrived: failures > 0,
         // Retries are in between first attempts at later events.
         sent_at: key.accepted_at

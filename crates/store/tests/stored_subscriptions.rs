@@ -223,6 +223,7 @@ async fn attempts() {
         delivery_id: key.id(),
         key: Some(key),
         first: true,
+        resend: None,
         arrived: true,
         sent_at: NOW + Duration::milliseconds(20),
         content: Content {

@@ -27,6 +27,7 @@ async fn attempt(aws: &Aws, subscription: &str, ago: i64) {
         subscription_id: key.subscription_id.clone(),
         delivery_id: key.id(),
         first: true,
+        resend: None,
         arrived: true,
         sent_at: key.accepted_at + Duration::milliseconds(5),
         key: Some(key),

@@ -55,6 +55,7 @@ pub fn attempt(
         delivery_id: key.id(),
         key: Some(key),
         first: true,
+        resend: None,
         arrived,
         sent_at: accepted_at + later,
         content: Content {
