@@ -13,11 +13,16 @@ use crate::serve::{Said, json_text, serve_with};
 use crate::{Failure, called_path};
 
 /// The parameters of a list that are repeated in the path of its next page; `client_secret` is none of them.
-const OF_LIST: [&str; 6] = [
+const OF_LIST: [&str; 11] = [
     "client_id",
     "entity_key",
     "subscription_key",
     "webhook_key",
+    "state",
+    "callback_event",
+    "code",
+    "start",
+    "end",
     "limit",
     ALWAYS_200,
 ];

@@ -354,3 +354,10 @@ impl From<bellwire_objects::ObjectError> for Failure {
         Self::internal(error)
     }
 }
+
+/// A delivery that isn't sent once more has a state that doesn't allow it: 409.
+impl From<bellwire_fanout::NotResent> for Failure {
+    fn from(refused: bellwire_fanout::NotResent) -> Self {
+        Self::conflict(refused.to_string())
+    }
+}

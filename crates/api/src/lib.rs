@@ -1,5 +1,5 @@
 //! What the functions behind API Gateway have in common: authentication ([`Authenticator`]), the bodies
-//! of requests ([`body`]), repeated requests ([`idempotency`]), lists ([`list`]), and responses to
+//! of requests ([`body`]), repeated requests ([`idempotency`]), lists ([`list`], [`deliveries`]), and responses to
 //! requests that fail ([`Failure`]).
 
 mod accept;
@@ -8,6 +8,7 @@ pub mod batch;
 pub mod body;
 mod called;
 mod client_path;
+pub mod deliveries;
 mod edge;
 pub mod envelope;
 pub mod etag;

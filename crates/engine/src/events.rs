@@ -75,7 +75,9 @@ impl Engine {
         let attempt = self.attempt(subscription, rendered, delivery.attempt);
         let mut attempt = attempt.await?;
         if delivery.resend.is_some() {
-            return self.follow_resend(delivery, subscription, attempt, batch).await;
+            return self
+                .follow_resend(delivery, subscription, attempt, batch)
+                .await;
         }
         let decision = self.retries.decide(&attempt.outcome, delivery.attempt);
         if let Decision::RetryAfter(pause) = decision {

@@ -4,8 +4,8 @@
 //! is read from the Events table, as for a replay. A document's version is never sent out of order: its owner asks for
 //! another snapshot, which the lease has sent, and only of the current version.
 
-use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::delivery::key::DeliveryKey;
+use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::EventId;
 use bellwire_domain::topic::payload::Payload;
 use bellwire_domain::topic::shards::Shards;
@@ -107,7 +107,9 @@ impl Resends {
             return Ok(Resent::Refused(NotResent::Disabled));
         }
         if let Some(version) = delivery.version() {
-            return self.ask_for_document(subscription, version, response, now).await;
+            return self
+                .ask_for_document(subscription, version, response, now)
+                .await;
         }
         if delivery.is_test(subscription) {
             return Ok(Resent::Refused(NotResent::Test));
@@ -120,8 +122,6 @@ impl Resends {
         let (id, client_id) = (&subscription.subscription_id, &subscription.client_id);
         let message = Delivery {
             attempt: Self::attempt(delivery),
-            // The id of the delivery is as it was.
-            dated: key.id() == delivery.id,
             resend: Some(resend_id),
             ..Delivery::new(id.clone(), client_id.clone(), key.accepted_at, kind)
         };

@@ -154,7 +154,11 @@ impl Place {
         let prefix = self.range.prefix();
         let partition = self.shard.partition(subscription.subscription_id.as_str());
         let answer = attempts
-            .range(partition, format!("{prefix}{from}"), format!("{prefix}{before}"))
+            .range(
+                partition,
+                format!("{prefix}{from}"),
+                format!("{prefix}{before}"),
+            )
             .set_exclusive_start_key(self.start.take())
             .scan_index_forward(false)
             .limit(batch)

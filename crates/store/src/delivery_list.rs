@@ -128,7 +128,13 @@ impl Attempts {
         let mut listing = Listing {
             attempts: self,
             subscription,
-            walk: Walk::new(self, subscription, shards, timestamp::iso(start), before.clone()),
+            walk: Walk::new(
+                self,
+                subscription,
+                shards,
+                timestamp::iso(start),
+                before.clone(),
+            ),
             ahead_from: (!is_now).then_some(before),
             shown_before: request.after.as_deref().and_then(id_in),
             later: HashMap::new(),
@@ -140,6 +146,7 @@ impl Attempts {
         let mut page = DeliveryPage::default();
         // The position of the last delivery that was looked at.
         let mut looked_at = None;
+        let mut is_last;
         loop {
             let mut heads = listing.heads(request.limit - page.deliveries.len()).await?;
             let is_cut = listing.walk.walked >= MOST_WALKED;
@@ -150,7 +157,8 @@ impl Attempts {
                 }));
             }
             let ended = heads.is_empty();
-            for head in listing.without_copies(heads, &mut page).await? {
+            let mut heads = listing.without_copies(heads, &mut page).await?.into_iter();
+            for head in heads.by_ref() {
                 let position = head.position.clone();
                 if let Some(delivery) = listing.delivery(head).await?.filter(&wanted) {
                     page.deliveries.push(delivery);
@@ -160,11 +168,13 @@ impl Attempts {
                     break;
                 }
             }
+            is_last = heads.len() == 0;
             if page.deliveries.len() == request.limit || is_cut || ended {
                 break;
             }
         }
-        let is_full = page.deliveries.len() == request.limit;
+        let is_full =
+            page.deliveries.len() == request.limit && (!is_last || listing.walk.may_go_on());
         let is_open = listing.version.is_some() || !listing.held.is_empty();
         page.next_cursor = if is_full || is_open {
             looked_at

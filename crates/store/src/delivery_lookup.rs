@@ -166,8 +166,7 @@ impl Attempts {
         let from = timestamp::iso(now - self.kept);
         let shards = shards_of(subscription, shards);
         let mut walk = Walk::new(self, subscription, shards, from, "~".to_owned());
-        let (mut marks, mut shard, mut attempts) =
-            (Marks::default(), Shard::default(), Vec::new());
+        let (mut marks, mut shard, mut attempts) = (Marks::default(), Shard::default(), Vec::new());
         let mut truncated = false;
         loop {
             if walk.walked >= MOST_WALKED {
@@ -217,7 +216,10 @@ impl Attempts {
 
 /// Whether a text is written like a UUID, in lower case.
 fn is_uuid(text: &str) -> bool {
-    let is_part = |part: &str| part.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+    let is_part = |part: &str| {
+        part.bytes()
+            .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+    };
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     lengths == [8, 4, 4, 4, 12] && text.split('-').all(is_part)
 }

@@ -104,8 +104,7 @@ impl DeliveryRecord {
 
     /// Whether it is a test.
     pub fn is_test(&self, subscription: &Subscription) -> bool {
-        DeliveryKey::of_id(&self.id, &subscription.subscription_id)
-            .is_some_and(|key| key.is_test())
+        DeliveryKey::of_id(&self.id, &subscription.subscription_id).is_some_and(|key| key.is_test())
     }
 
     /// How many attempts there were, as far as is known: the number of the next one, from 0.

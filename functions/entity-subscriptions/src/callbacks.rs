@@ -27,13 +27,16 @@ struct Log<'a> {
 
 /// One attempt: a request to the callback, and its response. Dates are in milliseconds since 1970.
 #[derive(Serialize)]
-struct Entry<'a> {
+pub struct Entry<'a> {
     date: i64,
     callback_event: &'a str,
     /// The id of the delivery, the same for all of its attempts.
     delivery_key: &'a DeliveryId,
     /// The number of the attempt, from 1.
     attempt: usize,
+    /// Whether the owner asked for it, beside the schedule of retries; missing if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    resend: bool,
     /// How long request and response took, as an ISO 8601 duration.
     duration: String,
     request: AttemptResult<'a>,
@@ -99,12 +102,13 @@ impl EntitySubscriptionsFunction {
 impl<'a> Entry<'a> {
     /// The entry of an attempt. Its retry is left out if it isn't due after `due_after`, or that is
     /// `None`.
-    fn of(attempt: &'a AttemptRecord, due_after: Option<OffsetDateTime>) -> Self {
+    pub fn of(attempt: &'a AttemptRecord, due_after: Option<OffsetDateTime>) -> Self {
         Self {
             date: millis(attempt.sent_at),
             callback_event: &attempt.event_type,
             delivery_key: &attempt.delivery_id,
             attempt: attempt.failures + 1,
+            resend: attempt.resend,
             duration: iso_duration(attempt.duration_ms),
             request: AttemptResult {
                 url: &attempt.url,

@@ -6,6 +6,9 @@
 //! - `GET` and `DELETE /subscriptions/{key}` return and delete one: this file.
 //! - `GET /subscriptions/{key}/callbacks` returns the log of attempts: `callbacks`.
 //! - `GET /subscriptions/{key}/stats` returns hourly counts of attempts: this file.
+//! - `GET /subscriptions/{key}/deliveries` and `…/deliveries/{deliveryKey}` return what was sent, with its attempts:
+//!   `deliveries`.
+//! - `POST /subscriptions/{key}/deliveries/{deliveryKey}/resend` sends it once more: `resend`.
 //! - `POST /subscriptions/{key}/secret/rotate` replaces the signing secret: `rotate`.
 //! - `GET /webhook_callback_logs` returns the log across subscriptions: `logs`, with a `log_line` for each attempt.
 //!
@@ -19,11 +22,13 @@
 
 mod callbacks;
 mod credentials;
+mod deliveries;
 mod list;
 mod log_line;
 mod logs;
 mod page;
 mod request;
+mod resend;
 mod rotate;
 mod routes;
 mod spelling;
@@ -31,13 +36,15 @@ mod subscribe;
 mod unsubscribe;
 mod view;
 
-use bellwire_api::idempotency::Idempotency;
+use bellwire_api::idempotency::{Idempotency, Repeatable};
 use bellwire_api::stats::{Period, Stats};
 use bellwire_api::{Caller, Failure, domain, envelope, path_parameter, route};
-use bellwire_app::App;
+use bellwire_app::{App, Setting};
 use bellwire_domain::UrlPolicy;
+use bellwire_domain::delivery::retry::RetrySchedule;
 use bellwire_domain::entity::Spelling;
 use bellwire_domain::ids::SubscriptionId;
+use bellwire_fanout::Resends;
 use bellwire_outbound::Consent;
 use bellwire_store::{Attempts, Clients, Counts, Limits, Members, Subscription, Subscriptions};
 use lambda_http::http::{Response, StatusCode};
@@ -57,6 +64,8 @@ pub struct EntitySubscriptionsFunction {
     members: Members,
     attempts: Attempts,
     counts: Counts,
+    resends: Resends,
+    schedule: RetrySchedule,
     idempotency: Idempotency,
     policy: UrlPolicy,
     consent: Consent,
@@ -76,6 +85,8 @@ impl EntitySubscriptionsFunction {
             members: app.members()?,
             attempts: app.attempts()?,
             counts: app.counts()?,
+            resends: app.resends()?,
+            schedule: app.setting(Setting::RetrySchedule)?,
             idempotency: app.idempotency()?,
             policy: app.url_policy()?,
             consent: app.consent()?,
@@ -106,14 +117,22 @@ impl EntitySubscriptionsFunction {
                 self.subscribe(&client, create, called, &repeatable).await
             }
             Route::RotateSecret => {
-                let credentials = match request::rotate(&request) {
-                    Ok(credentials) => credentials,
-                    Err(refused) => return Err(self.refusal(&request, refused).await),
-                };
-                let (client, subscription) = self.named(&request, credentials).await?;
-                let client_id = client.client_id.as_str();
-                let repeatable = self.idempotency.of(&request, client_id, "")?;
+                let (subscription, repeatable) = self.posted(&request).await?;
                 self.rotate(&subscription, spelling, &repeatable).await
+            }
+            Route::Resend => {
+                let (subscription, repeatable) = self.posted(&request).await?;
+                self.resend(&subscription, &request, &repeatable).await
+            }
+            Route::Deliveries => {
+                let credentials = Credentials::of_query(&request)?;
+                let (_, subscription) = self.named(&request, credentials).await?;
+                self.deliveries(&subscription, &request).await
+            }
+            Route::ShowDelivery => {
+                let credentials = Credentials::of_query(&request)?;
+                let (_, subscription) = self.named(&request, credentials).await?;
+                self.show_delivery(&subscription, &request).await
             }
             Route::List => {
                 let credentials = Credentials::of_query(&request)?;
@@ -170,6 +189,19 @@ impl EntitySubscriptionsFunction {
             },
             Err(malformed) => malformed,
         }
+    }
+
+    /// The client's own subscription that a `POST` is about, which has nothing but credentials in its body; and the
+    /// request, with what identifies its repetitions.
+    async fn posted(&self, request: &Request) -> Result<(Subscription, Repeatable<'_>), Failure> {
+        let credentials = match request::credentials(request) {
+            Ok(credentials) => credentials,
+            Err(refused) => return Err(self.refusal(request, refused).await),
+        };
+        let (client, subscription) = self.named(request, credentials).await?;
+        let client_id = client.client_id.as_str();
+        let repeatable = self.idempotency.of(request, client_id, "")?;
+        Ok((subscription, repeatable))
     }
 
     /// The client with these credentials, and its own subscription whose key is in the path: 401 or 404

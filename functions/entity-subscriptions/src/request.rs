@@ -38,10 +38,10 @@ pub struct CreateEntitySubscription {
     pub callback: String,
 }
 
-/// The body of `POST /subscriptions/{key}/secret/rotate`.
+/// The body of `POST /subscriptions/{key}/secret/rotate`, and of other requests that say nothing else.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RotateSecret {
+struct OfCredentials {
     client_id: Option<String>,
     client_secret: Option<String>,
 }
@@ -72,9 +72,9 @@ pub fn subscribe(
 ///
 /// # Errors
 /// As for [`subscribe`].
-pub fn rotate(request: &Request) -> Result<Credentials, Failure> {
-    let body: RotateSecret = if request.body().as_ref().is_empty() {
-        RotateSecret::default()
+pub fn credentials(request: &Request) -> Result<Credentials, Failure> {
+    let body: OfCredentials = if request.body().as_ref().is_empty() {
+        OfCredentials::default()
     } else {
         body::json(request)?
     };

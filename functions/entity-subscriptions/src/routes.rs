@@ -8,6 +8,9 @@ bellwire_api::routes! {
     "DELETE" "/subscriptions/{key}" | "/v1/webhooks/{key}" => Delete,
     "GET" "/subscriptions/{key}/callbacks" | "/v1/webhooks/{key}/callbacks" => Callbacks,
     "GET" "/subscriptions/{key}/stats" | "/v1/webhooks/{key}/stats" => Stats,
+    "GET" "/subscriptions/{key}/deliveries" | "/v1/webhooks/{key}/deliveries" => Deliveries,
+    "GET" "/subscriptions/{key}/deliveries/{deliveryKey}" | "/v1/webhooks/{key}/deliveries/{deliveryKey}" => ShowDelivery,
+    "POST" "/subscriptions/{key}/deliveries/{deliveryKey}/resend" | "/v1/webhooks/{key}/deliveries/{deliveryKey}/resend" => Resend,
     "POST" "/subscriptions/{key}/secret/rotate" | "/v1/webhooks/{key}/secret/rotate" => RotateSecret,
     "GET" "/webhook_callback_logs" | "/v1/webhook_callback_logs" => Logs,
 }

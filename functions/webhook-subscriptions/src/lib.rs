@@ -6,6 +6,8 @@
 //! - `PATCH …/subscriptions/{subscriptionId}` changes one: `patch`.
 //! - `POST …/test` delivers a test: `test`.
 //! - `GET …/exchanges` returns the record of attempts: `exchanges`.
+//! - `GET …/deliveries` and `…/deliveries/{deliveryId}` return what was sent, with its attempts: `deliveries`.
+//! - `POST …/deliveries/{deliveryId}/resend` sends it once more: `resend`.
 //! - `POST …/secret/rotate` replaces the signing secret: `rotate`.
 //! - `POST …/enable` and `…/disable` change the state of the endpoint: `switch`.
 //! - `POST …/replay` has past events delivered again: `replay`.
@@ -13,16 +15,19 @@
 //!   as well: `stats`.
 //!
 //! `routes` recognises the calls, `request` checks the body of a creation, and `view` is what is
-//! returned of a subscription.
+//! returned of a subscription, `exchange_view` of an attempt.
 //!
 //! A client has access to its own subscriptions alone. From a topic's deletion on, its subscriptions
 //! are not found.
 
 mod create;
+mod deliveries;
+mod exchange_view;
 mod exchanges;
 mod patch;
 mod replay;
 mod request;
+mod resend;
 mod rotate;
 mod routes;
 mod stats;
@@ -37,9 +42,10 @@ use bellwire_api::{
 };
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::UrlPolicy;
+use bellwire_domain::delivery::retry::RetrySchedule;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::topic::{Topic, TopicReference};
-use bellwire_fanout::AccessJudge;
+use bellwire_fanout::{AccessJudge, Resends};
 use bellwire_objects::Payloads;
 use bellwire_outbound::Consent;
 use bellwire_queues::Queue;
@@ -71,6 +77,8 @@ pub struct WebhookSubscriptionsFunction {
     events: Events,
     attempts: Attempts,
     counts: Counts,
+    resends: Resends,
+    schedule: RetrySchedule,
     payloads: Payloads,
     deliveries: Queue,
     fan_outs: Queue,
@@ -97,6 +105,8 @@ impl WebhookSubscriptionsFunction {
             events: app.events()?,
             attempts: app.attempts()?,
             counts: app.counts()?,
+            resends: app.resends()?,
+            schedule: app.setting(Setting::RetrySchedule)?,
             payloads: app.payloads()?,
             deliveries: app.queue(Setting::DeliveriesQueueUrl)?,
             fan_outs: app.queue(Setting::FanOutsQueueUrl)?,
@@ -145,6 +155,15 @@ impl WebhookSubscriptionsFunction {
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,
             Route::Stats => self.stats(&subscription, &request).await,
             Route::Exchanges => self.exchanges(&subscription, topic.shards, &request).await,
+            Route::Deliveries => self.deliveries(&subscription, topic.shards, &request).await,
+            Route::ShowDelivery => {
+                self.show_delivery(&subscription, topic.shards, &request)
+                    .await
+            }
+            Route::Resend => {
+                self.resend(&subscription, topic.shards, &request, &repeatable()?)
+                    .await
+            }
             Route::RotateSecret => self.rotate(&subscription, &repeatable()?).await,
             Route::Enable => answer(&self.enable(&subscription, &topic.topic).await?),
             Route::Disable => answer(&self.disable(&subscription).await?),

@@ -50,11 +50,7 @@ impl DeliveryKey {
     }
 
     /// The key under which it is marked that a delivery in this shard was sent once more, as a resend with this id asks.
-    pub fn of_resend(
-        resend_id: &EventId,
-        subscription_id: &SubscriptionId,
-        shard: Shard,
-    ) -> Self {
+    pub fn of_resend(resend_id: &EventId, subscription_id: &SubscriptionId, shard: Shard) -> Self {
         Self {
             subscription_id: subscription_id.clone(),
             accepted_at: OffsetDateTime::UNIX_EPOCH,
@@ -147,11 +143,7 @@ mod tests {
             format!("é767225600000001_e_1_{hash}"),
         ] {
             let id = DeliveryId::new(text);
-            assert_eq!(
-                DeliveryKey::of_id(&id, &key.subscription_id),
-                None,
-                "{id}"
-            );
+            assert_eq!(DeliveryKey::of_id(&id, &key.subscription_id), None, "{id}");
         }
     }
 }
