@@ -4,7 +4,7 @@
 //! acceptance, where the attempt was made within `ON_TIME`, and the time of the request otherwise, as for documents and
 //! tests. The items are walked through newest first, so that later attempts come before the first. Those that are after
 //! the page are looked for only where there may be any: when the first attempt hasn't arrived, or its owner has asked for
-//! a resend.
+//! a resend. A copy of a message that fails at the moment at which the first attempt arrives may be left out.
 //!
 //! - A version's attempts follow each other, with nothing but tests in between: a later version is never followed by an
 //!   earlier one ([`bellwire_domain::delivery::lease`]).
