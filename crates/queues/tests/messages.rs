@@ -150,5 +150,11 @@ fn deliveries() {
         delivery.attempt = 2;
         delivery.hops = Hops::default().next(9).unwrap();
     }
-    insta::assert_snapshot!(written(&[deliveries, sent_on].concat()));
+    let mut resends = deliveries.clone();
+    resends.retain(|delivery| matches!(delivery.kind, DeliveryKind::Event { .. }));
+    for delivery in &mut resends {
+        delivery.attempt = 3;
+        delivery.resend = Some(EventId::new("r1"));
+    }
+    insta::assert_snapshot!(written(&[deliveries, sent_on, resends].concat()));
 }

@@ -257,6 +257,28 @@ async fn attempts() {
         },
         ..first.clone()
     };
-    assert!(deliveries.record(&[first, retry], NOW).await.is_empty());
+    let resend = FinishedAttempt {
+        first: false,
+        resend: Some(DeliveryKey::of_resend(
+            &EventId::new("r1"),
+            &first.subscription_id,
+            Shard::default(),
+        )),
+        sent_at: NOW + Duration::seconds(90),
+        content: Content {
+            failures: 3,
+            resend: true,
+            ..Content::default()
+        },
+        ..first.clone()
+    };
+    let key = first.key.clone().unwrap();
+    assert!(
+        deliveries
+            .record(&[first, retry, resend], NOW)
+            .await
+            .is_empty()
+    );
+    attempts.note_resent(&key).await.unwrap();
     insta::assert_snapshot!(items(&db, TABLE).await);
 }

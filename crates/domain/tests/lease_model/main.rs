@@ -82,6 +82,7 @@ const CALM: Budget = Budget {
     out_of_time: 0,
     enables: 0,
     disables: 0,
+    resends: 0,
     moves: 0,
     shut_outs: 0,
     let_ins: 0,
@@ -196,6 +197,38 @@ const MOVES: [Budget; 5] = [
     },
 ];
 
+/// What happens when the owner asks for a snapshot again.
+const RESENDS: [Budget; 4] = [
+    Budget {
+        refusals: 2,
+        days_of_failure: 1,
+        resends: 1,
+        ..CALM
+    },
+    Budget {
+        publications: 0,
+        crashes: 1,
+        lost_writes: 1,
+        lost_answers: 1,
+        resends: 1,
+        ..CALM
+    },
+    Budget {
+        copies: 1,
+        refusals: 1,
+        resends: 1,
+        ..CALM
+    },
+    Budget {
+        publications: 0,
+        gone: 1,
+        enables: 1,
+        disables: 1,
+        resends: 2,
+        ..CALM
+    },
+];
+
 /// Without the receiver's rule: any receiver that applies what it receives.
 const ANY_RECEIVER: Without = Without {
     receivers_rule: true,
@@ -233,6 +266,11 @@ fn documents_reach_any_receiver_whatever_happens_to_functions_and_messages() {
 #[test]
 fn documents_reach_any_receiver_whatever_owners_do() {
     assert_holds(&OWNERS, ANY_RECEIVER);
+}
+
+#[test]
+fn documents_reach_any_receiver_however_often_they_are_asked_for() {
+    assert_holds(&RESENDS, ANY_RECEIVER);
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct Budget {
     pub enables: u8,
     /// Calls by which the owner disables it.
     pub disables: u8,
+    /// Calls by which the owner asks for another snapshot.
+    pub resends: u8,
     /// Calls by which the owner gives the endpoint another URL: there are two, by turns.
     pub moves: u8,
     /// Times that the operator disables the client, and enables it again.
@@ -240,6 +242,15 @@ impl World {
             add(&|world| {
                 world.left.enables -= 1;
                 world.state = endpoint::enable(&world.state);
+                world.send(world.published, 0);
+            });
+        }
+        if self.left.resends > 0
+            && let Some(asked) = endpoint::ask_again(&self.state)
+        {
+            add(&|world| {
+                world.left.resends -= 1;
+                world.state = asked.clone();
                 world.send(world.published, 0);
             });
         }
