@@ -211,7 +211,7 @@ async fn attempts() {
     let db = support::table(&["subscription_id", "exchange_id"], None).await;
     let subscriptions = Subscriptions::new(db.clone(), "none".to_owned(), "none".to_owned());
     let attempts = Attempts::new(db.clone(), TABLE.to_owned(), WEEK);
-    let deliveries = Deliveries::new(attempts, "none".to_owned(), WEEK, subscriptions);
+    let deliveries = Deliveries::new(attempts.clone(), "none".to_owned(), WEEK, subscriptions);
     let key = DeliveryKey {
         subscription_id: SubscriptionId::new("s1"),
         accepted_at: NOW,

@@ -214,17 +214,17 @@ const RESENDS: [Budget; 4] = [
         ..CALM
     },
     Budget {
+        publications: 0,
         copies: 1,
-        refusals: 1,
         resends: 1,
         ..CALM
     },
     Budget {
         publications: 0,
         gone: 1,
-        enables: 1,
         disables: 1,
-        resends: 2,
+        enables: 1,
+        resends: 1,
         ..CALM
     },
 ];
