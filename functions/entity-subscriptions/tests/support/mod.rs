@@ -10,12 +10,13 @@ use lambda_http::RequestExt;
 use lambda_http::http::HeaderValue;
 use serde_json::{Value, json};
 
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "AnswersTable",
     "ClientsTable",
     "SubscriptionsTable",
     "MembersTable",
     "ExchangesTable",
+    "EventsTable",
 ];
 /// The secret of every client.
 pub const SECRET: &str = "secret";
@@ -26,6 +27,7 @@ pub struct Call {
     method: &'static str,
     resource: &'static str,
     key: String,
+    delivery: String,
     parameters: Vec<(String, String)>,
     body: Value,
     authorization: Option<String>,
@@ -54,6 +56,7 @@ impl Call {
             method,
             resource,
             key: String::new(),
+            delivery: String::new(),
             parameters: Vec::new(),
             body: Value::Null,
             authorization: None,
@@ -73,6 +76,15 @@ impl Call {
     pub fn on(self, key: &str) -> Self {
         Self {
             key: key.to_owned(),
+            ..self
+        }
+    }
+
+    /// With the id of a delivery in the path.
+    #[allow(dead_code)] // not every test is about deliveries
+    pub fn of(self, delivery: &str) -> Self {
+        Self {
+            delivery: delivery.to_owned(),
             ..self
         }
     }
@@ -108,6 +120,7 @@ impl Call {
     /// The status and the body of the response; of a failure only its status.
     pub async fn made(self, aws: &Aws) -> (u16, Value) {
         let path = self.resource.replace("{key}", &self.key);
+        let path = path.replace("{deliveryKey}", &self.delivery);
         let mut request = request(self.method, self.resource, &path, None, &self.body);
         if let Some(value) = &self.authorization {
             let value = HeaderValue::from_str(value).unwrap();
