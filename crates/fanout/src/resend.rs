@@ -17,7 +17,7 @@ use bellwire_store::snapshot_request::SnapshotAsked;
 use bellwire_store::{Attempts, Events, Subscription, Subscriptions};
 use time::OffsetDateTime;
 
-use crate::{FanOutError, deliver_current_document};
+use crate::{FanOutError, Restricted, deliver_current_document};
 
 /// Sends deliveries once more.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Resends {
     }
 
     /// Has a delivery of a subscription sent once more. `resend_id` is that of a repetition of the request, too; an event
-    /// is sent once for it. `response`, which is written together with the request for a document, is to be recorded by
+    /// is sent once for it. `restricted`: whether not everyone may see the topic. `response`, which is written together with the request for a document, is to be recorded by
     /// the caller otherwise.
     ///
     /// # Errors
@@ -98,6 +98,7 @@ impl Resends {
         delivery: &DeliveryRecord,
         resend_id: EventId,
         response: Option<Together>,
+        restricted: Restricted,
         now: OffsetDateTime,
     ) -> Result<Resent, FanOutError> {
         if subscription.client_disabled {
@@ -108,7 +109,7 @@ impl Resends {
         }
         if let Some(version) = delivery.version() {
             return self
-                .ask_for_document(subscription, version, response, now)
+                .ask_for_document(subscription, version, response, restricted, now)
                 .await;
         }
         if delivery.is_test(subscription) {
@@ -125,7 +126,8 @@ impl Resends {
             resend: Some(resend_id),
             ..Delivery::new(id.clone(), client_id.clone(), key.accepted_at, kind)
         };
-        let message = Message::delivery(&message.in_shard(key.shard))?;
+        let message = message.in_shard(key.shard).restricted(restricted.0);
+        let message = Message::delivery(&message)?;
         self.deliveries.send(message).await?;
         Ok(Resent::Done)
     }
@@ -137,12 +139,24 @@ impl Resends {
     pub async fn complete(
         &self,
         subscription: &Subscription,
+        restricted: Restricted,
         now: OffsetDateTime,
     ) -> Result<(), FanOutError> {
         if subscription.progress.in_doubt && !subscription.state().is_silent() {
-            deliver_current_document(&self.events, &self.deliveries, subscription, now).await?;
+            self.send_document(subscription, restricted, now).await?;
         }
         Ok(())
+    }
+
+    /// Creates the delivery of a topic's current document.
+    async fn send_document(
+        &self,
+        subscription: &Subscription,
+        restricted: Restricted,
+        now: OffsetDateTime,
+    ) -> Result<(), FanOutError> {
+        let (events, deliveries) = (&self.events, &self.deliveries);
+        deliver_current_document(events, deliveries, subscription, restricted, now).await
     }
 
     /// What was published, and which delivery it is; `None` when it isn't kept any more.
@@ -197,6 +211,7 @@ impl Resends {
         subscription: &Subscription,
         version: u64,
         response: Option<Together>,
+        restricted: Restricted,
         now: OffsetDateTime,
     ) -> Result<Resent, FanOutError> {
         let Some((topic_id, _)) = subscription.topic() else {
@@ -213,7 +228,7 @@ impl Resends {
         let subscriptions = &self.subscriptions;
         match subscriptions.ask_for_snapshot(id, response).await? {
             SnapshotAsked::Done(asked) => {
-                deliver_current_document(&self.events, &self.deliveries, &asked, now).await?;
+                self.send_document(&asked, restricted, now).await?;
                 Ok(Resent::Done)
             }
             SnapshotAsked::Disabled => Ok(Resent::Refused(NotResent::Disabled)),

@@ -3,7 +3,7 @@
 use bellwire_api::idempotency::Repeatable;
 use bellwire_api::{Failure, envelope, idempotency_key};
 use bellwire_domain::ids::{idempotent_event_id, new_event_id};
-use bellwire_fanout::{Resends, Resent};
+use bellwire_fanout::{Resends, Resent, Restricted};
 use bellwire_store::Subscription;
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
@@ -36,7 +36,14 @@ impl EntitySubscriptionsFunction {
         let now = OffsetDateTime::now_utc();
         let resends = &self.resends;
         match resends
-            .resend(subscription, &delivery, resend_id, None, now)
+            .resend(
+                subscription,
+                &delivery,
+                resend_id,
+                None,
+                Restricted(false),
+                now,
+            )
             .await?
         {
             Resent::Done => {}

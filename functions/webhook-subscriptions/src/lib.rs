@@ -161,7 +161,7 @@ impl WebhookSubscriptionsFunction {
                     .await
             }
             Route::Resend => {
-                self.resend(&subscription, topic.shards, &request, &repeatable()?)
+                self.resend(&subscription, &topic, &request, &repeatable()?)
                     .await
             }
             Route::RotateSecret => self.rotate(&subscription, &repeatable()?).await,
