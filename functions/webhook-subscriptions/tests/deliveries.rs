@@ -549,7 +549,14 @@ async fn a_subscription_that_is_deleted_meanwhile_is_asked_for_nothing() {
     let found = attempts.delivery(&known, Shards::ONE, &id, now).await;
     let found = found.unwrap().unwrap();
     subscriptions.delete(&known).await.unwrap();
-    let resent = resends.resend(&known, &found, EventId::new("r1"), None, now);
+    let resent = resends.resend(
+        &known,
+        &found,
+        EventId::new("r1"),
+        None,
+        bellwire_fanout::Restricted(false),
+        now,
+    );
     assert_eq!(resent.await.unwrap(), bellwire_fanout::Resent::Gone);
     assert!(aws.sent("DeliveriesQueue").is_empty());
 }
