@@ -27,6 +27,14 @@ const TYPES: EventTypes = EventTypes {
     ],
 };
 
+#[derive(Serialize)]
+struct List<'a> {
+    deliveries: Vec<Value>,
+    /// The cursor of the next page; missing on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
+}
+
 /// The view of a delivery. Dates are in milliseconds since 1970.
 #[derive(Serialize)]
 struct DeliveryView<'a> {
@@ -65,11 +73,11 @@ impl EntitySubscriptionsFunction {
             .await?;
         let show = |delivery: &DeliveryRecord| self.delivery_view(delivery, subscription, now);
         let (deliveries, next) = fitting(page, show)?;
-        let mut data = json!({ "deliveries": deliveries });
-        if let Some(cursor) = &next {
-            data["cursor"] = cursor.as_str().into();
-        }
-        envelope::page(request, &data, next.as_deref())
+        let list = List {
+            deliveries,
+            cursor: next.as_deref(),
+        };
+        envelope::page(request, &list, next.as_deref())
     }
 
     /// One delivery of the subscription, whose id is in the path.

@@ -12,7 +12,7 @@ use bellwire_store::subscription::Subscription;
 use lambda_http::http::{HeaderValue, Response, header};
 use lambda_http::{Body, Request};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::WebhookSubscriptionsFunction;
@@ -85,12 +85,12 @@ impl WebhookSubscriptionsFunction {
             &asked,
             asked.wanted.after.as_deref().map(cursor::encode),
         );
-        let mut links = json!({ "self": this });
+        let mut links = Map::from_iter([("self".to_owned(), this.as_str().into())]);
         let mut header_value = format!("<{this}>; rel=\"self\"");
         if let Some(next) = next {
             let next = link(path, &asked, Some(next));
             header_value.push_str(&format!(", <{next}>; rel=\"next\""));
-            links["next"] = next.into();
+            links.insert("next".to_owned(), next.into());
         }
         let mut response = ok(&json!({ "items": items, "links": links }))?;
         let value = HeaderValue::from_str(&header_value).map_err(Failure::internal)?;
