@@ -38,6 +38,8 @@ const MOST_WALKED: usize = 1000;
 const READS_AHEAD: usize = 4;
 /// How many items after the page are read for documents, whose attempts follow each other.
 const AHEAD_OF_DOCUMENT: i32 = 100;
+/// How many items before the list are read, to find out whether a version was attempted there: tests may be in between.
+const BEFORE_DOCUMENT: i32 = 20;
 /// How many items one call reads.
 const KEYS: usize = 100;
 
@@ -89,6 +91,10 @@ struct Listing<'a> {
     attempts: &'a Attempts,
     subscription: &'a Subscription,
     walk: Walk<'a>,
+    /// Since when attempts are shown, as keys begin with it.
+    kept_since: String,
+    /// The time at which the walk ends, in the same way.
+    start: String,
     /// The position that the page is before; nothing is after the page if this is `None`.
     ahead_from: Option<String>,
     /// The delivery that the page before ended with.
@@ -114,7 +120,8 @@ impl Attempts {
         now: OffsetDateTime,
         wanted: impl Fn(&DeliveryRecord) -> bool,
     ) -> Result<DeliveryPage, StoreError> {
-        let start = request.start.max(now - self.kept);
+        let kept_since = now - self.kept;
+        let start = request.start.max(kept_since);
         if start > request.end {
             return Ok(DeliveryPage::default());
         }
@@ -135,6 +142,8 @@ impl Attempts {
                 timestamp::iso(start),
                 before.clone(),
             ),
+            kept_since: timestamp::iso(kept_since),
+            start: timestamp::iso(start),
             ahead_from: (!is_now).then_some(before),
             shown_before: request.after.as_deref().and_then(id_in),
             later: HashMap::new(),
@@ -204,7 +213,11 @@ impl Listing<'_> {
         let mut heads = Vec::new();
         while heads.len() < count && self.walk.walked < MOST_WALKED {
             let Some(found) = self.walk.next().await? else {
-                heads.extend(self.version.take());
+                if let Some(first) = self.version.take()
+                    && !self.begins_before(&first).await?
+                {
+                    heads.push(first);
+                }
                 heads.append(&mut self.held);
                 break;
             };
@@ -256,6 +269,35 @@ impl Listing<'_> {
             self.keep(head.attempt);
         }
         Ok(())
+    }
+
+    /// Whether a version, whose earliest attempt in the walk this is, was attempted before the walk ends: its place is there.
+    async fn begins_before(&self, head: &Head) -> Result<bool, StoreError> {
+        let prefix = Range::Other.prefix();
+        let partition = head
+            .shard
+            .partition(self.subscription.subscription_id.as_str());
+        let (from, to) = (
+            format!("{prefix}{}", self.kept_since),
+            format!("{prefix}{}", self.start),
+        );
+        if from >= to {
+            return Ok(false);
+        }
+        let answer = self
+            .attempts
+            .range(partition, from, to)
+            .scan_index_forward(false)
+            .limit(BEFORE_DOCUMENT)
+            .send()
+            .await?;
+        for item in answer.items.unwrap_or_default() {
+            let attempt = record(self.subscription, Range::Other, head.shard, item)?;
+            if let Some(before) = attempt.filter(|it| it.version.is_some()) {
+                return Ok(before.delivery_id == head.attempt.delivery_id);
+            }
+        }
+        Ok(false)
     }
 
     fn is_walked_through(&self, id: &DeliveryId) -> bool {

@@ -281,13 +281,16 @@ async fn a_versions_attempts_are_one_delivery_whatever_is_sent_between_them() {
     recorded(&deliveries, &attempts, &made).await;
     made.sort_by_key(|it| std::cmp::Reverse(it.place));
     let now = NOW + Duration::hours(1);
-    for end in [3600, 12, 10, 8, 6, 4] {
-        let stretch = (NOW, NOW + Duration::seconds(end));
-        let within = made.iter().filter(|it| it.place <= stretch.1);
+    let second = |second| NOW + Duration::seconds(second);
+    for (start, end) in (0..14).flat_map(|start| [3600, 12, 10, 8, 6, 4].map(|end| (start, end))) {
+        let stretch = (second(start), second(end));
+        let within = made
+            .iter()
+            .filter(|it| it.place >= stretch.0 && it.place <= stretch.1);
         let expected: Vec<Shown> = within.map(Made::shown).collect();
         for limit in [1, 2, 3, 100] {
             let found = listed(&attempts, &subscription(), Shards::ONE, stretch, limit, now).await;
-            assert_eq!(found, expected, "{end} {limit}");
+            assert_eq!(found, expected, "{start} {end} {limit}");
         }
     }
     for it in &made {
