@@ -188,10 +188,15 @@ impl Attempts {
         page.next_cursor = if is_full || is_open {
             looked_at
         } else if listing.walk.may_go_on() {
-            listing.last
+            listing.last.clone()
         } else {
             None
         };
+        if let Some(last) = listing.last {
+            let (page, later) = (&mut page.deliveries, &mut listing.later);
+            self.add_earlier_schedules(subscription, page, later, &last, kept_since)
+                .await?;
+        }
         Ok(page)
     }
 

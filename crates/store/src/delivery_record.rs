@@ -68,9 +68,7 @@ impl DeliveryRecord {
         truncated: bool,
         position: String,
     ) -> Option<Self> {
-        attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.position()));
-        let attempts_truncated = truncated || attempts.len() > MOST_ATTEMPTS;
-        attempts.truncate(MOST_ATTEMPTS);
+        let attempts_truncated = in_order(&mut attempts) || truncated;
         let latest = attempts.first()?;
         let id = latest.delivery_id.clone();
         let key = DeliveryKey::of_id(&id, &subscription.subscription_id);
@@ -85,6 +83,12 @@ impl DeliveryRecord {
             id,
             attempts,
         })
+    }
+
+    /// Adds attempts, which it has none of.
+    pub(crate) fn add(&mut self, attempts: Vec<AttemptRecord>) {
+        self.attempts.extend(attempts);
+        self.attempts_truncated |= in_order(&mut self.attempts);
     }
 
     /// The latest attempt.
@@ -165,4 +169,12 @@ impl DeliveryRecord {
         };
         at.filter(|at| *at > now)
     }
+}
+
+/// Orders attempts, newest first, and cuts those that are too many. Returns whether there were such.
+fn in_order(attempts: &mut Vec<AttemptRecord>) -> bool {
+    attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.position()));
+    let is_cut = attempts.len() > MOST_ATTEMPTS;
+    attempts.truncate(MOST_ATTEMPTS);
+    is_cut
 }

@@ -20,6 +20,7 @@ pub mod delivery_list;
 mod delivery_lookup;
 pub mod delivery_record;
 mod earlier_exchange;
+mod earlier_schedules;
 mod endpoint_state;
 mod endpoints;
 mod error;

@@ -452,18 +452,41 @@ async fn a_delivery_that_came_late_twice_is_listed_once_by_the_later_schedule() 
     let made = [late("e1", 100), late("e2", 200), late("e1", 300)];
     assert!(deliveries.record(&made, NOW).await.is_empty());
     let now = NOW + Duration::hours(1);
-    for limit in [1, 2, 20] {
-        let stretch = (NOW, now);
+    for (start, limit) in [(0, 1), (0, 2), (0, 20), (150, 1), (150, 20)] {
+        let stretch = (NOW + Duration::seconds(start), now);
         let found = listed(&attempts, &to_events(), Shards::ONE, stretch, limit, now).await;
-        let ids: Vec<&String> = found.iter().map(|(id, _)| id).collect();
+        // Whatever the page, and wherever the list begins, it has the attempts of the schedule before.
+        let first = made[2].delivery_id.to_string();
         let expected = [
-            made[2].delivery_id.to_string(),
-            made[1].delivery_id.to_string(),
+            (first, vec![made[2].sent_at, made[0].sent_at]),
+            (made[1].delivery_id.to_string(), vec![made[1].sent_at]),
         ];
-        assert_eq!(ids, expected.iter().collect::<Vec<_>>(), "{limit}");
+        assert_eq!(found, expected, "{start} {limit}");
     }
     let found = attempts
         .delivery(&to_events(), Shards::ONE, &made[0].delivery_id, now)
         .await;
     assert_eq!(found.unwrap().unwrap().attempts.len(), 2);
+}
+
+#[tokio::test]
+async fn earlier_schedules_are_not_looked_for_without_a_bound() {
+    let (_, deliveries, attempts) = tables().await;
+    let late = |event: &str, second| attempt(event, NOW, Duration::seconds(second), false);
+    let mut made = vec![late("e1", 100)];
+    made.extend((101..301).map(|second| late(&format!("e{second}"), second)));
+    made.push(late("e1", 400));
+    assert!(deliveries.record(&made, NOW).await.is_empty());
+    let now = NOW + Duration::hours(1);
+    let wanted = DeliveriesWanted {
+        start: NOW,
+        end: now,
+        after: None,
+        limit: 1,
+    };
+    let first = page(&attempts, &to_events(), Shards::ONE, &wanted, now).await;
+    let [first] = &first.deliveries[..] else {
+        panic!("one")
+    };
+    assert_eq!((first.attempts.len(), first.attempts_truncated), (1, true));
 }
