@@ -418,6 +418,8 @@ async fn a_resend_is_on_its_way_once_wherever_the_function_is_killed() {
             let answer = resend(&aws, &id, &of, Some("k")).await;
             assert_eq!(answer, (202, json!({"id": id, "attempt": 2})));
             let sent: Vec<Delivery> = aws.messages("DeliveriesQueue");
+            // Whoever looks at the delivery looks for another attempt.
+            assert_eq!(aws.items("ExchangesTable").await[0]["resent"], true);
             // Copies of one message are known by its id.
             assert!((1..=2).contains(&sent.len()), "{n} {effect:?}");
             assert!(sent.iter().all(|it| it.resend == sent[0].resend));
