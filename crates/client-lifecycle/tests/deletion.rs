@@ -9,11 +9,12 @@ use bellwire_domain::ClientId;
 use bellwire_doubles::Aws;
 use bellwire_runtime::deadline::{self, Steps};
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "ClientsTable",
     "SubscriptionsTable",
     "MembersTable",
     "ExchangesTable",
+    "CountsTable",
     "EventsTable",
     "CallbacksTable",
     "QueriesTable",

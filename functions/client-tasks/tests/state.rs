@@ -11,11 +11,12 @@ use bellwire_store::ClientChange;
 use client_tasks::ClientTasksFunction;
 use time::OffsetDateTime;
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "ClientsTable",
     "SubscriptionsTable",
     "MembersTable",
     "ExchangesTable",
+    "CountsTable",
     "EventsTable",
     "CallbacksTable",
     "QueriesTable",

@@ -24,12 +24,13 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 /// The tables that the function knows.
-pub const TABLES: [&str; 9] = [
+pub const TABLES: [&str; 10] = [
     "ClientsTable",
     "AnswersTable",
     "SubscriptionsTable",
     "MembersTable",
     "ExchangesTable",
+    "CountsTable",
     "EventsTable",
     "CallbacksTable",
     "QueriesTable",
