@@ -39,7 +39,7 @@ PARTS = {
     "A-clients": r"^/v1/clients(/|$)",
     "A": r"^/v1/(subscribe|unsubscribe|publish|hello)(/|$)",
     "A-queries": r"^/v1/(queries|results|scrollResults)(/|$)",
-    "B": r"^/(topics|publishers|subscribers)(/|$)",
+    "B": r"^/(topics|publishers|subscribers)(/|$)|^/v1/stats$",
     "B-streams": r"^/streams/",
     "C": r"^(/v1)?/(subscriptions|webhooks|webhook_callback_logs)(/|$)|^/entities/",
 }
