@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
+import tomllib
 import uuid
 
 import pytest
 from build import CLI
-from settings import environment
+from settings import ROOT, environment
 
 
 def test_create_for_a_script_prints_one_object(stack):
@@ -147,3 +149,41 @@ def test_whoever_stops_reading_stops_it_quietly(stack, client, arguments):
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def commands(stack, *path: str) -> list[tuple[str, ...]]:
+    """All commands under this one, without those that have commands of their own."""
+    text = stack.cli(*path, "--help").stdout
+    listed = re.search(r"^Commands:\n(.*?)(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    if not listed:
+        return [path]
+    names = re.findall(r"^  ([a-z-]+)", listed[1], re.MULTILINE)
+    return [it for name in names if name != "help" for it in commands(stack, *path, name)]
+
+
+def test_every_command_is_documented(stack):
+    page = (ROOT / "docs" / "cli.md").read_text()
+    found = commands(stack)
+    assert len(found) > 25
+    assert [" ".join(it) for it in found if f"    bellwire {' '.join(it)}" not in page] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish", "powershell"])
+def test_a_shell_completes_the_commands(stack, shell):
+    done = stack.cli("completions", shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("dead-letters", "doctor", "rotate-secret", "idempotency-key"):
+        assert word in done.stdout
+
+
+def test_what_a_shell_is_told_it_understands(stack):
+    script = stack.cli("completions", "bash").stdout
+    asked = 'COMP_WORDS=(bellwire dead); COMP_CWORD=1; _bellwire bellwire dead bellwire; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("dead-letters", "")
+
+
+def test_command_and_stack_are_of_one_version(stack):
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    assert stack.outputs["Version"] == version
+    assert stack.cli("--version").stdout == f"bellwire {version}\n"

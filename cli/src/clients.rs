@@ -16,7 +16,7 @@ use clap::Subcommand;
 
 use crate::lifecycle;
 use crate::print::Output;
-use crate::stack::{self, Outputs};
+use crate::stack::{self, Deployed};
 
 const SHOWN_ONCE: &str = "Keep these now: they are stored as hashes and can't be shown again.";
 const UNTIL_THEN: &str =
@@ -72,9 +72,9 @@ pub enum Command {
 /// Runs one of the commands on the clients of a stack.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let config = stack::aws().await;
-    let outputs = Outputs::of(&config, stack).await?;
+    let deployed = Deployed::read(&config, stack).await?;
     let stack = Stack {
-        lifecycle: lifecycle::of(&config, &outputs)?,
+        lifecycle: lifecycle::of(&config, &deployed)?,
         output,
     };
     match command {

@@ -14,7 +14,7 @@ use crate::carried::Carried;
 use crate::dead_queues::{self, DeadQueue};
 use crate::held::{Held, interrupted};
 use crate::print::Output;
-use crate::stack::{self, Outputs};
+use crate::stack::{self, Deployed};
 
 const WITHOUT_LIFETIME: &str = "given up by SQS; the function's log has the cause";
 
@@ -79,8 +79,8 @@ struct DeadLetterView<'a> {
 /// Runs one of the commands on the dead letters of a stack.
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let config = stack::aws().await;
-    let outputs = Outputs::of(&config, stack).await?;
-    let queues = dead_queues::of(&config, &outputs)?;
+    let deployed = Deployed::read(&config, stack).await?;
+    let queues = dead_queues::of(&config, &deployed)?;
     let held = Held::new(&queues);
     let done = tokio::select! {
         done = carry_out(command, &held) => done,

@@ -8,7 +8,7 @@ use bellwire_queues::dead_letters::DeadLetters;
 use bellwire_queues::{Message, Queue};
 use bellwire_runtime::aws::Lazy;
 
-use crate::stack::Outputs;
+use crate::stack::Deployed;
 
 /// A queue of dead letters. `tests/test_template_queues.py` compares them with the template's.
 struct Known {
@@ -132,20 +132,30 @@ impl WayBack {
     }
 }
 
-/// The queues of dead letters of a stack with these outputs.
+/// The names of the queues of dead letters of a stack, with their URLs.
 ///
 /// # Errors
 /// When an output is missing.
-pub fn of(config: &SdkConfig, outputs: &Outputs) -> anyhow::Result<Vec<DeadQueue>> {
+pub fn urls(deployed: &Deployed) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let known = KNOWN.iter();
+    let urls = known.map(|known| Ok((known.name, deployed.output(known.url)?)));
+    urls.collect()
+}
+
+/// The queues of dead letters of a stack.
+///
+/// # Errors
+/// When an output is missing.
+pub fn of(config: &SdkConfig, deployed: &Deployed) -> anyhow::Result<Vec<DeadQueue>> {
     let sqs = Lazy::new(config, aws_sdk_sqs::Client::new);
     let lambda = Lazy::new(config, aws_sdk_lambda::Client::new);
     let queues = KNOWN.iter().map(|known| {
         let way_back = match known.again {
-            Again::Sent(url) => WayBack::Queue(Queue::new(sqs.clone(), outputs.get(url)?)),
-            Again::Invoked(name) => WayBack::Function(lambda.clone(), outputs.get(name)?),
+            Again::Sent(url) => WayBack::Queue(Queue::new(sqs.clone(), deployed.output(url)?)),
+            Again::Invoked(name) => WayBack::Function(lambda.clone(), deployed.output(name)?),
             Again::Never(reason) => WayBack::None(reason),
         };
-        let dead = DeadLetters::new(sqs.clone(), outputs.get(known.url)?);
+        let dead = DeadLetters::new(sqs.clone(), deployed.output(known.url)?);
         Ok(DeadQueue {
             name: known.name,
             dead,

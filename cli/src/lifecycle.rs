@@ -12,19 +12,19 @@ use bellwire_store::{
 };
 use time::Duration;
 
-use crate::stack::Outputs;
+use crate::stack::Deployed;
 
 /// How long new items are kept: of no effect here, where items are only removed.
 const KEPT: Duration = Duration::ZERO;
 
-/// The lifecycle of a stack's clients, with these outputs.
-pub fn of(config: &SdkConfig, outputs: &Outputs) -> anyhow::Result<ClientLifecycle> {
+/// The lifecycle of a stack's clients.
+pub fn of(config: &SdkConfig, deployed: &Deployed) -> anyhow::Result<ClientLifecycle> {
     let db = DynamoDb::new(config);
     let sqs = Lazy::new(config, aws_sdk_sqs::Client::new);
-    let queue = |key| outputs.get(key).map(|url| Queue::new(sqs.clone(), url));
-    let prefix = outputs.get("TopicPrefix")?.parse()?;
+    let queue = |key| deployed.output(key).map(|url| Queue::new(sqs.clone(), url));
+    let prefix = deployed.output("TopicPrefix")?.parse()?;
     let db = || db.clone();
-    let name = |key| outputs.get(key);
+    let name = |key| deployed.output(key);
     let clients = Clients::new(db(), name("ClientsTable")?);
     let topics = Topics::new(db(), name("TopicsTable")?);
     let members = name("MembersTable")?;

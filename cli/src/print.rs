@@ -5,8 +5,11 @@
 
 use std::io::{self, Write};
 
+use bellwire_domain::timestamp;
 use comfy_table::{Table, presets};
 use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
 
 /// How to print: for people or for scripts.
 #[derive(Clone, Copy)]
@@ -30,6 +33,21 @@ impl Output {
             line(&format!("{name:width$}  {value}"))?;
         }
         Ok(())
+    }
+
+    /// Prints one thing, like [`Self::one`], without the fields that are empty.
+    pub fn lines(self, thing: &impl Serialize, fields: &[(&str, String)]) -> anyhow::Result<()> {
+        let fields = fields.iter().filter(|(_, value)| !value.is_empty());
+        let fields: Vec<(&str, &str)> = fields.map(|(name, it)| (*name, it.as_str())).collect();
+        self.one(thing, &fields)
+    }
+
+    /// Prints one of many things that come one after the other: a JSON object in a line, or this text.
+    pub fn next(self, thing: &impl Serialize, text: &str) -> anyhow::Result<()> {
+        if self.json {
+            return line(&serde_json::to_string(thing)?);
+        }
+        line(text)
     }
 
     /// Prints many things: a JSON array, or a table with a row for each. `kind` names them, in the
@@ -63,11 +81,46 @@ impl Output {
 }
 
 fn line(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(io::stdout(), "{text}")?)
+    Ok(writeln!(io::stdout(), "{}", printable(text))?)
+}
+
+/// A text without what a terminal obeys: endpoints' answers and customers' names are not ours.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// A time, as in `2026-01-31 12:00:00`, in UTC.
+pub fn to_the_second(time: OffsetDateTime) -> String {
+    timestamp::spaced(time).chars().take(19).collect()
+}
+
+/// What is written as JSON elsewhere, in a line: the text, if it is one.
+pub fn words(thing: &impl Serialize) -> String {
+    match serde_json::to_value(thing) {
+        Ok(Value::String(text)) => text,
+        Ok(value) => value.to_string(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Whether a command failed because nobody reads its output any more.
 pub fn nobody_reads(error: &anyhow::Error) -> bool {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     kind == Some(io::ErrorKind::BrokenPipe)
+}
+
+#[test]
+fn what_a_terminal_obeys_is_escaped() {
+    assert_eq!(
+        printable("a\x1b[2J\r\nb\tc é\u{9b}"),
+        "a\\u{1b}[2J\\u{d}\nb\tc é\\u{9b}"
+    );
 }

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use bellwire_domain::ClientId;
 use bellwire_domain::client::{ExternalId, Label, Labels};
-use bellwire_domain::timestamp::{self, iso_serde};
+use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::search::Search;
 use bellwire_store::Client;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::keys::ListedKey;
 use super::{Stack, role, state};
+use crate::print::to_the_second;
 
 /// A client as it is printed: without its hashes.
 #[derive(Serialize)]
@@ -118,9 +119,4 @@ impl Stack {
             ],
         )
     }
-}
-
-/// A time, as in `2026-01-31 12:00:00`.
-fn to_the_second(time: OffsetDateTime) -> String {
-    timestamp::spaced(time).chars().take(19).collect()
 }

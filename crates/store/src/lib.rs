@@ -7,6 +7,7 @@ pub mod answers;
 pub mod attempt_counts;
 pub mod attempt_list;
 pub mod attempt_record;
+pub mod attempt_stream;
 mod attempt_walk;
 pub mod attempts;
 pub mod attempts_of_several;

@@ -114,6 +114,15 @@ impl Shard {
             format!("{base}#{}", self.0)
         }
     }
+
+    /// The `base` and the shard of a partition key; `None` if it is none that [`Self::partition`] makes.
+    pub fn of_partition(key: &str) -> Option<(&str, Self)> {
+        let Some((base, number)) = key.split_once('#') else {
+            return Some((key, Self::default()));
+        };
+        let shard = Self(number.parse().ok()?);
+        (shard.partition(base) == key && shard.0 < MOST_SHARDS).then_some((base, shard))
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +131,19 @@ mod tests {
 
     use super::*;
     use crate::ids::new_event_id;
+
+    #[test]
+    fn a_partition_says_its_shard() {
+        for shard in Shards(MOST_SHARDS).all() {
+            let key = shard.partition("base");
+            assert_eq!(Shard::of_partition(&key), Some(("base", shard)));
+        }
+        for no_key in [
+            "base#0", "base#01", "base#64", "base#x", "base#1#1", "base#",
+        ] {
+            assert_eq!(Shard::of_partition(no_key), None, "{no_key}");
+        }
+    }
 
     #[test]
     fn only_powers_of_two_up_to_64() {

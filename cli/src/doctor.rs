@@ -1,0 +1,259 @@
+//! `bellwire doctor`: whether a stack is well, by what AWS says of it. It changes nothing.
+
+mod alarms;
+mod functions;
+mod queues;
+mod quotas;
+mod roles;
+mod usage;
+mod versions;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use aws_config::SdkConfig;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::print::Output;
+use crate::progress;
+use crate::stack::{self, Deployed};
+
+/// The exit code when something is wrong.
+const SOMETHING_WRONG: u8 = 1;
+/// The exit code when nothing is known to be wrong, and something could not be examined.
+const UNKNOWN: u8 = 2;
+
+/// What is examined.
+#[derive(Args)]
+pub struct Wanted {
+    /// Leave these out, for whoever may not read them; for several, say --skip several times
+    #[arg(long, value_enum)]
+    skip: Vec<Check>,
+}
+
+/// A check.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// The last deployment, and whether stack and command are of one version
+    Versions,
+    /// Functions, and what starts them
+    Functions,
+    /// What waits in queues, and dead letters
+    Queues,
+    /// Alarms, and whether somebody is notified
+    Alarms,
+    /// The roles of functions, and API Gateway's for its logs
+    Roles,
+    /// Quotas of the account that are near their end
+    Quotas,
+}
+
+impl Check {
+    const ALL: [Self; 6] = [
+        Self::Versions,
+        Self::Functions,
+        Self::Queues,
+        Self::Alarms,
+        Self::Roles,
+        Self::Quotas,
+    ];
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Health {
+    /// As it should be.
+    Ok,
+    /// It works, and somebody should look at it.
+    Warning,
+    /// It doesn't work.
+    Problem,
+    /// It could not be examined.
+    Unknown,
+}
+
+/// What a check has found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    health: Health,
+    /// What it is about.
+    what: String,
+    message: String,
+}
+
+/// A finding, and the check.
+#[derive(Serialize)]
+struct Reported {
+    check: Check,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+/// The stack that is examined.
+struct Examined {
+    config: SdkConfig,
+    deployed: Deployed,
+    resources: Vec<Resource>,
+}
+
+/// A resource of the stack.
+struct Resource {
+    /// Such as `AWS::SQS::Queue`.
+    kind: String,
+    /// Its name in the template.
+    logical_id: String,
+    /// Its name, id or ARN.
+    physical_id: String,
+}
+
+impl Finding {
+    fn new(health: Health, what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            health,
+            what: what.into(),
+            message: message.into(),
+        }
+    }
+
+    fn ok(what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Health::Ok, what, message)
+    }
+
+    fn warning(what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Health::Warning, what, message)
+    }
+
+    fn problem(what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Health::Problem, what, message)
+    }
+}
+
+/// Examines the stack of this name. The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not
+/// be examined, and nothing else is wrong.
+///
+/// # Errors
+/// When nobody reads what is printed.
+pub async fn run(wanted: &Wanted, stack: &str, output: Output) -> anyhow::Result<ExitCode> {
+    let examined = match Examined::read(stack).await {
+        Ok(examined) => examined,
+        Err(error) => {
+            eprintln!("bellwire: {error:#}");
+            return Ok(ExitCode::from(UNKNOWN));
+        }
+    };
+    let checks = Check::ALL
+        .into_iter()
+        .filter(|it| !wanted.skip.contains(it));
+    let checks: Vec<Check> = checks.collect();
+    let bar = progress::bar("examining");
+    let mut reported = Vec::new();
+    for (done, check) in checks.iter().copied().enumerate() {
+        progress::show(&bar, done, checks.len());
+        let findings = examined.carry_out(check).await;
+        reported.extend(
+            findings
+                .into_iter()
+                .map(|finding| Reported { check, finding }),
+        );
+    }
+    bar.finish_and_clear();
+    let rows = reported.iter().map(|it| {
+        let Finding {
+            health,
+            what,
+            message,
+        } = &it.finding;
+        vec![
+            crate::print::words(health),
+            crate::print::words(&it.check),
+            what.clone(),
+            message.clone(),
+        ]
+    });
+    output.many(
+        "findings",
+        &reported,
+        &["HEALTH", "CHECK", "WHAT", ""],
+        rows,
+    )?;
+    let healths = || reported.iter().map(|it| it.finding.health);
+    Ok(ExitCode::from(exit_code(healths)))
+}
+
+fn exit_code<I: Iterator<Item = Health>>(healths: impl Fn() -> I) -> u8 {
+    if healths().any(|it| it == Health::Problem) {
+        SOMETHING_WRONG
+    } else if healths().any(|it| it == Health::Unknown) {
+        UNKNOWN
+    } else {
+        0
+    }
+}
+
+impl Examined {
+    async fn read(stack: &str) -> anyhow::Result<Self> {
+        let config = stack::aws().await;
+        let deployed = Deployed::read(&config, stack).await?;
+        let mut summaries = aws_sdk_cloudformation::Client::new(&config)
+            .list_stack_resources()
+            .stack_name(stack)
+            .into_paginator()
+            .items()
+            .send();
+        let mut resources = Vec::new();
+        while let Some(summary) = summaries.next().await {
+            let summary = summary.context("the stack's resources could not be read")?;
+            resources.extend(summary.physical_resource_id.map(|physical_id| Resource {
+                kind: summary.resource_type.unwrap_or_default(),
+                logical_id: summary.logical_resource_id.unwrap_or_default(),
+                physical_id,
+            }));
+        }
+        Ok(Self {
+            config,
+            deployed,
+            resources,
+        })
+    }
+
+    async fn carry_out(&self, check: Check) -> Vec<Finding> {
+        let found = match check {
+            Check::Versions => Ok(versions::check(&self.deployed)),
+            Check::Functions => functions::check(self).await,
+            Check::Queues => queues::check(self).await,
+            Check::Alarms => alarms::check(self).await,
+            Check::Roles => roles::check(self).await,
+            Check::Quotas => quotas::check(self).await,
+        };
+        found.unwrap_or_else(|error| {
+            let message = format!("could not be examined: {error:#}");
+            vec![Finding::new(Health::Unknown, "all", message)]
+        })
+    }
+
+    /// The stack's resources of a kind.
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Resource> {
+        self.resources.iter().filter(move |it| it.kind == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_outweighs_what_is_unknown() {
+        use Health::{Ok, Problem, Unknown, Warning};
+        for (healths, code) in [
+            (vec![], 0),
+            (vec![Ok, Warning], 0),
+            (vec![Ok, Unknown], 2),
+            (vec![Unknown, Problem, Ok], 1),
+        ] {
+            assert_eq!(exit_code(|| healths.iter().copied()), code, "{healths:?}");
+        }
+    }
+}
