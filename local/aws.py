@@ -58,6 +58,13 @@ def correct_subscribe() -> None:
         )
 
     sns._subscribe = subscribe
+    confirmation = sns._send_subscription_confirmation
+
+    def send_confirmation(topic_arn: str, subscription: dict):
+        # As it is now: a confirmation that comes before it is sent takes the token away.
+        return confirmation(topic_arn, dict(subscription))
+
+    sns._send_subscription_confirmation = send_confirmation
 
 
 def correct_concurrency_of_queues() -> None:

@@ -6,6 +6,8 @@ from urllib.parse import unquote
 
 import schemathesis
 
+# What a publisher is told of a topic that names others as its publishers.
+FOREIGN_TOPIC = "the topic has other publishers, and this client is none of them"
 # Requests that the schemas allow, and the fields that may be refused nevertheless with a 400: by path, and the reason.
 FIELDS: list[tuple[str, set[str], str]] = [
     ("/v1/subscribe", {"token"}, "a token that SNS has not sent"),
@@ -26,14 +28,16 @@ FIELDS: list[tuple[str, set[str], str]] = [
     ("clients/{clientId}", {"clientId"}, "an internal id, which PUT doesn't take"),
     ("clients/{clientId}", {"labels", "name"}, "more labels than a client has; no name, where there is no external id"),
     ("subscriptions", {"subscriptionMode", "webhookHeaders"}, "a mode the topic doesn't allow; a header of ours"),
-    ("(exchanges|replay)", {"start", "end", "after"}, "an end before the start; a place that isn't one"),
-    ("(subscriptions|webhooks|callbacks|logs)", {"cursor"}, "a cursor of no page"),
+    ("(exchanges|replay|deliveries|stats)", {"start", "end", "after"}, "an end before the start; a place that isn't one"),
+    ("(subscriptions|webhooks|callbacks|logs|deliveries)", {"cursor"}, "a cursor of no page"),
     ("webhook_callback_logs", {"entity_key", "subscription_key", "webhook_key"}, "exactly one of them is needed"),
 ]
 
 
 def documented(case: schemathesis.Case, status: int, body: Any) -> bool:
     """Whether a refusal of a request that fits the schemas is one that the document describes in words."""
+    if status == 403:
+        return isinstance(body, dict) and body.get("message") == FOREIGN_TOPIC
     if status != 400:
         return False
     path = case.operation.path

@@ -343,6 +343,7 @@ impl App {
             self.attempts()?,
             self.subscriptions()?,
             self.queue(Setting::DeliveriesQueueUrl)?,
+            self.setting(Setting::RetrySchedule)?,
         ))
     }
 

@@ -5,6 +5,7 @@
 //! another snapshot, which the lease has sent, and only of the current version.
 
 use bellwire_domain::delivery::key::DeliveryKey;
+use bellwire_domain::delivery::retry::RetrySchedule;
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::EventId;
 use bellwire_domain::topic::payload::Payload;
@@ -26,6 +27,7 @@ pub struct Resends {
     attempts: Attempts,
     subscriptions: Subscriptions,
     deliveries: Queue,
+    schedule: RetrySchedule,
 }
 
 /// Why a delivery isn't sent once more. The text is for its owner.
@@ -62,33 +64,38 @@ pub enum Resent {
 }
 
 impl Resends {
-    /// `deliveries` is the queue of first attempts.
+    /// `deliveries` is the queue of first attempts, and `schedule` that of retries.
     pub fn new(
         events: Events,
         attempts: Attempts,
         subscriptions: Subscriptions,
         deliveries: Queue,
+        schedule: RetrySchedule,
     ) -> Self {
         Self {
             events,
             attempts,
             subscriptions,
             deliveries,
+            schedule,
         }
     }
 
-    /// The number of the attempt that a resend makes, from 0: behind the others of an event; a document begins a new
-    /// schedule of retries.
-    pub fn attempt(delivery: &DeliveryRecord) -> usize {
+    /// The number of the attempt that a resend makes, from 0: of an event that has not arrived behind all retries that
+    /// there may be, so that no two attempts have the same; of one that has arrived behind the others. A document begins
+    /// a new schedule of retries.
+    pub fn attempt(&self, delivery: &DeliveryRecord) -> usize {
+        let has_arrived = delivery.arrived || delivery.attempts.iter().any(|it| it.has_arrived());
         match delivery.version() {
             Some(_) => 0,
-            None => delivery.attempt_count(),
+            None if has_arrived => delivery.attempt_count(),
+            None => delivery.attempt_count().max(self.schedule.retries() + 1),
         }
     }
 
     /// Has a delivery of a subscription sent once more. `resend_id` is that of a repetition of the request, too; an event
-    /// is sent once for it. `restricted`: whether not everyone may see the topic. `response`, which is written together with the request for a document, is to be recorded by
-    /// the caller otherwise.
+    /// is sent once for it. `restricted`: whether not everyone may see the topic. `response`, which is written together
+    /// with the request for a document, is to be recorded by the caller otherwise.
     ///
     /// # Errors
     /// When a table or the queue fails: to repeat it completes what was cut off.
@@ -122,7 +129,7 @@ impl Resends {
         self.attempts.note_resent(&key).await?;
         let (id, client_id) = (&subscription.subscription_id, &subscription.client_id);
         let message = Delivery {
-            attempt: Self::attempt(delivery),
+            attempt: self.attempt(delivery),
             resend: Some(resend_id),
             ..Delivery::new(id.clone(), client_id.clone(), key.accepted_at, kind)
         };

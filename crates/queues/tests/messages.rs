@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use bellwire_domain::ClientId;
 use bellwire_domain::entity::EntityEvent;
 use bellwire_domain::ids::SubscriptionId;
 use bellwire_domain::ids::{AudienceId, EventId, TopicId};
 use bellwire_domain::topic::payload::Payload;
 use bellwire_domain::topic::shards::{Shard, Shards};
 use bellwire_queues::{
-    AudienceEvent, Delivery, DeliveryKind, FanOut, Hops, Publication, Replay, Work,
+    AudienceEvent, ClientTask, Delivery, DeliveryKind, FanOut, Hops, Publication, Replay, Work,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -157,4 +158,29 @@ fn deliveries() {
         delivery.resend = Some(EventId::new("r1"));
     }
     insta::assert_snapshot!(written(&[deliveries, sent_on, resends].concat()));
+}
+
+#[test]
+fn client_tasks() {
+    let client_id: ClientId = serde_json::from_str("\"cl_aaaaaaaaaaaaaaaaaaaaaaaa\"").unwrap();
+    let topic_id = TopicId::new("t1");
+    let state_changed = |hops| ClientTask::StateChanged {
+        client_id: client_id.clone(),
+        hops,
+    };
+    insta::assert_snapshot!(written(&[
+        state_changed(Hops::default()),
+        state_changed(Hops::default().next(9).unwrap()),
+        ClientTask::LabelsChanged {
+            client_id: client_id.clone(),
+        },
+        ClientTask::AccessChanged {
+            topic_id: topic_id.clone(),
+            segment: None,
+        },
+        ClientTask::AccessChanged {
+            topic_id,
+            segment: Some(3),
+        },
+    ]));
 }

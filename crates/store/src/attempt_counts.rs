@@ -115,7 +115,7 @@ pub fn counted(
         .is_some_and(|status| (200..300).contains(&status));
     let attempt = CountedAttempt {
         delivered,
-        retried: content.failures > 0,
+        retried: content.failures > 0 && !content.resend,
         latency_ms: content.status.map(|_| content.duration_ms),
     };
     Ok(Some((key, attempt)))

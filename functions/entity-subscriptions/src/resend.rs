@@ -3,7 +3,7 @@
 use bellwire_api::idempotency::Repeatable;
 use bellwire_api::{Failure, envelope, idempotency_key};
 use bellwire_domain::ids::{idempotent_event_id, new_event_id};
-use bellwire_fanout::{Resends, Resent, Restricted};
+use bellwire_fanout::{Resent, Restricted};
 use bellwire_store::Subscription;
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
@@ -51,7 +51,7 @@ impl EntitySubscriptionsFunction {
             Resent::Refused(refused) => return Err(refused.into()),
             Resent::Gone => return Err(Failure::not_found("there is no such subscription")),
         }
-        let attempt = Resends::attempt(&delivery) + 1;
+        let attempt = self.resends.attempt(&delivery) + 1;
         let data = json!({ "delivery_key": delivery.id, "attempt": attempt });
         let answer = envelope::with(StatusCode::ACCEPTED, &data)?;
         repeatable.keep(&answer).await?;

@@ -3,7 +3,7 @@
 use bellwire_api::idempotency::Repeatable;
 use bellwire_api::{Failure, accepted, idempotency_key};
 use bellwire_domain::ids::{idempotent_event_id, new_event_id};
-use bellwire_fanout::{Resends, Resent, Restricted};
+use bellwire_fanout::{Resent, Restricted};
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::StoredTopic;
 use lambda_http::http::Response;
@@ -42,7 +42,7 @@ impl WebhookSubscriptionsFunction {
             Some(key) => idempotent_event_id(&subscription.client_id, delivery.id.as_str(), key),
             None => new_event_id(),
         };
-        let attempt = Resends::attempt(&delivery) + 1;
+        let attempt = self.resends.attempt(&delivery) + 1;
         let answer = accepted(&json!({ "id": delivery.id, "attempt": attempt }))?;
         let record = repeatable.record(&answer)?;
         let resends = &self.resends;
