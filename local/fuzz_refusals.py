@@ -28,7 +28,11 @@ FIELDS: list[tuple[str, set[str], str]] = [
     ("clients/{clientId}", {"clientId"}, "an internal id, which PUT doesn't take"),
     ("clients/{clientId}", {"labels", "name"}, "more labels than a client has; no name, where there is no external id"),
     ("subscriptions", {"subscriptionMode", "webhookHeaders"}, "a mode the topic doesn't allow; a header of ours"),
-    ("(exchanges|replay|deliveries|stats)", {"start", "end", "after"}, "an end before the start; a place that isn't one"),
+    (
+        "(exchanges|replay|deliveries|stats)",
+        {"start", "end", "after"},
+        "an end before the start; a place that isn't one",
+    ),
     ("(subscriptions|webhooks|callbacks|logs|deliveries)", {"cursor"}, "a cursor of no page"),
     ("webhook_callback_logs", {"entity_key", "subscription_key", "webhook_key"}, "exactly one of them is needed"),
 ]

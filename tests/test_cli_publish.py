@@ -21,7 +21,7 @@ def publish(stack, *arguments: str, key: str | None, text: str | None = None, **
 
 
 def test_a_file_and_standard_input_are_published_as_they_are(stack, streams, publisher, receiver, tmp_path):
-    name = f"test topic/{uuid.uuid4()}"
+    name = f"test é {uuid.uuid4()}"
     topic = streams.topic(name=name)
     streams.subscribe(topic, f"{receiver.url}/hook")
     file = tmp_path / "event.json"

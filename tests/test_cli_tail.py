@@ -1,6 +1,7 @@
 """`bellwire tail`: attempts as they are made."""
 
 import json
+import os
 import queue
 import subprocess
 import threading
@@ -111,10 +112,17 @@ def test_whoever_is_not_there_can_not_be_followed(stack):
 def test_it_ends_quietly_when_nobody_reads(stack, streams, receiver):
     topic = streams.topic()
     streams.subscribe(topic, f"{receiver.url}/hook")
-    with tail(stack, "--topic", topic) as tailed:
-        streams.publish(topic, {"n": 1})
-        tailed.next()
-        tailed.process.stdout.close()
-        streams.publish(topic, {"n": 2})
-        assert tailed.process.wait(30) == 0
-        assert tailed.process.stderr.read() == ""
+    reading, writing = os.pipe()
+    command, env = [str(CLI), "tail", "--topic", topic], environment(**stack.env)
+    with subprocess.Popen(command, env=env, stdout=writing, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writing)
+        try:
+            assert process.stderr.readline().startswith("Following")
+            streams.publish(topic, {"n": 1})
+            assert b"attempt 1: 200 in" in os.read(reading, 1000)
+            os.close(reading)
+            streams.publish(topic, {"n": 2})
+            assert process.wait(30) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()

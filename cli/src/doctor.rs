@@ -176,7 +176,7 @@ pub async fn run(wanted: &Wanted, stack: &str, output: Output) -> anyhow::Result
     output.many(
         "findings",
         &reported,
-        &["HEALTH", "CHECK", "WHAT", ""],
+        &["HEALTH", "CHECK", "WHAT", "FOUND"],
         rows,
     )?;
     let healths = || reported.iter().map(|it| it.finding.health);
@@ -229,7 +229,7 @@ impl Examined {
             Check::Quotas => quotas::check(self).await,
         };
         found.unwrap_or_else(|error| {
-            let message = format!("could not be examined: {error:#}");
+            let message = format!("could not be examined: {}", causes(&error));
             vec![Finding::new(Health::Unknown, "all", message)]
         })
     }
@@ -240,9 +240,30 @@ impl Examined {
     }
 }
 
+/// What an error and its causes say, each once: those of the SDK repeat the ones before.
+fn causes(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !said.contains(&cause) {
+            let colon = if said.is_empty() { "" } else { ": " };
+            said.push_str(colon);
+            said.push_str(&cause);
+        }
+    }
+    said
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_says_the_same_is_said_once() {
+        let error = anyhow::anyhow!("no such rule").context("service error: no such rule");
+        let error = error.context("the rule could not be read");
+        let said = "the rule could not be read: service error: no such rule";
+        assert_eq!(causes(&error), said);
+    }
 
     #[test]
     fn what_is_wrong_outweighs_what_is_unknown() {

@@ -26,7 +26,7 @@ impl Output {
     /// Prints one thing: a JSON object, or a line for each of its `fields`.
     pub fn one(self, thing: &impl Serialize, fields: &[(&str, &str)]) -> anyhow::Result<()> {
         if self.json {
-            return line(&serde_json::to_string(thing)?);
+            return json_line(thing);
         }
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in fields {
@@ -45,7 +45,7 @@ impl Output {
     /// Prints one of many things that come one after the other: a JSON object in a line, or this text.
     pub fn next(self, thing: &impl Serialize, text: &str) -> anyhow::Result<()> {
         if self.json {
-            return line(&serde_json::to_string(thing)?);
+            return json_line(thing);
         }
         line(text)
     }
@@ -60,7 +60,7 @@ impl Output {
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> anyhow::Result<()> {
         if self.json {
-            return line(&serde_json::to_string(things)?);
+            return json_line(things);
         }
         if things.is_empty() {
             return line(&format!("There are no {kind}."));
@@ -68,7 +68,11 @@ impl Output {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(columns);
         table.add_rows(rows);
-        line(&table.to_string())
+        // A row ends with its last word: comfy-table fills it up.
+        for row in table.to_string().lines() {
+            line(row.trim_end())?;
+        }
+        Ok(())
     }
 
     /// Prints a remark for people; nothing when JSON is printed.
@@ -78,6 +82,10 @@ impl Output {
         }
         line(&format!("\n{text}"))
     }
+}
+
+fn json_line(thing: &(impl Serialize + ?Sized)) -> anyhow::Result<()> {
+    Ok(writeln!(io::stdout(), "{}", serde_json::to_string(thing)?)?)
 }
 
 fn line(text: &str) -> anyhow::Result<()> {

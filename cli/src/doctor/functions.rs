@@ -118,26 +118,47 @@ fn is_off_by_choice(examined: &Examined, logical_id: &str) -> bool {
 
 async fn rules(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
     let events = aws_sdk_eventbridge::Client::new(&examined.config);
+    let own_bus = examined.deployed.output("EventBusName")?;
     let (mut found, mut well) = (Vec::new(), 0);
     for rule in examined.of_kind("AWS::Events::Rule") {
-        let (bus, name) = match rule.physical_id.split_once('|') {
-            Some((bus, name)) => (Some(bus), name),
-            None => (None, rule.physical_id.as_str()),
-        };
-        let read = events.describe_rule().name(name);
-        let answer = read.set_event_bus_name(bus.map(str::to_owned)).send().await;
-        let answer = answer.with_context(|| format!("the rule {name} could not be read"))?;
-        if answer.state() == Some(&RuleState::Disabled) {
-            found.push(Finding::problem(
-                name,
-                "the rule is disabled: it starts nothing",
-            ));
-        } else {
-            well += 1;
+        // CloudFormation names a rule on another bus than the default one by both.
+        let name = rule.physical_id.rsplit('|').next().unwrap_or_default();
+        let mut state = None;
+        for bus in ["default", &own_bus] {
+            state = state.or(rule_state(&events, bus, name).await?);
+        }
+        match state {
+            Some(RuleState::Disabled) => {
+                found.push(Finding::problem(
+                    name,
+                    "the rule is disabled: it starts nothing",
+                ));
+            }
+            Some(_) => well += 1,
+            None => found.push(Finding::problem(name, "the rule is not there any more")),
         }
     }
     found.push(Finding::ok("rules", format!("{well} are enabled")));
     Ok(found)
+}
+
+/// The state of a bus's rule; `None` if there is no such rule.
+async fn rule_state(
+    events: &aws_sdk_eventbridge::Client,
+    bus: &str,
+    name: &str,
+) -> anyhow::Result<Option<RuleState>> {
+    let read = events.describe_rule().event_bus_name(bus).name(name);
+    match read.send().await {
+        Ok(answer) => Ok(answer.state),
+        Err(error) => {
+            let missing = error.as_service_error();
+            if missing.is_some_and(|it| it.is_resource_not_found_exception()) {
+                return Ok(None);
+            }
+            Err(error).with_context(|| format!("the rule {name} could not be read"))
+        }
+    }
 }
 
 #[cfg(test)]
