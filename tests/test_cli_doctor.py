@@ -1,11 +1,15 @@
 """`bellwire doctor`: whether the stack is well."""
 
 import json
+import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from build import CLI
 from conftest import dead_letters_lock
+from settings import environment
 from streams import eventually
 
 CHECKS = ["versions", "functions", "queues", "alarms", "roles", "quotas"]
@@ -47,8 +51,10 @@ def test_what_can_not_be_examined_is_said(stack):
     # The local AWS has no Service Quotas.
     code, findings = examine(stack, "quotas")
     assert code == 2
-    [finding] = findings
-    assert (finding["check"], finding["health"]) == ("quotas", "unknown")
+    # What is found before that is there.
+    [concurrency, finding] = findings
+    assert concurrency["what"] == "lambda: concurrent executions"
+    assert (finding["check"], finding["what"], finding["health"]) == ("quotas", "the rest", "unknown")
     assert finding["message"].startswith("could not be examined: the quotas of apigateway could not be read")
 
 
@@ -95,6 +101,28 @@ def test_an_alarm_that_has_gone_off_is_a_problem(stack):
     assert message == "Attempts could not be counted."
     warnings = [it["message"] for it in findings if it["health"] == "warning"]
     assert len(warnings) == 1 and "AlarmTopicArn" in warnings[0]
+
+
+def test_the_code_is_the_same_when_nobody_reads(stack):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [str(CLI), "doctor", *(f"--skip={check}" for check in CHECKS if check != "quotas")]
+    try:
+        done = subprocess.run(
+            command, env=environment(**stack.env), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_what_was_found_stays_when_the_rest_can_not_be_examined(stack, aws):
+    # The last of the queues.
+    aws.set("GetQueueAttributes", "refuse", after=13)
+    with a_dead_letter(stack):
+        code, findings = examine(stack, "queues", AWS_ENDPOINT_URL=aws.endpoint)
+    assert code == 1 and ("queues", "dead letters: counts") in problems(findings)
+    assert findings[-1]["health"] == "unknown"
 
 
 def test_a_stack_that_is_none_can_not_be_examined(stack):

@@ -2,7 +2,10 @@
 
 import json
 import subprocess
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 from build import CLI
@@ -87,6 +90,41 @@ def test_an_api_that_is_not_there(stack, publisher):
     done = publish(stack, "any", "--url", "http://127.0.0.1:1", key=publisher.api_key, text="{}")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("bellwire: http://127.0.0.1:1 could not be called")
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server that is no API of Bellwire's."""
+
+    requests: ClassVar[list[str]] = []
+
+    def do_POST(self):
+        self.requests.append(self.path)
+        self.rfile.read(int(self.headers["content-length"]))
+        redirects = self.path.startswith("/redirects")
+        self.send_response(302 if redirects else 200)
+        self.send_header("location", "/elsewhere")
+        self.send_header("content-length", "6")
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+    do_GET = do_POST
+
+    def log_message(self, *_):
+        pass
+
+
+def test_what_is_no_api_has_published_nothing(stack, publisher):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        # The key goes nowhere else.
+        redirected = publish(stack, "any", "--url", f"{url}/redirects", key=publisher.api_key, text="{}")
+        other = publish(stack, "any", "--url", url, key=publisher.api_key, text="{}")
+        server.shutdown()
+    assert len(Elsewhere.requests) == 2
+    assert (redirected.returncode, redirected.stdout) == (other.returncode, other.stdout) == (1, "")
+    assert redirected.stderr.startswith("bellwire: 302 ")
+    assert other.stderr.startswith(f"bellwire: {url} is not a Bellwire API")
 
 
 def test_the_help_does_not_show_the_key(stack, publisher):

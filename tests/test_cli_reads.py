@@ -102,7 +102,7 @@ def test_a_subscription_says_why_nothing_is_sent(stack, streams):
 
 
 def test_deliveries_and_their_attempts(stack, streams):
-    answer = Answer(503, body=b"busy\x1b[2J")
+    answer = Answer(503, body="busy\x1b[2J\u009b\nstate  x".encode())
     with Receiver(answer=lambda it: Answer(200) if it.json()["n"] == 1 else answer) as receiver:
         topic = streams.topic()
         subscription = streams.subscribe(topic, f"{receiver.url}/hook", webhookHeaders={"X-Secret": "hidden-value"})
@@ -128,14 +128,15 @@ def test_deliveries_and_their_attempts(stack, streams):
     [latest, *_] = shown["attempts"]
     assert latest["request_headers"]["webhook-id"] == failed["delivery_id"]
     assert latest["request_headers"]["X-Secret"] == "[redacted]"
-    assert latest["response_body"] == "busy\x1b[2J"
+    assert latest["response_body"] == "busy\x1b[2J\u009b\nstate  x"
     table = stack.cli("deliveries", "list", subscription["id"]).stdout
     assert table.splitlines()[0].split() == ["DELIVERY", "ID", "TYPE", "STATE", "ATTEMPTS", "LATEST", "OUTCOME"]
     assert "503 SERVICE_UNAVAILABLE in" in table and "200 in" in table
     text = stack.cli("deliveries", "show", subscription["id"], failed["delivery_id"]).stdout
     assert text.count("503 SERVICE_UNAVAILABLE in") == 4
     # What a terminal would obey is shown, not sent.
-    assert "busy\\u{1b}[2J" in text and "\x1b" not in text and "hidden-value" not in text
+    assert "busy\\u{1b}[2J\\u{9b}" in text and "\x1b" not in text and "hidden-value" not in text
+    assert sum(line.startswith("state ") for line in text.splitlines()) == 1
 
 
 def test_deliveries_to_an_entity_and_of_a_document(stack, streams, entities, receiver):

@@ -23,7 +23,7 @@ class Tail:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self.lines.put(line.rstrip("\n"))
 
     def next(self, count: int = 1) -> list[str]:
@@ -37,7 +37,7 @@ def tail(stack, *arguments: str) -> Iterator[Tail]:
     with subprocess.Popen(command, env=environment(**stack.env), stdout=pipe, stderr=pipe, text=True) as process:
         try:
             # From then on nothing is missed.
-            assert process.stderr.readline() == f"Following the attempts of {stack.name}. Ctrl-C ends it.\n"
+            assert process.stderr and process.stderr.readline() == f"Following the attempts of {stack.name}. Ctrl-C ends it.\n"
             yield Tail(process)
         finally:
             process.kill()
@@ -116,6 +116,7 @@ def test_it_ends_quietly_when_nobody_reads(stack, streams, receiver):
     command, env = [str(CLI), "tail", "--topic", topic], environment(**stack.env)
     with subprocess.Popen(command, env=env, stdout=writing, stderr=subprocess.PIPE, text=True) as process:
         os.close(writing)
+        assert process.stderr
         try:
             assert process.stderr.readline().startswith("Following")
             streams.publish(topic, {"n": 1})

@@ -15,7 +15,7 @@ use aws_config::SdkConfig;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::print::Output;
+use crate::print::{Output, nobody_reads, words};
 use crate::progress;
 use crate::stack::{self, Deployed};
 
@@ -135,7 +135,7 @@ impl Finding {
 /// be examined, and nothing else is wrong.
 ///
 /// # Errors
-/// When nobody reads what is printed.
+/// When it can't be printed.
 pub async fn run(wanted: &Wanted, stack: &str, output: Output) -> anyhow::Result<ExitCode> {
     let examined = match Examined::read(stack).await {
         Ok(examined) => examined,
@@ -167,20 +167,24 @@ pub async fn run(wanted: &Wanted, stack: &str, output: Output) -> anyhow::Result
             message,
         } = &it.finding;
         vec![
-            crate::print::words(health),
-            crate::print::words(&it.check),
+            words(health),
+            words(&it.check),
             what.clone(),
             message.clone(),
         ]
     });
-    output.many(
+    let printed = output.many(
         "findings",
         &reported,
         &["HEALTH", "CHECK", "WHAT", "FOUND"],
         rows,
-    )?;
-    let healths = || reported.iter().map(|it| it.finding.health);
-    Ok(ExitCode::from(exit_code(healths)))
+    );
+    let code = exit_code(|| reported.iter().map(|it| it.finding.health));
+    match printed {
+        // The code says the same to whoever has read enough.
+        Err(error) if !nobody_reads(&error) => Err(error),
+        _ => Ok(ExitCode::from(code)),
+    }
 }
 
 fn exit_code<I: Iterator<Item = Health>>(healths: impl Fn() -> I) -> u8 {
@@ -206,6 +210,10 @@ impl Examined {
         let mut resources = Vec::new();
         while let Some(summary) = summaries.next().await {
             let summary = summary.context("the stack's resources could not be read")?;
+            let status = summary.resource_status.as_ref().map(|it| it.as_str());
+            if status.is_some_and(|it| it.starts_with("DELETE_")) {
+                continue;
+            }
             resources.extend(summary.physical_resource_id.map(|physical_id| Resource {
                 kind: summary.resource_type.unwrap_or_default(),
                 logical_id: summary.logical_resource_id.unwrap_or_default(),
@@ -220,18 +228,24 @@ impl Examined {
     }
 
     async fn carry_out(&self, check: Check) -> Vec<Finding> {
-        let found = match check {
-            Check::Versions => Ok(versions::check(&self.deployed)),
-            Check::Functions => functions::check(self).await,
-            Check::Queues => queues::check(self).await,
-            Check::Alarms => alarms::check(self).await,
-            Check::Roles => roles::check(self).await,
-            Check::Quotas => quotas::check(self).await,
+        let mut found = Vec::new();
+        let examined = match check {
+            Check::Versions => {
+                found.extend(versions::check(&self.deployed));
+                Ok(())
+            }
+            Check::Functions => functions::check(self, &mut found).await,
+            Check::Queues => queues::check(self, &mut found).await,
+            Check::Alarms => alarms::check(self, &mut found).await,
+            Check::Roles => roles::check(self, &mut found).await,
+            Check::Quotas => quotas::check(self, &mut found).await,
         };
-        found.unwrap_or_else(|error| {
+        // What was found before stays.
+        if let Err(error) = examined {
             let message = format!("could not be examined: {}", causes(&error));
-            vec![Finding::new(Health::Unknown, "all", message)]
-        })
+            found.push(Finding::new(Health::Unknown, "the rest", message));
+        }
+        found
     }
 
     /// The stack's resources of a kind.

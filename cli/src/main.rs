@@ -4,6 +4,7 @@
 //! (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …). The tables are found by the name of the
 //! stack.
 
+mod attempt_stream;
 mod attempt_view;
 mod carried;
 mod clients;
@@ -19,6 +20,7 @@ mod print;
 mod progress;
 mod publish;
 mod stack;
+mod stream_shards;
 mod subscriptions;
 mod tables;
 mod tail;

@@ -30,7 +30,9 @@ impl Output {
         }
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in fields {
-            line(&format!("{name:width$}  {value}"))?;
+            // A value of several lines can't look like several fields.
+            let indented = value.replace('\n', &format!("\n{:width$}  ", ""));
+            line(&format!("{name:width$}  {indented}"))?;
         }
         Ok(())
     }
@@ -85,7 +87,24 @@ impl Output {
 }
 
 fn json_line(thing: &(impl Serialize + ?Sized)) -> anyhow::Result<()> {
-    Ok(writeln!(io::stdout(), "{}", serde_json::to_string(thing)?)?)
+    Ok(writeln!(io::stdout(), "{}", json(thing)?)?)
+}
+
+/// JSON without the control characters that JSON itself lets stand, U+007F to U+009F: escaped, they mean the same.
+fn json(thing: &(impl Serialize + ?Sized)) -> serde_json::Result<String> {
+    let text = serde_json::to_string(thing)?;
+    if !text.contains(char::is_control) {
+        return Ok(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Ok(escaped)
 }
 
 fn line(text: &str) -> anyhow::Result<()> {
@@ -130,5 +149,16 @@ fn what_a_terminal_obeys_is_escaped() {
     assert_eq!(
         printable("a\x1b[2J\r\nb\tc é\u{9b}"),
         "a\\u{1b}[2J\\u{d}\nb\tc é\\u{9b}"
+    );
+}
+
+#[test]
+fn in_json_it_is_escaped_as_json_does() {
+    let text = "a\x1b\u{7f}\u{9b}é";
+    let written = json(text).unwrap_or_default();
+    assert_eq!(written, r#""a\u001b\u007f\u009bé""#);
+    assert_eq!(
+        serde_json::from_str::<String>(&written).ok().as_deref(),
+        Some(text)
     );
 }

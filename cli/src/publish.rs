@@ -52,7 +52,8 @@ pub async fn run(publication: Publication, stack: &str, output: Output) -> anyho
     };
     // There is nothing else to do meanwhile.
     let answer = send(&publication, &base, &body)?;
-    let id = answer.get("id").and_then(Value::as_str).unwrap_or_default();
+    let id = answer.get("id").and_then(Value::as_str);
+    let id = id.with_context(|| format!("{base} is not a Bellwire API: its answer has no id"))?;
     let lines = [("topic", publication.topic.as_str()), ("published", id)];
     output.one(&answer, &lines)
 }
@@ -84,6 +85,9 @@ fn send(publication: &Publication, base: &str, body: &str) -> anyhow::Result<Val
     let agent: Agent = Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
+        // Whoever redirects is not the API, and is not to have the key.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
         .user_agent(concat!("bellwire/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();

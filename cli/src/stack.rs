@@ -1,15 +1,27 @@
 //! The deployed stack, found by its name: what CloudFormation says of it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::Context;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_cloudformation::types::Stack;
+
+/// How long one attempt of a call may take. The SDK itself has no limit, so that a connection that broke while the machine
+/// slept would be waited for without end.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The SDK's configuration from the environment and the shared AWS files.
 pub async fn aws() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(bellwire_runtime::aws::http_client())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(ATTEMPT_TIMEOUT / 4)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        )
         .load()
         .await
 }

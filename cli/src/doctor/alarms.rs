@@ -19,7 +19,7 @@ struct Alarm {
     notifies: bool,
 }
 
-pub async fn check(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
+pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let cloudwatch = Client::new(&examined.config);
     let names = examined.of_kind("AWS::CloudWatch::Alarm");
     let names: Vec<String> = names.map(|it| it.physical_id.clone()).collect();
@@ -27,7 +27,8 @@ pub async fn check(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
     for names in names.chunks(MOST) {
         alarms.extend(read(&cloudwatch, names).await?);
     }
-    Ok(findings(&names, &alarms))
+    found.extend(findings(&names, &alarms));
+    Ok(())
 }
 
 async fn read(cloudwatch: &Client, names: &[String]) -> anyhow::Result<Vec<Alarm>> {

@@ -2,45 +2,39 @@
 
 use anyhow::Context;
 use aws_sdk_eventbridge::types::RuleState;
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
 
-use super::{Examined, Finding};
+use super::{Examined, Finding, Health};
 
-pub async fn check(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
-    let mut found = functions(examined).await?;
-    found.extend(sources(examined).await?);
-    found.extend(rules(examined).await?);
-    Ok(found)
+pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
+    functions(examined, found).await?;
+    sources(examined, found).await?;
+    rules(examined, found).await
 }
 
-async fn functions(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
+async fn functions(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let lambda = aws_sdk_lambda::Client::new(&examined.config);
-    let (mut found, mut well) = (Vec::new(), 0);
+    let mut well = 0;
     for function in examined.of_kind("AWS::Lambda::Function") {
         let name = &function.physical_id;
         let read = lambda.get_function_configuration().function_name(name);
         match read.send().await {
             Ok(answer) => match trouble(&FunctionState::of(&answer)) {
-                Some(trouble) => found.push(Finding::problem(name, trouble)),
+                Some((health, trouble)) => found.push(Finding::new(health, name, trouble)),
                 None => well += 1,
             },
-            Err(error) if is_missing(&error) => {
+            Err(error) => {
+                let missing = error.as_service_error();
+                if !missing.is_some_and(|it| it.is_resource_not_found_exception()) {
+                    return Err(error).context("a function could not be read");
+                }
                 found.push(Finding::problem(name, "the function is not there any more"));
             }
-            Err(error) => return Err(error).context("a function could not be read"),
         }
     }
     found.push(Finding::ok("functions", format!("{well} can run")));
-    Ok(found)
-}
-
-fn is_missing(
-    error: &aws_sdk_lambda::error::SdkError<
-        aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationError,
-    >,
-) -> bool {
-    let error = error.as_service_error();
-    error.is_some_and(|it| it.is_resource_not_found_exception())
+    Ok(())
 }
 
 /// What Lambda says of a function.
@@ -53,9 +47,7 @@ struct FunctionState<'a> {
 }
 
 impl<'a> FunctionState<'a> {
-    fn of(
-        answer: &'a aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput,
-    ) -> Self {
+    fn of(answer: &'a GetFunctionConfigurationOutput) -> Self {
         Self {
             state: answer.state(),
             reason: answer.state_reason(),
@@ -65,49 +57,60 @@ impl<'a> FunctionState<'a> {
     }
 }
 
-/// What keeps a function from running, or from running its current version.
-fn trouble(function: &FunctionState<'_>) -> Option<String> {
-    let because = |reason: Option<&str>| reason.unwrap_or("Lambda says no more").to_owned();
-    match (function.state, function.update) {
-        (Some(State::Failed | State::Inactive), _) => {
-            Some(format!("can't run: {}", because(function.reason)))
+/// What keeps a function from running, or from running its current version. An inactive one was idle for weeks, and is made
+/// ready again by the next invocation, which fails.
+fn trouble(function: &FunctionState<'_>) -> Option<(Health, String)> {
+    let (health, what, reason) = match (function.state, function.update) {
+        (Some(State::Failed), _) => (Health::Problem, "can't run", function.reason),
+        (_, Some(LastUpdateStatus::Failed)) => {
+            let reason = function.update_reason;
+            (Health::Problem, "the last change failed", reason)
         }
-        (_, Some(LastUpdateStatus::Failed)) => Some(format!(
-            "the last change failed: {}",
-            because(function.update_reason)
-        )),
-        _ => None,
-    }
+        (Some(State::Inactive), _) => (Health::Warning, "is inactive", function.reason),
+        _ => return None,
+    };
+    let reason = reason.unwrap_or("Lambda says no more");
+    Some((health, format!("{what}: {reason}")))
 }
 
 /// The event sources: queues and a stream.
-async fn sources(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
+async fn sources(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let lambda = aws_sdk_lambda::Client::new(&examined.config);
-    let (mut found, mut well) = (Vec::new(), 0);
+    let mut well = 0;
     for source in examined.of_kind("AWS::Lambda::EventSourceMapping") {
+        let name = &source.logical_id;
         let read = lambda.get_event_source_mapping().uuid(&source.physical_id);
-        let answer = read.send().await;
-        let answer = answer.with_context(|| format!("{} could not be read", source.logical_id))?;
-        let state = answer.state().unwrap_or_default();
-        let meant_to_be_off = is_off_by_choice(examined, &source.logical_id);
-        if is_read(state) {
-            well += 1;
-        } else if !meant_to_be_off {
-            let message = format!("{state}: nothing is read from it");
-            found.push(Finding::problem(&source.logical_id, message));
+        let why = match read.send().await {
+            Ok(answer) => not_read(
+                answer.state().unwrap_or_default(),
+                answer.last_processing_result().unwrap_or_default(),
+            ),
+            Err(error) => {
+                let missing = error.as_service_error();
+                if !missing.is_some_and(|it| it.is_resource_not_found_exception()) {
+                    return Err(error).with_context(|| format!("{name} could not be read"));
+                }
+                Some("is not there any more: nothing is read".to_owned())
+            }
+        };
+        match why {
+            None => well += 1,
+            Some(_) if is_off_by_choice(examined, name) => {}
+            Some(why) => found.push(Finding::problem(name, why)),
         }
     }
-    found.push(Finding::ok(
-        "queues and streams",
-        format!("{well} are read"),
-    ));
-    Ok(found)
+    let message = format!("{well} are read");
+    found.push(Finding::ok("queues and streams", message));
+    Ok(())
 }
 
-/// Whether a mapping in this state is read, or will be in a moment.
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html>
-fn is_read(state: &str) -> bool {
-    matches!(state, "Enabled" | "Enabling" | "Creating" | "Updating")
+/// Why nothing is read by a mapping in this state, with this result of what it did last; `None` if it works, or will in a
+/// moment. <https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html>
+fn not_read(state: &str, last: &str) -> Option<String> {
+    if !matches!(state, "Enabled" | "Enabling" | "Creating" | "Updating") {
+        return Some(format!("{state}: nothing is read"));
+    }
+    last.starts_with("PROBLEM").then(|| last.to_owned())
 }
 
 /// Counting attempts can be turned off.
@@ -116,10 +119,10 @@ fn is_off_by_choice(examined: &Examined, logical_id: &str) -> bool {
     logical_id.starts_with("AttemptCounts") && counts.is_ok_and(|it| it == "false")
 }
 
-async fn rules(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
+async fn rules(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let events = aws_sdk_eventbridge::Client::new(&examined.config);
     let own_bus = examined.deployed.output("EventBusName")?;
-    let (mut found, mut well) = (Vec::new(), 0);
+    let mut well = 0;
     for rule in examined.of_kind("AWS::Events::Rule") {
         // CloudFormation names a rule on another bus than the default one by both.
         let name = rule.physical_id.rsplit('|').next().unwrap_or_default();
@@ -129,17 +132,15 @@ async fn rules(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
         }
         match state {
             Some(RuleState::Disabled) => {
-                found.push(Finding::problem(
-                    name,
-                    "the rule is disabled: it starts nothing",
-                ));
+                let message = "the rule is disabled: it starts nothing";
+                found.push(Finding::problem(name, message));
             }
             Some(_) => well += 1,
             None => found.push(Finding::problem(name, "the rule is not there any more")),
         }
     }
     found.push(Finding::ok("rules", format!("{well} are enabled")));
-    Ok(found)
+    Ok(())
 }
 
 /// The state of a bus's rule; `None` if there is no such rule.
@@ -179,14 +180,14 @@ mod tests {
 
     #[test]
     fn a_function_that_cannot_run_says_why() {
+        let said = |health, text: &str| Some((health, text.to_owned()));
         let failed = trouble(&function(Some(&State::Failed), None));
-        assert_eq!(failed.as_deref(), Some("can't run: its role is gone"));
+        assert_eq!(failed, said(Health::Problem, "can't run: its role is gone"));
         let stuck = function(Some(&State::Active), Some(&LastUpdateStatus::Failed));
-        let stuck = trouble(&stuck);
-        assert_eq!(
-            stuck.as_deref(),
-            Some("the last change failed: Lambda says no more")
-        );
+        let expected = "the last change failed: Lambda says no more";
+        assert_eq!(trouble(&stuck), said(Health::Problem, expected));
+        let idle = trouble(&function(Some(&State::Inactive), None));
+        assert_eq!(idle, said(Health::Warning, "is inactive: its role is gone"));
         let updated = function(Some(&State::Active), Some(&LastUpdateStatus::Successful));
         for well in [updated, function(None, None)] {
             assert_eq!(trouble(&well), None);
@@ -194,10 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_disabled_is_not_read() {
-        assert!(is_read("Enabled") && is_read("Updating"));
-        for off in ["Disabled", "Disabling", "Deleting", ""] {
-            assert!(!is_read(off), "{off}");
+    fn what_is_disabled_or_fails_is_not_read() {
+        for well in ["Enabled", "Updating"] {
+            assert_eq!(not_read(well, "OK"), None);
+            assert_eq!(not_read(well, ""), None);
         }
+        for off in ["Disabled", "Disabling", "Deleting", ""] {
+            assert!(not_read(off, "OK").is_some(), "{off}");
+        }
+        let problem = "PROBLEM: Lambda is not allowed to read";
+        assert_eq!(not_read("Enabled", problem).as_deref(), Some(problem));
     }
 }

@@ -35,8 +35,8 @@ struct Measured {
     metric: Metric,
 }
 
-pub async fn check(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
-    let mut found = lambda_account(examined).await?;
+pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
+    lambda_account(examined, found).await?;
     let mut quotas = Vec::new();
     for service in SERVICES {
         quotas.extend(of_service(examined, service).await?);
@@ -47,19 +47,18 @@ pub async fn check(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
     for (quotas, latest) in [(rates, Latest::Quarter), (numbers, Latest::Day)] {
         let (quotas, metrics): (Vec<_>, Vec<_>) = quotas.into_iter().map(Measured::split).unzip();
         let values = usage::read(&examined.config, &metrics, latest).await?;
-        for (quota, used) in quotas.iter().zip(values) {
+        for (quota, values) in quotas.iter().zip(values) {
+            let used = values.into_iter().reduce(f64::max);
             measured += usize::from(used.is_some());
             found.extend(used.and_then(|used| near_its_end(quota, used)));
         }
     }
-    found.push(Finding::ok(
-        "quotas",
-        format!(
-            "{measured} are measured; those of which less than {:.0} % is used are not shown",
-            NEAR * 100.0
-        ),
-    ));
-    Ok(found)
+    let message = format!(
+        "{measured} are measured; those of which less than {:.0} % is used are not shown",
+        NEAR * 100.0
+    );
+    found.push(Finding::ok("quotas", message));
+    Ok(())
 }
 
 /// A quota without its metric.
@@ -86,52 +85,60 @@ impl Measured {
     }
 }
 
-/// The quotas of a service whose use is measured.
+/// The quotas of a service whose use is measured: as they apply to the account, or the defaults, where Service Quotas
+/// knows nothing else. <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html>,
 /// <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_MetricInfo.html>
 async fn of_service(examined: &Examined, service: &'static str) -> anyhow::Result<Vec<Measured>> {
     let client = aws_sdk_servicequotas::Client::new(&examined.config);
-    let mut quotas = client
-        .list_service_quotas()
-        .service_code(service)
-        .into_paginator()
-        .items()
-        .send();
-    let mut measured = Vec::new();
-    while let Some(quota) = quotas.next().await {
-        let quota = quota.with_context(|| format!("the quotas of {service} could not be read"))?;
-        measured.extend(measurable(service, quota));
+    let unread = || format!("the quotas of {service} could not be read");
+    let mut quotas: HashMap<String, ServiceQuota> = HashMap::new();
+    let defaults = client.list_aws_default_service_quotas();
+    let defaults = defaults.service_code(service).into_paginator().items();
+    let mut defaults = defaults.send();
+    while let Some(quota) = defaults.next().await {
+        let quota = quota.with_context(unread)?;
+        quotas.insert(quota.quota_code.clone().unwrap_or_default(), quota);
     }
-    Ok(measured)
+    let applied = client.list_service_quotas().service_code(service);
+    let mut applied = applied.into_paginator().items().send();
+    while let Some(quota) = applied.next().await {
+        let quota = quota.with_context(unread)?;
+        quotas.insert(quota.quota_code.clone().unwrap_or_default(), quota);
+    }
+    let quotas = quotas.into_values();
+    Ok(quotas
+        .filter_map(|quota| measurable(service, quota))
+        .collect())
 }
 
 fn measurable(service: &'static str, quota: ServiceQuota) -> Option<Measured> {
     let usage = quota.usage_metric?;
-    let statistic = usage.metric_statistic_recommendation.as_deref();
+    let statistic = match usage.metric_statistic_recommendation.as_deref() {
+        Some("Sum") => Statistic::Sum,
+        _ => Statistic::Maximum,
+    };
+    let seconds = quota.period.as_ref().and_then(seconds);
+    if statistic == Statistic::Sum && seconds.is_none() {
+        // A sum of calls says nothing without the time in which so many may be made.
+        return None;
+    }
     Some(Measured {
         service,
         name: quota.quota_name?,
         limit: quota.value.filter(|limit| *limit > 0.0)?,
-        seconds: quota.period.as_ref().and_then(seconds),
+        seconds,
         metric: Metric {
             namespace: usage.metric_namespace?,
             name: usage.metric_name?,
-            dimensions: usage
-                .metric_dimensions
-                .unwrap_or_default()
-                .into_iter()
-                .collect::<HashMap<_, _>>()
-                .into_iter()
-                .collect(),
-            statistic: match statistic {
-                Some("Sum") => Statistic::Sum,
-                _ => Statistic::Maximum,
-            },
+            dimensions: Vec::from_iter(usage.metric_dimensions.unwrap_or_default()),
+            statistic,
         },
     })
 }
 
 fn seconds(period: &QuotaPeriod) -> Option<f64> {
     let unit = match period.period_unit.as_ref()? {
+        PeriodUnit::Microsecond => 0.000_001,
         PeriodUnit::Millisecond => 0.001,
         PeriodUnit::Second => 1.0,
         PeriodUnit::Minute => 60.0,
@@ -166,29 +173,24 @@ fn near_its_end(quota: &Quota, used: f64) -> Option<Finding> {
 
 /// What Lambda itself says of the account: how many functions run at once, and how much code there is.
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html>
-async fn lambda_account(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
+async fn lambda_account(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let lambda = aws_sdk_lambda::Client::new(&examined.config);
     let settings = lambda.get_account_settings().send().await;
     let settings = settings.context("Lambda's account settings could not be read")?;
     let mut wanted = 0;
     for source in examined.of_kind("AWS::Lambda::EventSourceMapping") {
         let read = lambda.get_event_source_mapping().uuid(&source.physical_id);
-        let answer = read.send().await;
-        let answer = answer.with_context(|| format!("{} could not be read", source.logical_id))?;
-        let scaling = answer
-            .scaling_config()
-            .and_then(|it| it.maximum_concurrency());
-        wanted += scaling.unwrap_or(0);
+        // What is missing or can't be read is a finding of another check.
+        if let Ok(answer) = read.send().await {
+            let scaling = answer.scaling_config();
+            wanted += scaling.and_then(|it| it.maximum_concurrency()).unwrap_or(0);
+        }
     }
-    let mut found = Vec::new();
     if let Some(limit) = settings.account_limit() {
-        found.push(concurrency(
-            limit.unreserved_concurrent_executions().unwrap_or(0),
-            wanted,
-        ));
-        let used = settings
-            .account_usage()
-            .map_or(0, |it| it.total_code_size());
+        let unreserved = limit.unreserved_concurrent_executions().unwrap_or(0);
+        found.push(concurrency(unreserved, wanted));
+        let usage = settings.account_usage();
+        let used = usage.map_or(0, |it| it.total_code_size());
         let quota = Quota {
             service: "lambda",
             name: "bytes of code".to_owned(),
@@ -197,7 +199,7 @@ async fn lambda_account(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
         };
         found.extend(near_its_end(&quota, used as f64));
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Whether the account lets as many functions run at once as the stack's queues alone may start.
@@ -207,10 +209,8 @@ fn concurrency(unreserved: i32, wanted: i32) -> Finding {
     if unreserved > wanted {
         Finding::ok(what, message)
     } else {
-        Finding::warning(
-            what,
-            format!("{message}: under load, requests wait. Ask for more in Service Quotas"),
-        )
+        let more = "when all are busy, requests to the API fail. Ask for more in Service Quotas";
+        Finding::warning(what, format!("{message}: {more}"))
     }
 }
 
@@ -275,5 +275,22 @@ mod tests {
         assert!(!measured.is_rate());
         let dimension = ("Service".to_owned(), "SNS".to_owned());
         assert_eq!(measured.metric.dimensions, vec![dimension]);
+    }
+
+    #[test]
+    fn a_sum_without_its_time_is_not_compared() {
+        use aws_sdk_servicequotas::types::MetricInfo;
+        let usage = MetricInfo::builder()
+            .metric_namespace("AWS/Usage")
+            .metric_name("CallCount")
+            .metric_statistic_recommendation("Sum")
+            .build();
+        let quota = ServiceQuota::builder().quota_name("Calls").value(10.0);
+        let quota = quota.usage_metric(usage);
+        assert!(measurable("sns", quota.clone().build()).is_none());
+        let period = QuotaPeriod::builder().period_value(1);
+        let period = period.period_unit(PeriodUnit::Second).build();
+        let measured = measurable("sns", quota.period(period).build()).unwrap();
+        assert!(measured.is_rate());
     }
 }

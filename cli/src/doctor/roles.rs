@@ -4,9 +4,9 @@ use anyhow::Context;
 
 use super::{Examined, Finding};
 
-pub async fn check(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
+pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let iam = aws_sdk_iam::Client::new(&examined.config);
-    let (mut found, mut well) = (Vec::new(), 0);
+    let mut well = 0;
     for role in examined.of_kind("AWS::IAM::Role") {
         let name = &role.physical_id;
         match iam.get_role().role_name(name).send().await {
@@ -24,7 +24,7 @@ pub async fn check(examined: &Examined) -> anyhow::Result<Vec<Finding>> {
     }
     found.push(Finding::ok("roles", format!("{well} are there")));
     found.push(logs_role(examined).await?);
-    Ok(found)
+    Ok(())
 }
 
 /// API Gateway writes access logs in a role of the account and region, which another stack may have taken away.

@@ -6,7 +6,7 @@ use anyhow::Context;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, MetricDataQuery, MetricStat, Statistic};
+use aws_sdk_cloudwatch::types::{Dimension, MetricDataQuery, MetricStat, ScanBy, Statistic};
 use time::{Duration, OffsetDateTime};
 
 /// How many metrics one call reads.
@@ -23,7 +23,7 @@ pub struct Metric {
     pub statistic: Statistic,
 }
 
-/// The stretch of time whose largest value is wanted, by the period of what is summed up.
+/// The stretch of time whose values are wanted, by the period of what is summed up.
 #[derive(Clone, Copy)]
 pub enum Latest {
     /// A quarter of an hour, by minutes.
@@ -48,7 +48,7 @@ impl Latest {
     }
 }
 
-/// The largest value of each metric in the latest time; `None` where there is none.
+/// The values of each metric in the latest time, newest first; none where there are none.
 ///
 /// # Errors
 /// When CloudWatch doesn't answer.
@@ -56,12 +56,12 @@ pub async fn read(
     config: &SdkConfig,
     metrics: &[Metric],
     latest: Latest,
-) -> anyhow::Result<Vec<Option<f64>>> {
+) -> anyhow::Result<Vec<Vec<f64>>> {
     let client = Client::new(config);
     let mut values = Vec::with_capacity(metrics.len());
     for metrics in metrics.chunks(MOST) {
-        let largest = read_some(&client, metrics, latest).await?;
-        values.extend((0..metrics.len()).map(|index| largest.get(&id(index)).copied()));
+        let mut found = read_some(&client, metrics, latest).await?;
+        values.extend((0..metrics.len()).map(|index| found.remove(&id(index)).unwrap_or_default()));
     }
     Ok(values)
 }
@@ -70,7 +70,7 @@ async fn read_some(
     client: &Client,
     metrics: &[Metric],
     latest: Latest,
-) -> anyhow::Result<HashMap<String, f64>> {
+) -> anyhow::Result<HashMap<String, Vec<f64>>> {
     let now = OffsetDateTime::now_utc();
     let from = now - latest.length();
     let queries = metrics.iter().enumerate();
@@ -78,23 +78,23 @@ async fn read_some(
     let mut pages = client
         .get_metric_data()
         .set_metric_data_queries(Some(queries.collect()))
+        .scan_by(ScanBy::TimestampDescending)
         .start_time(DateTime::from_secs(from.unix_timestamp()))
         .end_time(DateTime::from_secs(now.unix_timestamp()))
         .into_paginator()
         .send();
-    let mut largest: HashMap<String, f64> = HashMap::new();
+    let mut found: HashMap<String, Vec<f64>> = HashMap::new();
     while let Some(page) = pages.next().await {
         let page = page.context("CloudWatch's metrics could not be read")?;
         for result in page.metric_data_results.unwrap_or_default() {
-            let values = result.values.unwrap_or_default().into_iter();
-            let (Some(id), Some(value)) = (result.id, values.reduce(f64::max)) else {
-                continue;
-            };
-            let known = largest.entry(id).or_insert(value);
-            *known = known.max(value);
+            let values = result.values.unwrap_or_default();
+            found
+                .entry(result.id.unwrap_or_default())
+                .or_default()
+                .extend(values);
         }
     }
-    Ok(largest)
+    Ok(found)
 }
 
 fn query(index: usize, metric: &Metric, period: i32) -> MetricDataQuery {

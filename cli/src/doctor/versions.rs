@@ -22,6 +22,13 @@ fn deployment(stack: &str, status: &str) -> Finding {
             stack,
             format!("{status}: the last deployment failed, and was undone"),
         ),
+        _ if status.starts_with("DELETE_") => {
+            Finding::problem(stack, format!("{status}: it is being deleted"))
+        }
+        _ if status.ends_with("ROLLBACK_IN_PROGRESS") => Finding::problem(
+            stack,
+            format!("{status}: the last deployment failed, and is being undone"),
+        ),
         _ if status.ends_with("IN_PROGRESS") => {
             Finding::warning(stack, format!("{status}: it is being deployed"))
         }
@@ -54,7 +61,10 @@ mod tests {
             ("CREATE_COMPLETE", Health::Ok),
             ("UPDATE_COMPLETE", Health::Ok),
             ("UPDATE_IN_PROGRESS", Health::Warning),
-            ("UPDATE_ROLLBACK_IN_PROGRESS", Health::Warning),
+            ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", Health::Warning),
+            ("UPDATE_ROLLBACK_IN_PROGRESS", Health::Problem),
+            ("ROLLBACK_COMPLETE", Health::Problem),
+            ("DELETE_IN_PROGRESS", Health::Problem),
             ("UPDATE_ROLLBACK_COMPLETE", Health::Problem),
             ("UPDATE_ROLLBACK_FAILED", Health::Problem),
             ("CREATE_FAILED", Health::Problem),

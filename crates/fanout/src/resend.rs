@@ -82,8 +82,8 @@ impl Resends {
     }
 
     /// The number of the attempt that a resend makes, from 0: of an event that has not arrived behind all retries that
-    /// there may be, so that no two attempts have the same; of one that has arrived behind the others. A document begins
-    /// a new schedule of retries.
+    /// there may be, so that none of them has the same; of one that has arrived behind the others. Resends that are asked
+    /// for at the same time have the same. A document begins a new schedule of retries.
     pub fn attempt(&self, delivery: &DeliveryRecord) -> usize {
         let has_arrived = delivery.arrived || delivery.attempts.iter().any(|it| it.has_arrived());
         match delivery.version() {

@@ -23,7 +23,8 @@ const OF: [&str; 3] = ["entity_key", "subscription_key", "webhook_key"];
 /// One attempt. Dates are in milliseconds since 1970.
 #[derive(Serialize)]
 struct Entry<'a> {
-    /// The id of the delivery, `-`, and the number of the attempt, from 1.
+    /// The id of the delivery, `-`, and the number of the attempt, from 1; of one that the owner asked for, `-` and the
+    /// time of the request in microseconds as well, since two can be asked for at once.
     key: String,
     entity_key: Option<&'a EntityKey>,
     callback_event: String,
@@ -99,7 +100,12 @@ impl<'a> Entry<'a> {
         let (id, number) = (&attempt.delivery_id, attempt.failures + 1);
         let took = Duration::milliseconds(attempt.duration_ms.into());
         Self {
-            key: format!("{id}-{number}"),
+            key: if attempt.resend {
+                let micros = attempt.sent_at.unix_timestamp_nanos() / 1000;
+                format!("{id}-{number}-{micros}")
+            } else {
+                format!("{id}-{number}")
+            },
             entity_key: subscription.entity(),
             callback_event: attempt.event_type.clone(),
             log: log_line::of(attempt),
