@@ -58,7 +58,7 @@ def tables(measured: dict) -> str:
                 deliveries(measured["deliver"]),
                 fan_outs(measured["fan_out"]),
                 dollars(measured["fan_out"]),
-                counts(),
+                counts(measured["init"]),
                 idle(),
                 published(measured["published"], measured["local_stack"]),
                 patches(measured["patches"]),
@@ -282,11 +282,20 @@ def dollars(found: list[dict]) -> str:
     )
 
 
-def counts() -> str:
+def counts(init: list[dict]) -> str:
     """What counting attempts costs, which is beside what deliveries cost."""
     write = costs.PRICES["operations"]["DynamoDB UpdateItem"]
-    rows = ["| attempts of a subscription within a minute | dollars for a million attempts |", "|---|---|"]
-    rows += [f"| {attempts} | {write / attempts:.4f} |" for attempts in (1, 10, 100, 1_000)]
+    [function] = [it for it in init if it["name"] == "attempt-counts"]
+    milliseconds = function["p50"] + costs.PRICES["assumed"]["milliseconds"]["attempt-counts"]
+    gigabyte_seconds = milliseconds / 1000 * costs.memory_megabytes("attempt-counts") / 1024
+    invocation = costs.PRICES["function_invocation"] + gigabyte_seconds * costs.PRICES["function_gigabyte_second"] * 1e6
+    rows = [
+        "| attempts of a subscription within a minute | tables | functions, if no other subscription has any |",
+        "|---|---|---|",
+    ]
+    rows += [
+        f"| {attempts} | {write / attempts:.4f} | {invocation / attempts:.4f} |" for attempts in (1, 10, 100, 1_000)
+    ]
     return "\n".join(
         [
             "## Counts of attempts",
@@ -295,7 +304,9 @@ def counts() -> str:
             "unit for a subscription, hour and batch, however many attempts there are in it. It is beside what is above, and there is",
             "none of it with `AttemptCounts=false`. That a function reads the stream [costs",
             "nothing](https://aws.amazon.com/dynamodb/pricing/on-demand/). Up to 1,000 attempts are one invocation of it; with little",
-            "traffic there is one for each minute that has any.",
+            "traffic there is one for each minute that has any. An invocation has taken",
+            f"{function['p50']:.2f} ms (p50, two attempts); {costs.PRICES['assumed']['milliseconds']['attempt-counts']} ms more are reckoned for DynamoDB.",
+            "Dollars for a million attempts:",
             "",
             *rows,
         ]
