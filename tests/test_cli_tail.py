@@ -37,7 +37,10 @@ def tail(stack, *arguments: str) -> Iterator[Tail]:
     with subprocess.Popen(command, env=environment(**stack.env), stdout=pipe, stderr=pipe, text=True) as process:
         try:
             # From then on nothing is missed.
-            assert process.stderr and process.stderr.readline() == f"Following the attempts of {stack.name}. Ctrl-C ends it.\n"
+            assert (
+                process.stderr
+                and process.stderr.readline() == f"Following the attempts of {stack.name}. Ctrl-C ends it.\n"
+            )
             yield Tail(process)
         finally:
             process.kill()

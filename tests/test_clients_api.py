@@ -2,9 +2,10 @@
 
 import json
 import uuid
+from functools import partial
 
 import pytest
-from conftest import Client, dead_letters, new_query
+from conftest import Client, at_once, dead_letters, new_query
 from entities import entity_event, new_key
 from runtime_api import Function, failures, sqs_event
 from streams import bodies, eventually, is_streams
@@ -228,6 +229,45 @@ def test_a_customer_is_deleted_with_all_that_is_its_own(
     assert [backend.call(method).status_code for method in ("GET", "DELETE")] == [404, 404]
     anew = backend.call("PUT", json={})
     assert (anew.status_code, anew.json()["client_id"], anew.json()["keys"]) == (201, customer.client_id, [])
+
+
+def test_a_customer_that_is_deleted_during_fan_outs_holds_nobody_up(stack, backend, streams, receiver):
+    customer = backend.client()
+    topic = streams.topic("event")
+    own = streams.subscribe(topic, f"{receiver.url}/stays")
+    gone = streams.subscribe(topic, f"{receiver.url}/goes", customer)
+
+    def told(path: str) -> set[int]:
+        return {it.json()["n"] for it in receiver.matching(lambda it: is_streams(it) and it.path == path)}
+
+    deleted, *_ = at_once(
+        partial(backend.call, "DELETE"), *(partial(streams.publish, topic, {"n": n}) for n in range(24))
+    )
+    assert deleted.status_code in (202, 204)
+    eventually(lambda: told("/stays"), lambda it: it == set(range(24)), "all events")
+    eventually(lambda: backend.call("GET").status_code, lambda status: status == 404, "end of the deletion")
+    before = told("/goes")
+    streams.publish(topic, {"n": 24})
+    eventually(lambda: told("/stays"), lambda it: 24 in it, "event")
+    assert told("/goes") == before and 24 not in before
+    assert len(streams.wait_for_exchanges(own, 25)) == 25
+    assert exchanges(stack, gone) == []
+    for queue in ("DeadDeliveriesQueueUrl", "DeadFanOutsQueueUrl", "DeadClientTasksQueueUrl"):
+        assert dead_letters(stack, queue, gone["id"], topic, customer.client_id) == []
+
+
+def test_a_key_that_is_revoked_during_requests_is_refused_from_then_on(stack, backend):
+    customer = backend.client()
+    [key] = backend.keys()
+    hello = partial(stack.call, "GET", "/v1/hello", customer)
+    answers = at_once(*[hello] * 6, partial(backend.call, "DELETE", f"/keys/{key['id']}"), *[hello] * 6)
+    revoked = answers.pop(6)
+    assert revoked.status_code == 204
+    assert {it.status_code for it in answers} <= {200, 401}
+    # That a request has written the day of its use doesn't bring it back. Another function doesn't remember it.
+    assert stack.call("GET", "/topics", customer).status_code == 401
+    assert backend.keys() == []
+    assert items(stack, "KeysTable", customer) == []
 
 
 def test_nobody_but_an_operator_manages_clients_and_none_manages_operators(stack, backend, publisher):

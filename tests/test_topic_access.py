@@ -1,8 +1,10 @@
 """Who may see a topic, receive what is published to it, publish to it and change it."""
 
 import uuid
+from functools import partial
 
 import pytest
+from conftest import at_once
 from messages import delivery, event
 from runtime_api import Function, failures, sqs_event
 from streams import eventually, is_streams
@@ -145,6 +147,39 @@ class TestLosingAccess:
         receiver.wait_for(is_streams)
         assert [it.path for it in receiver.matching(is_streams)] == ["/ours"]
         assert shown(stack, client, ours)["subscriptionStatus"] == "active"
+
+    def test_labels_that_change_while_members_are_told_end_as_they_are_then(
+        self, stack, streams, operator, client, other_client, receiver
+    ):
+        for member in (client, other_client):
+            label(stack, operator, member, "gold")
+        topic = streams.topic("event", access={"labels": ["gold"]})
+        changing = streams.subscribe(topic, f"{receiver.url}/changing", client)
+        streams.subscribe(topic, f"{receiver.url}/other", other_client)
+
+        def change() -> None:
+            for labels in (["eu"], ["gold"], ["eu"], ["gold"], []):
+                label(stack, operator, client, *labels)
+
+        def told(path: str) -> set[int]:
+            return {it.json()["n"] for it in receiver.matching(lambda it: is_streams(it) and it.path == path)}
+
+        at_once(change, *(partial(streams.publish, topic, {"n": n}) for n in range(24)))
+        suspended = eventually(
+            lambda: shown(stack, client, changing), lambda it: it["subscriptionStatus"] == "suspended", "suspension"
+        )
+        assert suspended["disabledReason"] == "access"
+        # From now on it has none, and whoever kept the label has missed nothing.
+        streams.publish(topic, {"n": 24})
+        eventually(lambda: told("/other"), lambda it: it == set(range(25)), "all events")
+        assert 24 not in told("/changing")
+        label(stack, operator, client, "gold")
+        eventually(
+            lambda: shown(stack, client, changing), lambda it: it["subscriptionStatus"] == "active", "subscription"
+        )
+        streams.publish(topic, {"n": 25})
+        eventually(lambda: told("/changing"), lambda it: 25 in it, "event")
+        assert 24 not in told("/changing")
 
     @pytest.mark.parametrize("kind", ["event", "snapshot"])
     def test_members_are_judged_when_they_are_told(self, stack, streams, operator, client, receiver, kind):

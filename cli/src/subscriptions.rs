@@ -105,14 +105,8 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
 }
 
 async fn list(tables: &Tables, which: &Which, output: Output) -> anyhow::Result<()> {
-    let client = match &which.client {
-        Some(client) => Some(tables.client(client).await?.client_id),
-        None => None,
-    };
-    let topic = match &which.topic {
-        Some(topic) => Some(tables.topic(topic).await?.topic.id),
-        None => None,
-    };
+    let named = tables.named(which.client.as_deref(), which.topic.as_deref());
+    let (client, topic) = named.await?;
     let mut found = found(tables, client.as_ref(), topic.as_ref())
         .await
         .context("the subscriptions could not be read")?;

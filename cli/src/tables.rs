@@ -3,8 +3,9 @@
 use anyhow::{Context, anyhow};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client as DynamoDb;
+use bellwire_domain::ClientId;
 use bellwire_domain::client::ClientReference;
-use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::ids::{SubscriptionId, TopicId};
 use bellwire_domain::topic::TopicReference;
 use bellwire_store::topics::{Found, StoredTopic};
 use bellwire_store::{Attempts, Client, Clients, Members, Subscription, Subscriptions, Topics};
@@ -77,6 +78,26 @@ impl Tables {
             Found::Deleted { .. } => Err(anyhow!("the topic {reference} is deleted")),
             Found::Unknown => Err(anyhow!("there is no topic {reference}")),
         }
+    }
+
+    /// The ids of the client and the topic that options name; `None` for one that is left out.
+    ///
+    /// # Errors
+    /// When one doesn't exist.
+    pub async fn named(
+        &self,
+        client: Option<&str>,
+        topic: Option<&str>,
+    ) -> anyhow::Result<(Option<ClientId>, Option<TopicId>)> {
+        let client = match client {
+            Some(client) => Some(self.client(client).await?.client_id),
+            None => None,
+        };
+        let topic = match topic {
+            Some(topic) => Some(self.topic(topic).await?.topic.id),
+            None => None,
+        };
+        Ok((client, topic))
     }
 
     /// The subscription with this id.

@@ -163,14 +163,8 @@ fn streamed(record: Record) -> Option<StreamedAttempt> {
 
 impl Filter {
     async fn of(which: Which, tables: &Tables) -> anyhow::Result<Self> {
-        let client = match &which.client {
-            Some(client) => Some(tables.client(client).await?.client_id),
-            None => None,
-        };
-        let topic = match &which.topic {
-            Some(topic) => Some(tables.topic(topic).await?.topic.id),
-            None => None,
-        };
+        let named = tables.named(which.client.as_deref(), which.topic.as_deref());
+        let (client, topic) = named.await?;
         let subscription = match &which.subscription {
             Some(id) => Some(tables.subscription(id).await?.subscription_id),
             None => None,

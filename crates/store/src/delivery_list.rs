@@ -19,25 +19,20 @@ use std::collections::HashMap;
 use bellwire_domain::delivery::key::DeliveryKey;
 use bellwire_domain::ids::DeliveryId;
 use bellwire_domain::timestamp;
-use bellwire_domain::topic::modes::SubscriptionMode;
 use bellwire_domain::topic::shards::{Shard, Shards};
 use time::OffsetDateTime;
 
 use crate::attempt_list::{Range, record};
 use crate::attempt_record::AttemptRecord;
-use crate::attempt_walk::{Found, Walk, position, shards_of};
+use crate::attempt_walk::{Found, Walk, shards_of};
 use crate::attempts::item_key;
 use crate::batch_get::{batch_get, keys_eventually};
-use crate::conditional::Item;
+use crate::delivery_ahead::AheadOfPage;
 use crate::delivery_record::{DeliveryRecord, Marks};
 use crate::{Attempts, StoreError, Subscription};
 
 /// After how many items a request stops to look for deliveries.
 const MOST_WALKED: usize = 1000;
-/// How often more of what is after the page is read, of one shard; of several, once each. A query reads 1 MB.
-const READS_AHEAD: usize = 4;
-/// How many items after the page are read for documents, whose attempts follow each other.
-const AHEAD_OF_DOCUMENT: i32 = 100;
 /// How many items before the list are read, to find out whether a version was attempted there: tests may be in between.
 const BEFORE_DOCUMENT: i32 = 20;
 /// How many items one call reads.
@@ -77,14 +72,6 @@ struct Head {
     truncated: bool,
 }
 
-/// What is after the page, in one shard: items by the ids of their deliveries.
-#[derive(Debug, Default)]
-struct Ahead {
-    items: HashMap<DeliveryId, Vec<Item>>,
-    /// The delivery of the last item, if there may be more.
-    unread_behind: Option<DeliveryId>,
-}
-
 /// A page in the making.
 #[derive(Debug)]
 struct Listing<'a> {
@@ -95,8 +82,8 @@ struct Listing<'a> {
     kept_since: String,
     /// The time at which the walk ends, in the same way.
     start: String,
-    /// The position that the page is before; nothing is after the page if this is `None`.
-    ahead_from: Option<String>,
+    /// What is after the page; nothing is if this is `None`.
+    ahead: Option<AheadOfPage<'a>>,
     /// The delivery that the page before ended with.
     shown_before: Option<DeliveryId>,
     /// Attempts of deliveries whose first attempt was not yet found.
@@ -105,7 +92,6 @@ struct Listing<'a> {
     version: Option<Head>,
     /// First attempts before that one, which come after its delivery if that has no earlier attempt.
     held: Vec<Head>,
-    ahead: HashMap<Shard, Ahead>,
     /// The position of what was walked through last.
     last: Option<String>,
 }
@@ -144,12 +130,11 @@ impl Attempts {
             ),
             kept_since: timestamp::iso(kept_since),
             start: timestamp::iso(start),
-            ahead_from: (!is_now).then_some(before),
+            ahead: (!is_now).then(|| AheadOfPage::new(self, subscription, before)),
             shown_before: request.after.as_deref().and_then(id_in),
             later: HashMap::new(),
             version: None,
             held: Vec::new(),
-            ahead: HashMap::new(),
             last: None,
         };
         let mut page = DeliveryPage::default();
@@ -207,7 +192,7 @@ impl Attempts {
 }
 
 /// The id of the delivery in a position; of an event that was attempted in time, the event's.
-fn id_in(position: &str) -> Option<DeliveryId> {
+pub(crate) fn id_in(position: &str) -> Option<DeliveryId> {
     let (_, id) = position.split_once('#')?;
     Some(DeliveryId::new(id))
 }
@@ -358,7 +343,11 @@ impl Listing<'_> {
 
     /// Whether a first attempt of the same delivery, in an item of its own, is after the page.
     async fn is_first_ahead(&mut self, head: &Head) -> Result<bool, StoreError> {
-        let attempts = self.attempts_ahead(head).await?;
+        let Some(ahead) = &mut self.ahead else {
+            return Ok(false);
+        };
+        let id = &head.attempt.delivery_id;
+        let attempts = ahead.attempts(head.shard, id).await?;
         let mut attempts = attempts.iter();
         Ok(attempts.any(|attempt| attempt.failures == 0 && !attempt.resend))
     }
@@ -370,12 +359,13 @@ impl Listing<'_> {
         let marks = head.marks.unwrap_or_default();
         let mut truncated = head.truncated;
         let is_alone = marks.attempted && !marks.resent && head.attempt.has_arrived();
-        if !is_alone {
-            attempts.extend(self.attempts_ahead(&head).await?);
-            let ahead = self.ahead.get(&head.shard);
-            let behind = ahead.and_then(|ahead| ahead.unread_behind.as_ref());
+        if let Some(ahead) = self.ahead.as_mut().filter(|_| !is_alone) {
+            attempts.extend(ahead.attempts(head.shard, id).await?);
             // A document's attempts follow each other.
-            truncated |= behind.is_some_and(|it| it == id || head.attempt.version.is_none());
+            truncated |= match head.attempt.version {
+                Some(_) => ahead.may_end_within(head.shard, id),
+                None => ahead.may_be_more(head.shard),
+            };
         }
         attempts.push(head.attempt);
         Ok(DeliveryRecord::of(
@@ -386,60 +376,6 @@ impl Listing<'_> {
             truncated,
             head.position,
         ))
-    }
-
-    /// The attempts of a delivery that are after the page.
-    async fn attempts_ahead(&mut self, head: &Head) -> Result<Vec<AttemptRecord>, StoreError> {
-        let Some(from) = self.ahead_from.clone() else {
-            return Ok(Vec::new());
-        };
-        if !self.ahead.contains_key(&head.shard) {
-            let ahead = self.read_ahead(head.shard, &from).await?;
-            self.ahead.insert(head.shard, ahead);
-        }
-        let ahead = self.ahead.get(&head.shard);
-        let items = ahead.and_then(|ahead| ahead.items.get(&head.attempt.delivery_id));
-        let items = items.into_iter().flatten().cloned();
-        let found = items.map(|item| record(self.subscription, Range::Other, head.shard, item));
-        found.filter_map(Result::transpose).collect()
-    }
-
-    /// Reads the items after a position, oldest first, as far as is allowed.
-    async fn read_ahead(&self, shard: Shard, from: &str) -> Result<Ahead, StoreError> {
-        let prefix = Range::Other.prefix();
-        let partition = shard.partition(self.subscription.subscription_id.as_str());
-        let topic = self.subscription.topic();
-        let of_document = topic.is_some_and(|(_, mode)| mode != SubscriptionMode::Event);
-        let reads = if of_document || !shard.is_first() {
-            1
-        } else {
-            READS_AHEAD
-        };
-        let (mut ahead, mut start) = (Ahead::default(), None);
-        for _ in 0..reads {
-            let (from, to) = (format!("{prefix}{from}"), format!("{prefix}~"));
-            let answer = self
-                .attempts
-                .range(partition.clone(), from, to)
-                .set_exclusive_start_key(start)
-                .set_limit(of_document.then_some(AHEAD_OF_DOCUMENT))
-                .send()
-                .await?;
-            start = answer.last_evaluated_key;
-            let mut last = None;
-            for item in answer.items.unwrap_or_default() {
-                let Some(id) = position(&item, Range::Other).as_deref().and_then(id_in) else {
-                    continue;
-                };
-                last = Some(id.clone());
-                ahead.items.entry(id).or_default().push(item);
-            }
-            ahead.unread_behind = last.filter(|_| start.is_some());
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(ahead)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod callbacks;
 mod client_change;
 pub mod clients;
 mod conditional;
+mod delivery_ahead;
 pub mod delivery_list;
 mod delivery_lookup;
 pub mod delivery_record;
