@@ -60,7 +60,7 @@ class Stack:
     def cli(self, *arguments: str, **more: str) -> subprocess.CompletedProcess:
         with dead_letters_lock() if "dead-letters" in arguments else nullcontext():
             return subprocess.run(
-                [str(CLI), *arguments], env=environment(**self.env, **more), capture_output=True, text=True, timeout=60
+                [str(CLI), *arguments], env=environment(**(self.env | more)), capture_output=True, text=True, timeout=60
             )
 
     def new_client(self, publisher: bool = False, operator: bool = False) -> Client:

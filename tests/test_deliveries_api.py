@@ -216,3 +216,19 @@ def test_callbacks_are_listed_and_sent_once_more_in_either_spelling(entities, ot
     assert entities.call("GET", one, **others).status_code == 404
     assert entities.stack.call("POST", f"{one}/resend", json=others).status_code == 404
     assert entities.call("GET", f"{path}/{subscription}/deliveries", limit="0").status_code == 400
+
+
+def test_the_spelling_of_the_product_has_deliveries_too(streams, receiver):
+    topic = streams.topic()
+    subscription = streams.subscribe(topic, f"{receiver.url}/hook")
+    streams.publish(topic, {"n": 1})
+    [delivery] = wait_for(streams, subscription, "delivered")
+    call, client = streams.stack.call, streams.subscriber
+    path = f"/streams/subscribers/webhook/api/v1/subscriptions/{subscription['id']}/deliveries"
+    listed = call("GET", path, client)
+    assert (listed.status_code, listed.json()["items"]) == (200, [delivery])
+    one = call("GET", f"{path}/{delivery['id']}", client)
+    assert (one.status_code, one.json()) == (200, delivery)
+    resent = call("POST", f"{path}/{delivery['id']}/resend", client)
+    assert (resent.status_code, resent.json()) == (202, {"id": delivery["id"], "attempt": 2})
+    assert len(receiver.wait_for(is_streams, 2)) == 2

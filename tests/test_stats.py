@@ -69,7 +69,10 @@ def test_callbacks_of_entities_are_counted_too(stack, entities, publisher, clien
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]["stats"]
 
-    assert eventually(found, lambda it: counted(it) == (1, 0, 0), "counts", 60)["hours"]
+    counts = eventually(found, lambda it: counted(it) == (1, 0, 0), "counts", 60)
+    assert counts["hours"]
+    later = entities.call("GET", f"/v1/webhooks/{subscription['key']}/stats")
+    assert (later.status_code, later.json()["data"]["stats"]["hours"]) == (200, counts["hours"])
 
 
 @pytest.mark.parametrize(
