@@ -38,7 +38,6 @@ pub struct AttemptStream {
 }
 
 /// Where a shard is read next.
-#[derive(Clone)]
 struct Place {
     shard: String,
     iterator: String,

@@ -10,13 +10,14 @@ mod secret;
 
 use anyhow::anyhow;
 use bellwire_client_lifecycle::ClientLifecycle;
-use bellwire_domain::client::{ClientReference, DisplayName, Labels};
+use bellwire_domain::client::{DisplayName, Labels};
 use bellwire_store::Client;
 use clap::Subcommand;
 
 use crate::lifecycle;
 use crate::print::Output;
 use crate::stack::{self, Deployed};
+use crate::tables::find_client;
 
 const SHOWN_ONCE: &str = "Keep these now: they are stored as hashes and can't be shown again.";
 const UNTIL_THEN: &str =
@@ -106,14 +107,8 @@ struct Stack {
 impl Stack {
     /// The client with this id, the stack's or the provider's.
     async fn find(&self, client: &str) -> anyhow::Result<Client> {
-        let reference = ClientReference::parse(client).map_err(|_| no_such_client(client))?;
-        let found = self.lifecycle.clients.get(&reference.client_id()).await?;
-        found.ok_or_else(|| no_such_client(client))
+        find_client(&self.lifecycle.clients, client).await
     }
-}
-
-fn no_such_client(client: &str) -> anyhow::Error {
-    anyhow!("there is no client {client}")
 }
 
 fn name(text: &str) -> anyhow::Result<DisplayName> {

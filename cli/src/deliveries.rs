@@ -9,6 +9,7 @@ use bellwire_domain::ids::{DeliveryId, EventId};
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::topic::shards::Shards;
 use bellwire_store::Subscription;
+use bellwire_store::attempt_record::AttemptRecord;
 use bellwire_store::delivery_list::DeliveriesWanted;
 use bellwire_store::delivery_record::DeliveryRecord;
 use bellwire_store::topics::Found;
@@ -28,7 +29,7 @@ const PAGE: usize = 100;
 #[derive(Subcommand)]
 pub enum Command {
     /// List the deliveries of a subscription, newest first
-    List(Which),
+    List(DeliveryFilter),
     /// Show a delivery with all its attempts: requests, secrets redacted, and responses
     Show {
         /// The subscription's id
@@ -40,7 +41,7 @@ pub enum Command {
 
 /// The deliveries that are listed.
 #[derive(Args)]
-pub struct Which {
+pub struct DeliveryFilter {
     /// The subscription's id
     subscription: String,
     /// Those in this state: delivered, retrying, failed or superseded
@@ -62,7 +63,7 @@ pub struct Which {
 
 /// A delivery as it is printed.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct DeliveryView<'a> {
     delivery_id: &'a DeliveryId,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<&'a EventId>,
@@ -98,9 +99,9 @@ struct Reader {
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let tables = Tables::of(stack).await?;
     match command {
-        Command::List(which) => {
-            let reader = Reader::of(tables, &which.subscription).await?;
-            reader.list(&which, output).await
+        Command::List(filter) => {
+            let reader = Reader::of(tables, &filter.subscription).await?;
+            reader.list(&filter, output).await
         }
         Command::Show { subscription, id } => {
             let reader = Reader::of(tables, &subscription).await?;
@@ -130,12 +131,12 @@ impl Reader {
         })
     }
 
-    async fn list(&self, which: &Which, output: Output) -> anyhow::Result<()> {
-        let found = self.found(which).await;
+    async fn list(&self, filter: &DeliveryFilter, output: Output) -> anyhow::Result<()> {
+        let found = self.found(filter).await;
         let found = found.context("the deliveries could not be read")?;
-        let shown: Vec<Shown<'_>> = found
+        let shown: Vec<DeliveryView<'_>> = found
             .iter()
-            .map(|it| self.shown(it, AttemptView::brief))
+            .map(|it| self.view(it, AttemptView::brief))
             .collect();
         output.many(
             "deliveries",
@@ -164,13 +165,13 @@ impl Reader {
         )
     }
 
-    async fn found(&self, which: &Which) -> anyhow::Result<Vec<DeliveryRecord>> {
-        let limit = which.limit as usize;
+    async fn found(&self, filter: &DeliveryFilter) -> anyhow::Result<Vec<DeliveryRecord>> {
+        let limit = filter.limit as usize;
         let (bar, mut after) = (progress::bar("reading deliveries"), None);
         let mut found: Vec<DeliveryRecord> = Vec::new();
         loop {
             let wanted = DeliveriesWanted {
-                start: self.now.saturating_sub(which.since.try_into()?),
+                start: self.now.saturating_sub(filter.since.try_into()?),
                 end: self.now,
                 after,
                 limit: PAGE.min(limit - found.len()),
@@ -180,7 +181,7 @@ impl Reader {
                 self.shards,
                 &wanted,
                 self.now,
-                |delivery| self.fits(delivery, which),
+                |delivery| self.fits(delivery, filter),
             );
             let page = page.await?;
             found.extend(page.deliveries);
@@ -193,12 +194,12 @@ impl Reader {
         }
     }
 
-    fn fits(&self, delivery: &DeliveryRecord, which: &Which) -> bool {
-        let of_type = which.event_type.as_deref();
+    fn fits(&self, delivery: &DeliveryRecord, filter: &DeliveryFilter) -> bool {
+        let of_type = filter.event_type.as_deref();
         let code = delivery.latest().and_then(|latest| latest.status);
         of_type.is_none_or(|it| it == delivery.event_type())
-            && which.code.is_none_or(|it| code == Some(it))
-            && which.state.is_none_or(|it| it == self.state(delivery))
+            && filter.code.is_none_or(|it| code == Some(it))
+            && filter.state.is_none_or(|it| it == self.state(delivery))
     }
 
     async fn show(&self, id: &str, output: Output) -> anyhow::Result<()> {
@@ -209,7 +210,7 @@ impl Reader {
                 .delivery(&self.subscription, self.shards, &wanted, self.now);
         let found = read.await.context("the delivery could not be read")?;
         let delivery = found.ok_or_else(|| anyhow!("there is no delivery {id} on record"))?;
-        let shown = self.shown(&delivery, AttemptView::whole);
+        let shown = self.view(&delivery, AttemptView::whole);
         let time = |time: Option<OffsetDateTime>| time.map(to_the_second).unwrap_or_default();
         let mut lines = vec![
             ("delivery id", id.to_owned()),
@@ -238,13 +239,13 @@ impl Reader {
         delivery.state(&self.subscription, &self.schedule, self.now)
     }
 
-    fn shown<'a>(
+    fn view<'a>(
         &self,
         delivery: &'a DeliveryRecord,
-        view: fn(&'a bellwire_store::attempt_record::AttemptRecord) -> AttemptView<'a>,
-    ) -> Shown<'a> {
+        attempt_view: fn(&'a AttemptRecord) -> AttemptView<'a>,
+    ) -> DeliveryView<'a> {
         let state = self.state(delivery);
-        Shown {
+        DeliveryView {
             delivery_id: &delivery.id,
             event_id: delivery.event_id.as_ref(),
             event_type: delivery.event_type(),
@@ -252,7 +253,7 @@ impl Reader {
             version: delivery.version(),
             accepted_at: delivery.accepted_at,
             next_attempt_at: delivery.next_attempt(&self.subscription, state, self.now),
-            attempts: delivery.attempts.iter().map(view).collect(),
+            attempts: delivery.attempts.iter().map(attempt_view).collect(),
             attempts_truncated: delivery.attempts_truncated,
         }
     }

@@ -179,7 +179,8 @@ pub async fn run(wanted: &Wanted, stack: &str, output: Output) -> anyhow::Result
         &["HEALTH", "CHECK", "WHAT", "FOUND"],
         rows,
     );
-    let code = exit_code(|| reported.iter().map(|it| it.finding.health));
+    let healths: Vec<Health> = reported.iter().map(|it| it.finding.health).collect();
+    let code = exit_code(&healths);
     match printed {
         // The code says the same to whoever has read enough.
         Err(error) if !nobody_reads(&error) => Err(error),
@@ -187,10 +188,10 @@ pub async fn run(wanted: &Wanted, stack: &str, output: Output) -> anyhow::Result
     }
 }
 
-fn exit_code<I: Iterator<Item = Health>>(healths: impl Fn() -> I) -> u8 {
-    if healths().any(|it| it == Health::Problem) {
+fn exit_code(healths: &[Health]) -> u8 {
+    if healths.contains(&Health::Problem) {
         SOMETHING_WRONG
-    } else if healths().any(|it| it == Health::Unknown) {
+    } else if healths.contains(&Health::Unknown) {
         UNKNOWN
     } else {
         0
@@ -288,7 +289,7 @@ mod tests {
             (vec![Ok, Unknown], 2),
             (vec![Unknown, Problem, Ok], 1),
         ] {
-            assert_eq!(exit_code(|| healths.iter().copied()), code, "{healths:?}");
+            assert_eq!(exit_code(&healths), code, "{healths:?}");
         }
     }
 }

@@ -70,7 +70,7 @@ enum Command {
     /// Publish an event or a document, with a publisher's API key
     Publish(publish::Publication),
     /// Follow the attempts of all subscriptions as they are made
-    Tail(tail::Which),
+    Tail(tail::TailOptions),
     /// Examine the stack. Exits with 1 if something is wrong, with 2 if something could not be examined
     Doctor(doctor::Wanted),
     /// Look at what could not be delivered, and send it again
@@ -103,7 +103,7 @@ async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<Ex
         Command::Subscriptions(command) => subscriptions::run(command, stack, output).await?,
         Command::Deliveries(command) => deliveries::run(command, stack, output).await?,
         Command::Publish(publication) => publish::run(publication, stack, output).await?,
-        Command::Tail(which) => tail::run(which, stack, output).await?,
+        Command::Tail(options) => tail::run(options, stack, output).await?,
         Command::Doctor(wanted) => return doctor::run(&wanted, stack, output).await,
         Command::DeadLetters(command) => dead_letters::run(command, stack, output).await?,
         Command::Cost(traffic) => cost::run(&traffic, output)?,

@@ -27,7 +27,7 @@ pub struct Publication {
     topic: String,
     /// A file with the event, or the document, as JSON; standard input when it is missing or `-`
     file: Option<PathBuf>,
-    /// Publish only once with this key, however often the command is repeated within a day
+    /// Publish only once with this key, however often the command is repeated while events are kept
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// The API's base URL, instead of the stack's

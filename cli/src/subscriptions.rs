@@ -25,7 +25,7 @@ const AT_ONCE: usize = 16;
 #[derive(Subcommand)]
 pub enum Command {
     /// List the subscriptions of a client, of a topic, or of a client to a topic, oldest first
-    List(Which),
+    List(SubscriptionFilter),
     /// Show a subscription: where its deliveries go, and whether they do
     Show {
         /// The subscription's id
@@ -36,7 +36,7 @@ pub enum Command {
 /// The subscriptions that are listed.
 #[derive(Args)]
 #[group(required = true, multiple = true)]
-pub struct Which {
+pub struct SubscriptionFilter {
     /// Those of this client: its id, or the one that you gave it
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
@@ -47,7 +47,7 @@ pub struct Which {
 
 /// A subscription as it is printed: without secrets.
 #[derive(Serialize)]
-struct Listed<'a> {
+struct SubscriptionView<'a> {
     subscription_id: &'a SubscriptionId,
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +71,7 @@ struct Listed<'a> {
     updated_at: OffsetDateTime,
 }
 
-impl<'a> From<&'a Subscription> for Listed<'a> {
+impl<'a> From<&'a Subscription> for SubscriptionView<'a> {
     fn from(subscription: &'a Subscription) -> Self {
         let (webhook, topic) = (subscription.webhook(), subscription.topic());
         Self {
@@ -99,19 +99,19 @@ impl<'a> From<&'a Subscription> for Listed<'a> {
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let tables = Tables::of(stack).await?;
     match command {
-        Command::List(which) => list(&tables, &which, output).await,
+        Command::List(filter) => list(&tables, &filter, output).await,
         Command::Show { id } => show(&tables, &id, output).await,
     }
 }
 
-async fn list(tables: &Tables, which: &Which, output: Output) -> anyhow::Result<()> {
-    let named = tables.named(which.client.as_deref(), which.topic.as_deref());
+async fn list(tables: &Tables, filter: &SubscriptionFilter, output: Output) -> anyhow::Result<()> {
+    let named = tables.named(filter.client.as_deref(), filter.topic.as_deref());
     let (client, topic) = named.await?;
     let mut found = found(tables, client.as_ref(), topic.as_ref())
         .await
         .context("the subscriptions could not be read")?;
     found.sort_by_key(|it| (it.created_at, it.subscription_id.clone()));
-    let listed: Vec<Listed<'_>> = found.iter().map(Listed::from).collect();
+    let listed: Vec<SubscriptionView<'_>> = found.iter().map(SubscriptionView::from).collect();
     output.many(
         "subscriptions",
         &listed,
@@ -175,7 +175,7 @@ async fn of_topic(tables: &Tables, topic: &TopicId) -> anyhow::Result<Vec<Subscr
 
 async fn show(tables: &Tables, id: &str, output: Output) -> anyhow::Result<()> {
     let subscription = tables.subscription(id).await?;
-    let listed = Listed::from(&subscription);
+    let listed = SubscriptionView::from(&subscription);
     let time = |time: Option<OffsetDateTime>| time.map(to_the_second).unwrap_or_default();
     let lines = [
         ("subscription id", listed.subscription_id.to_string()),

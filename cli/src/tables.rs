@@ -59,12 +59,7 @@ impl Tables {
     /// # Errors
     /// When there is none.
     pub async fn client(&self, reference: &str) -> anyhow::Result<Client> {
-        let unknown = || anyhow!("there is no client {reference}");
-        let parsed = ClientReference::parse(reference).map_err(|_| unknown())?;
-        let found = self.clients.get(&parsed.client_id()).await;
-        found
-            .context("the client could not be read")?
-            .ok_or_else(unknown)
+        find_client(&self.clients, reference).await
     }
 
     /// The topic with this id or name.
@@ -110,4 +105,21 @@ impl Tables {
             .context("the subscription could not be read")?
             .ok_or_else(|| anyhow!("there is no subscription {id}"))
     }
+}
+
+/// The client with this id, the stack's or the provider's.
+///
+/// # Errors
+/// When there is none.
+pub async fn find_client(clients: &Clients, reference: &str) -> anyhow::Result<Client> {
+    let parsed = ClientReference::parse(reference).map_err(|_| no_such_client(reference))?;
+    let found = clients.get(&parsed.client_id()).await;
+    found
+        .context("the client could not be read")?
+        .ok_or_else(|| no_such_client(reference))
+}
+
+/// There is no client with this id.
+pub fn no_such_client(reference: &str) -> anyhow::Error {
+    anyhow!("there is no client {reference}")
 }

@@ -29,7 +29,7 @@ const MOST_REMEMBERED: usize = 10_000;
 
 /// Which attempts are shown; all without options.
 #[derive(Args)]
-pub struct Which {
+pub struct TailOptions {
     /// Those to this client: its id, or the one that you gave it
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
@@ -67,9 +67,9 @@ struct Line<'a> {
 ///
 /// # Errors
 /// When the stream or the tables can't be read, or what is named doesn't exist.
-pub async fn run(which: Which, stack: &str, output: Output) -> anyhow::Result<()> {
+pub async fn run(options: TailOptions, stack: &str, output: Output) -> anyhow::Result<()> {
     let tables = Tables::of(stack).await?;
-    let filter = Filter::of(which, &tables).await?;
+    let filter = Filter::of(options, &tables).await?;
     let mut stream = AttemptStream::open(&tables).await?;
     // On standard error: whoever started this knows that nothing is missed from now on.
     eprintln!("Following the attempts of {stack}. Ctrl-C ends it.");
@@ -162,10 +162,10 @@ fn streamed(record: Record) -> Option<StreamedAttempt> {
 }
 
 impl Filter {
-    async fn of(which: Which, tables: &Tables) -> anyhow::Result<Self> {
-        let named = tables.named(which.client.as_deref(), which.topic.as_deref());
+    async fn of(options: TailOptions, tables: &Tables) -> anyhow::Result<Self> {
+        let named = tables.named(options.client.as_deref(), options.topic.as_deref());
         let (client, topic) = named.await?;
-        let subscription = match &which.subscription {
+        let subscription = match &options.subscription {
             Some(id) => Some(tables.subscription(id).await?.subscription_id),
             None => None,
         };
@@ -173,7 +173,7 @@ impl Filter {
             client,
             topic,
             subscription,
-            failed: which.failed,
+            failed: options.failed,
         })
     }
 

@@ -39,7 +39,7 @@ pub enum Command {
 
 /// A topic as it is printed.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShardedTopicView<'a> {
     #[serde(flatten)]
     topic: TopicView<'a>,
     shards: Shards,
@@ -89,7 +89,7 @@ async fn list(tables: &Tables, search: Option<&str>, output: Output) -> anyhow::
 async fn show(tables: &Tables, topic: &str, output: Output) -> anyhow::Result<()> {
     let stored = tables.topic(topic).await?;
     let topic = &stored.topic;
-    let shown = Shown {
+    let shown = ShardedTopicView {
         topic: TopicView::full(topic),
         shards: stored.shards,
     };

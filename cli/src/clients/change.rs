@@ -7,8 +7,9 @@ use bellwire_store::{Client, ClientChange};
 use clap::Args;
 use serde_json::json;
 
-use super::{Stack, UNTIL_THEN, labels, name, no_such_client};
+use super::{Stack, UNTIL_THEN, labels, name};
 use crate::progress;
+use crate::tables::no_such_client;
 
 /// What to change of a client.
 #[derive(Args)]

@@ -25,14 +25,13 @@ const SERVICES: [&str; 10] = [
     "sqs",
 ];
 
-/// A quota, and the metric that says how much of it is used.
-struct Measured {
+/// A quota of the account.
+struct Quota {
     service: &'static str,
     name: String,
     limit: f64,
     /// How many seconds the limit is for; `None` if it isn't one of a rate.
     seconds: Option<f64>,
-    metric: Metric,
 }
 
 pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
@@ -42,10 +41,11 @@ pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Res
         quotas.extend(of_service(examined, service).await?);
     }
     // A rate is by minutes, of the last ones; a number of things is the largest of a day.
-    let (rates, numbers): (Vec<_>, Vec<_>) = quotas.into_iter().partition(Measured::is_rate);
+    let is_rate = |(quota, _): &(Quota, Metric)| quota.seconds.is_some();
+    let (rates, numbers): (Vec<_>, Vec<_>) = quotas.into_iter().partition(is_rate);
     let mut measured = 0;
     for (quotas, latest) in [(rates, Latest::Quarter), (numbers, Latest::Day)] {
-        let (quotas, metrics): (Vec<_>, Vec<_>) = quotas.into_iter().map(Measured::split).unzip();
+        let (quotas, metrics): (Vec<_>, Vec<_>) = quotas.into_iter().unzip();
         let values = usage::read(&examined.config, &metrics, latest).await?;
         for (quota, values) in quotas.iter().zip(values) {
             let used = values.into_iter().reduce(f64::max);
@@ -61,34 +61,13 @@ pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Res
     Ok(())
 }
 
-/// A quota without its metric.
-struct Quota {
-    service: &'static str,
-    name: String,
-    limit: f64,
-    seconds: Option<f64>,
-}
-
-impl Measured {
-    fn is_rate(&self) -> bool {
-        self.seconds.is_some()
-    }
-
-    fn split(self) -> (Quota, Metric) {
-        let quota = Quota {
-            service: self.service,
-            name: self.name,
-            limit: self.limit,
-            seconds: self.seconds,
-        };
-        (quota, self.metric)
-    }
-}
-
-/// The quotas of a service whose use is measured: as they apply to the account, or the defaults, where Service Quotas
+/// The quotas of a service whose use is measured, each with the metric that says how much of it is used: as they apply to the account, or the defaults, where Service Quotas
 /// knows nothing else. <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html>,
 /// <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_MetricInfo.html>
-async fn of_service(examined: &Examined, service: &'static str) -> anyhow::Result<Vec<Measured>> {
+async fn of_service(
+    examined: &Examined,
+    service: &'static str,
+) -> anyhow::Result<Vec<(Quota, Metric)>> {
     let client = aws_sdk_servicequotas::Client::new(&examined.config);
     let unread = || format!("the quotas of {service} could not be read");
     let mut quotas: HashMap<String, ServiceQuota> = HashMap::new();
@@ -111,7 +90,7 @@ async fn of_service(examined: &Examined, service: &'static str) -> anyhow::Resul
         .collect())
 }
 
-fn measurable(service: &'static str, quota: ServiceQuota) -> Option<Measured> {
+fn measurable(service: &'static str, quota: ServiceQuota) -> Option<(Quota, Metric)> {
     let usage = quota.usage_metric?;
     let statistic = match usage.metric_statistic_recommendation.as_deref() {
         Some("Sum") => Statistic::Sum,
@@ -122,18 +101,19 @@ fn measurable(service: &'static str, quota: ServiceQuota) -> Option<Measured> {
         // A sum of calls says nothing without the time in which so many may be made.
         return None;
     }
-    Some(Measured {
+    let metric = Metric {
+        namespace: usage.metric_namespace?,
+        name: usage.metric_name?,
+        dimensions: Vec::from_iter(usage.metric_dimensions.unwrap_or_default()),
+        statistic,
+    };
+    let quota = Quota {
         service,
         name: quota.quota_name?,
         limit: quota.value.filter(|limit| *limit > 0.0)?,
         seconds,
-        metric: Metric {
-            namespace: usage.metric_namespace?,
-            name: usage.metric_name?,
-            dimensions: Vec::from_iter(usage.metric_dimensions.unwrap_or_default()),
-            statistic,
-        },
-    })
+    };
+    Some((quota, metric))
 }
 
 fn seconds(period: &QuotaPeriod) -> Option<f64> {
@@ -271,10 +251,10 @@ mod tests {
             .quota_name("Topics")
             .value(100_000.0);
         assert!(measurable("sns", quota.clone().build()).is_none());
-        let measured = measurable("sns", quota.usage_metric(usage).build()).unwrap();
-        assert!(!measured.is_rate());
+        let (quota, metric) = measurable("sns", quota.usage_metric(usage).build()).unwrap();
+        assert_eq!(quota.seconds, None);
         let dimension = ("Service".to_owned(), "SNS".to_owned());
-        assert_eq!(measured.metric.dimensions, vec![dimension]);
+        assert_eq!(metric.dimensions, vec![dimension]);
     }
 
     #[test]
@@ -290,7 +270,7 @@ mod tests {
         assert!(measurable("sns", quota.clone().build()).is_none());
         let period = QuotaPeriod::builder().period_value(1);
         let period = period.period_unit(PeriodUnit::Second).build();
-        let measured = measurable("sns", quota.period(period).build()).unwrap();
-        assert!(measured.is_rate());
+        let (quota, _) = measurable("sns", quota.period(period).build()).unwrap();
+        assert_eq!(quota.seconds, Some(1.0));
     }
 }
