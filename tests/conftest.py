@@ -141,7 +141,7 @@ class Stack:
         url = receiver.url + path
         assert self.subscribe(client, url, **options).status_code == 201
         answer = self.confirm(client, confirmation_token(receiver, path))
-        assert answer.json()["status"] == "CONFIRMED", answer.text
+        assert answer.ok and answer.json()["status"] == "CONFIRMED", answer.text
         return url
 
     def play(self, event: dict, invocation: str = "RequestResponse") -> str | None:
