@@ -27,6 +27,7 @@ FIELDS: list[tuple[str, set[str], str]] = [
     ("topics|subscriptions|clients", {"search"}, "an expression that can't be read"),
     ("clients/{clientId}", {"clientId"}, "an internal id, which PUT doesn't take"),
     ("clients/{clientId}", {"labels", "name"}, "more labels than a client has; no name, where there is no external id"),
+    ("portal-links", {"client_id", "return_url"}, "an id like `..`; a URL of an origin that isn't named"),
     ("subscriptions", {"subscriptionMode", "webhookHeaders"}, "a mode the topic doesn't allow; a header of ours"),
     (
         "(exchanges|replay|deliveries|stats)",

@@ -15,6 +15,7 @@ SAMPLE_CLIENT = "cl_aaaaaaaaaaaaaaaaaaaaaaaa"
 SAMPLE_CUSTOMER = "customer-of-the-files-in-events"
 FUNCTIONS = {
     "clients": "ClientsFunction",
+    "sessions": "SessionsFunction",
     "subscribe": "SubscribeFunction",
     "unsubscribe": "UnsubscribeFunction",
     "queries": "QueriesFunction",
@@ -95,6 +96,9 @@ REQUESTS = [
     ("clients/put.json", 201, {"external_id": SAMPLE_CUSTOMER}),
     ("clients/show.json", 200, {"name": "Acme Inc.", "labels": ["plan:gold"]}),
     ("clients/list.json", 200, {}),
+    ("sessions/portal-link.json", 201, {}),
+    ("sessions/sign-in.json", 201, {"client_id": SAMPLE_CLIENT, "operator": True}),
+    ("sessions/show.json", 200, {"client_id": SAMPLE_CLIENT, "name": "events"}),
     ("clients/patch.json", 200, {"labels": []}),
     ("clients/add-key.json", 201, {"name": "backend"}),
     ("clients/revoke-key.json", 404, {}),

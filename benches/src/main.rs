@@ -108,6 +108,7 @@ enum What {
 const EVENTS: &[(&str, &str)] = &[
     ("floor", "subscribe/list.json"),
     ("clients", "clients/show.json"),
+    ("sessions", "sessions/show.json"),
     ("subscribe", "subscribe/callback-url.json"),
     ("unsubscribe", "unsubscribe/callback-url.json"),
     ("queries", "queries/show.json"),

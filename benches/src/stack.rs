@@ -28,6 +28,7 @@ const TABLES: &[Table] = &[
         Some(("by-api-key", &["api_key_sha256"])),
     ),
     ("keys", &["key_sha256"], None),
+    ("sign-ins", &["id"], None),
     ("callbacks", &["client_id", "callback_id"], None),
     (
         "queries",
@@ -79,6 +80,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ALLOWED_ORIGINS", ""),
     ("CLIENTS_TABLE", "clients"),
     ("KEYS_TABLE", "keys"),
+    ("SIGN_INS_TABLE", "sign-ins"),
+    ("PORTAL_RETURN_ORIGINS", ""),
     ("CALLBACKS_TABLE", "callbacks"),
     ("QUERIES_TABLE", "queries"),
     ("TOPICS_TABLE", "topics"),

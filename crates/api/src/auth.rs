@@ -1,4 +1,4 @@
-//! Authentication of requests by API keys, and operators that act for clients.
+//! Authentication of requests by API keys and by the tokens of sessions, and operators that act for clients.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::Failure;
 /// The header with which an operator names the client that it acts for.
 pub const ACTS_FOR: &str = "x-bellwire-client";
 /// How long what was read from the tables is cached. A key that was revoked, or whose client was disabled, works
-/// for at most this long. Measured by the wall clock, since the monotonic clock stands still while
+/// for at most this long, and so does a session that has ended. Measured by the wall clock, since the monotonic clock stands still while
 /// Lambda has a function frozen.
 const CACHED_FOR: Duration = Duration::from_secs(60);
 /// The most callers in the cache; when it is full, it is emptied.
@@ -117,6 +117,14 @@ impl Authenticator {
         }
     }
 
+    /// The client whose key or session's token the request has, whoever it acts for.
+    ///
+    /// # Errors
+    /// 401 as [`Self::client`]; 500 when a table can't be read.
+    pub async fn holder(&self, request: &Request) -> Result<Caller, Failure> {
+        self.of_key(presented(request)).await
+    }
+
     /// The operator whose key the request has.
     ///
     /// # Errors
@@ -131,9 +139,12 @@ impl Authenticator {
         }
     }
 
-    /// The client whose key the request has.
-    async fn holder(&self, request: &Request) -> Result<Caller, Failure> {
-        let key = presented(request)
+    /// The client that has this key, or this token of a session.
+    ///
+    /// # Errors
+    /// 401 when it is unknown, or its client is disabled; 500 when a table can't be read.
+    pub async fn of_key(&self, presented: Option<&str>) -> Result<Caller, Failure> {
+        let key = presented
             .filter(|key| !key.is_empty() && key.len() <= MAX_KEY_LENGTH)
             .map(Secret::new)
             .ok_or_else(Failure::unauthorized)?;
@@ -142,7 +153,7 @@ impl Authenticator {
             return Ok(known);
         }
         let found = match self.keys.find(&hash).await? {
-            Some(found) => self.use_key(found).await,
+            Some(found) => self.use_key(found).await?,
             None => self.use_earlier_key(&key).await?,
         };
         let caller = found.ok_or_else(Failure::unauthorized)?;
@@ -151,9 +162,12 @@ impl Authenticator {
     }
 
     /// Whose key it is; `None` if the client is disabled. The first use of a day is recorded.
-    async fn use_key(&self, key: ApiKey) -> Option<Caller> {
+    async fn use_key(&self, key: ApiKey) -> Result<Option<Caller>, Failure> {
+        if key.is_of_session() {
+            return self.use_session(&key).await;
+        }
         if key.client_disabled {
-            return None;
+            return Ok(None);
         }
         let now = OffsetDateTime::now_utc();
         if key.used_on.as_ref() < Some(&timestamp::day(now))
@@ -161,7 +175,14 @@ impl Authenticator {
         {
             tracing::warn!(%error, "the use of a key was not recorded");
         }
-        Some(Caller::of_key(&key))
+        Ok(Some(Caller::of_key(&key)))
+    }
+
+    /// Whose session it is; `None` if it has ended.
+    async fn use_session(&self, session: &ApiKey) -> Result<Option<Caller>, Failure> {
+        let client = self.clients.get(&session.client_id).await?;
+        let valid = client.filter(|it| it.allows(session, OffsetDateTime::now_utc()));
+        Ok(valid.as_ref().map(Caller::of))
     }
 
     /// Whose key of an earlier version it is; `None` if nobody's, or the client is disabled.
@@ -216,7 +237,7 @@ impl Authenticator {
 
 /// The key in the header `x-api-key`, in `KeyId`, which is another name of the same, or in `Authorization: Bearer`; `None`
 /// without any of them.
-fn presented(request: &Request) -> Option<&str> {
+pub fn presented(request: &Request) -> Option<&str> {
     let header = |name| request.headers().get(name)?.to_str().ok();
     header("x-api-key").or_else(|| header("keyid")).or_else(|| {
         let (scheme, key) = header("authorization")?.split_once(' ')?;

@@ -1,6 +1,6 @@
 //! How the caller has called the API, which differs by stage and domain from what a function is called with.
 
-use http::{HeaderValue, Response, header};
+use http::{HeaderName, HeaderValue, Response, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 
@@ -24,6 +24,16 @@ pub fn called_path(request: &Request) -> &str {
         _ => None,
     };
     path.unwrap_or_else(|| request.uri().path())
+}
+
+/// The base URL of the API as it was called, of which `path` was the path without stage: `https://api.example.com/live`.
+pub fn base_url(request: &Request, path: &str) -> String {
+    let text = |name: HeaderName| request.headers().get(name)?.to_str().ok();
+    // API Gateway says here what the caller has used.
+    let scheme = text(HeaderName::from_static("x-forwarded-proto")).unwrap_or("https");
+    let host = text(header::HOST).unwrap_or_else(|| domain(request));
+    let base = called_path(request).strip_suffix(path).unwrap_or_default();
+    format!("{scheme}://{host}{base}")
 }
 
 /// The response with the header `Location`: the path of what was created.

@@ -26,8 +26,8 @@ mod topic_path;
 mod topic_permissions;
 mod words;
 
-pub use auth::{ACTS_FOR, Authenticator, Caller};
-pub use called::{called_path, domain, located};
+pub use auth::{ACTS_FOR, Authenticator, Caller, presented};
+pub use called::{base_url, called_path, domain, located};
 pub use client_path::client_reference;
 pub use edge::Edge;
 pub use failure::Failure;

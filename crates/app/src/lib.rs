@@ -26,7 +26,7 @@ use bellwire_runtime::aws::{self, Lazy};
 use bellwire_runtime::{env, logs};
 use bellwire_store::{
     Answers, Attempts, Callbacks, Clients, Counts, Deliveries, Events, Keys, Limits, Members,
-    Queries, Subscriptions, Topics,
+    Queries, SignIns, Subscriptions, Topics,
 };
 
 pub use bellwire_runtime::env::BadSetting;
@@ -117,6 +117,12 @@ impl App {
             self.setting(Setting::KeysTable)?,
             self.setting(Setting::ClientsTable)?,
         ))
+    }
+
+    /// The SignIns table: portal links, and wrong keys.
+    pub fn sign_ins(&self) -> Read<SignIns> {
+        let table = self.setting(Setting::SignInsTable)?;
+        Ok(SignIns::new(self.db(), table))
     }
 
     /// The Topics table: topics, and the names that are taken.

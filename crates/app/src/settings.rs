@@ -51,6 +51,10 @@ settings! {
     ClientsTable = "CLIENTS_TABLE",
     /// The name of the Keys table.
     KeysTable = "KEYS_TABLE",
+    /// The name of the SignIns table.
+    SignInsTable = "SIGN_INS_TABLE",
+    /// The origins that portal links may lead back to, separated by commas.
+    PortalReturnOrigins = "PORTAL_RETURN_ORIGINS",
     /// The name of the Callbacks table.
     CallbacksTable = "CALLBACKS_TABLE",
     /// The name of the Queries table.

@@ -30,8 +30,8 @@ impl ClientChange {
 }
 
 impl Clients {
-    /// Changes a client that was read as `known`; one that is disabled already stays so since the first time. `None` if
-    /// there is none any more, or it is being deleted.
+    /// Changes a client that was read as `known`; one that is disabled already stays so since the first time. Disabling
+    /// ends its sessions for good. `None` if there is none any more, or it is being deleted.
     pub async fn change(
         &self,
         known: &Client,
@@ -60,7 +60,7 @@ impl Clients {
         }
         match change.disabled {
             Some(true) => {
-                set.push("disabled_at = if_not_exists(disabled_at, :now)");
+                set.push("disabled_at = if_not_exists(disabled_at, :now), sessions_ended_at = :now");
                 update = update
                     .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)));
             }

@@ -75,6 +75,13 @@ pub struct Client {
         skip_serializing_if = "Option::is_none"
     )]
     pub disabled_at: Option<OffsetDateTime>,
+    /// Up to when its sessions of the console were ended; missing if they never were.
+    #[serde(
+        default,
+        with = "iso_serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sessions_ended_at: Option<OffsetDateTime>,
     /// Since when it is being deleted, with everything that belongs to it; missing unless it is. It is disabled then.
     #[serde(
         default,
@@ -119,6 +126,7 @@ impl Client {
             created_at: now,
             key_rotated_at: None,
             disabled_at: None,
+            sessions_ended_at: None,
             deleting_since: None,
         }
     }

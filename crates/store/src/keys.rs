@@ -4,6 +4,9 @@
 //! read; what may change of that (whether the client is disabled) is written to the items of all of its keys. Which keys
 //! a client has is in its own item ([`Client::api_keys`]): both are changed in one transaction.
 //!
+//! A session of a console is a key that ends ([`crate::sessions`]): it is in no list, and it is valid only as long as its
+//! client's own item allows.
+//!
 //! Keys of earlier versions are found by the index `by-api-key` of the Clients table. The first request that has one
 //! writes its item ([`Keys::adopt`]); the client's item keeps the hash, by which functions of the earlier version go on
 //! finding it.
@@ -61,6 +64,12 @@ pub struct ApiKey {
     /// Whether its client is disabled, or being deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub client_disabled: bool,
+    /// The end of the session whose token it is, in seconds since 1970; `None` for a key that doesn't end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// The hash of the API key that the session was signed in with; `None` if it was by a portal link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_with: Option<SecretHash>,
 }
 
 impl ApiKey {
@@ -72,7 +81,7 @@ impl ApiKey {
         }
     }
 
-    fn unused(
+    pub(crate) fn unused(
         client: &Client,
         key_sha256: SecretHash,
         name: &str,
@@ -88,6 +97,8 @@ impl ApiKey {
             publisher: client.publisher,
             operator: client.operator,
             client_disabled: client.disabled_at.is_some(),
+            expires_at: None,
+            signed_in_with: None,
         }
     }
 
@@ -126,8 +137,8 @@ pub enum KeyAdded {
 /// The Keys table.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    db: DynamoDb,
-    table: String,
+    pub(crate) db: DynamoDb,
+    pub(crate) table: String,
     clients: String,
 }
 
@@ -318,7 +329,7 @@ fn earlier(client: &Client, hash: SecretHash) -> ApiKey {
     ApiKey::unused(client, hash, FIRST_KEY, created_at)
 }
 
-fn key(hash: &SecretHash) -> Item {
+pub(crate) fn key(hash: &SecretHash) -> Item {
     let hash = AttributeValue::S(hash.as_str().to_owned());
     HashMap::from([("key_sha256".to_owned(), hash)])
 }

@@ -1,11 +1,12 @@
 //! Authentication of clients by id and secret, which are in the body of a `POST`, and in the query
 //! string of other requests; or in the header `Authorization` of any, so that no secret is in a URL. An operator that acts
-//! for a client has its API key instead.
+//! for a client has its API key instead, and a session of the console its token.
 
-use bellwire_api::{ACTS_FOR, Caller, Failure};
+use bellwire_api::{ACTS_FOR, Caller, Failure, presented};
 use bellwire_domain::basic::Basic;
 use bellwire_domain::{ClientId, Secret, SecretHash};
 use bellwire_store::Clients;
+use bellwire_store::sessions::TOKEN_PREFIX;
 use lambda_http::http::header::AUTHORIZATION;
 use lambda_http::{Request, RequestExt};
 use time::OffsetDateTime;
@@ -17,8 +18,9 @@ pub enum Credentials {
         client_id: String,
         client_secret: Secret,
     },
-    /// The API key of an operator, in a header, and another header that names the client that it acts for.
-    Operator,
+    /// In a header, the API key of an operator, with another header that names the client that it acts for; or the token
+    /// of a session.
+    Key,
 }
 
 /// Authenticates clients by their credentials.
@@ -57,19 +59,20 @@ impl Credentials {
                     Err(Failure::wrong_credentials())
                 }
             }
-            Some(Self::Operator) => Ok(Self::Operator),
+            Some(Self::Key) => Ok(Self::Key),
             None => Ok(Self::new(client_id, said_secret)),
         }
     }
 
-    /// The credentials in headers: in `Authorization`, or those of an operator; `None` if there are none, or those of
+    /// The credentials in headers: in `Authorization`, or those of an operator or a session; `None` if there are none, or those of
     /// another scheme than Basic.
     ///
     /// # Errors
     /// 401 when they are malformed.
     pub fn of_headers(request: &Request) -> Result<Option<Self>, Failure> {
-        if request.headers().contains_key(ACTS_FOR) {
-            return Ok(Some(Self::Operator));
+        let is_of_session = presented(request).is_some_and(|key| key.starts_with(TOKEN_PREFIX));
+        if is_of_session || request.headers().contains_key(ACTS_FOR) {
+            return Ok(Some(Self::Key));
         }
         let Some(header) = request.headers().get(AUTHORIZATION) else {
             return Ok(None);
@@ -130,7 +133,7 @@ impl Authenticator {
         presented: &Credentials,
     ) -> Result<Caller, Failure> {
         let (client_id, client_secret) = match presented {
-            Credentials::Operator => return self.by_key.client(request).await,
+            Credentials::Key => return self.by_key.client(request).await,
             Credentials::Client {
                 client_id,
                 client_secret,

@@ -4,9 +4,9 @@
 
 mod routes;
 
-use bellwire_api::{Failure, called_path, domain, envelope, json_text, route};
+use bellwire_api::{Failure, base_url, envelope, json_text, route};
 use bellwire_contract::openapi;
-use lambda_http::http::{HeaderName, Response, StatusCode, header};
+use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request, RequestExt};
 
 pub use crate::routes::Route;
@@ -25,7 +25,7 @@ pub fn handle(request: &Request) -> Result<Response<Body>, Failure> {
         None => OTHERS.contains(&resource).then_some(None),
     };
     match route(request, of)? {
-        Some(Route::Document) => Ok(json_text(StatusCode::OK, openapi(&server(request)))),
+        Some(Route::Document) => Ok(json_text(StatusCode::OK, openapi(&base_url(request, "/openapi.json")))),
         None => {
             let failure = Failure::not_found("there is no such path");
             if is_of_protocol_c(request) {
@@ -44,15 +44,4 @@ fn is_of_protocol_c(request: &Request) -> bool {
     let path = path.strip_prefix("v1/").unwrap_or(path);
     let first = path.split('/').next().unwrap_or_default();
     ["subscriptions", "webhooks", "webhook_callback_logs"].contains(&first)
-}
-
-/// Where the API was called: the document's own URL without its name.
-fn server(request: &Request) -> String {
-    let text = |name: HeaderName| request.headers().get(name)?.to_str().ok();
-    // API Gateway says here what the caller has used.
-    let scheme = text(HeaderName::from_static("x-forwarded-proto")).unwrap_or("https");
-    let host = text(header::HOST).unwrap_or_else(|| domain(request));
-    let path = called_path(request);
-    let base = path.strip_suffix("/openapi.json").unwrap_or_default();
-    format!("{scheme}://{host}{base}")
 }
