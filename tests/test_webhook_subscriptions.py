@@ -261,3 +261,27 @@ def test_list_parameters_that_make_no_sense(streams, stack, client, parameters, 
     answer = stack.call("GET", path, client, params=parameters)
     assert answer.status_code == 400
     assert word in answer.json()["message"]
+
+
+@pytest.mark.parametrize("prefix", ["/subscribers/webhook", "/streams/subscribers/webhook/api/v1"])
+def test_the_list_of_all_topics(streams, stack, client, other_client, prefix):
+    first, second = streams.topic("event"), streams.topic("snapshot", name=f"orders-{uuid.uuid4()}")
+    made = [streams.subscribe(topic, URL) for topic in (first, second)]
+    streams.subscribe(first, URL, other_client)
+
+    def listed(**parameters) -> list[dict]:
+        answer = stack.call("GET", f"{prefix}/subscriptions", client, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["items"]
+
+    found = eventually(listed, lambda it: len(it) == 2, "both subscriptions")
+    shown = [{k: v for k, v in it.items() if k != "topicName"} for it in found]
+    assert sorted(shown, key=str) == sorted((streams.show(it) for it in made), key=str)
+    [named] = listed(search=f"topicId:{second}")
+    assert named["topicName"].startswith("orders-")
+    assert len(listed(page="1", pageSize="1")) == 1
+    answer = stack.call("GET", f"{prefix}/subscriptions", client, params={"sort": "topicName"})
+    assert answer.status_code == 400
+    # A topic's deletion takes its subscriptions out of the list at once.
+    assert stack.call("DELETE", f"/topics/{second}", streams.publisher).status_code == 204
+    assert [it["topicId"] for it in listed()] == [first]

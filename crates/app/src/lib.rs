@@ -230,6 +230,11 @@ impl App {
         Athena::new(&self.config)
     }
 
+    /// A client of another service, made by `make` when it is first used.
+    pub fn client<T: 'static>(&self, make: fn(&SdkConfig) -> T) -> Lazy<T> {
+        Lazy::new(&self.config, make)
+    }
+
     /// A client of EventBridge, which events are put on a bus with.
     pub fn event_bridge(&self) -> Lazy<aws_sdk_eventbridge::Client> {
         Lazy::new(&self.config, aws_sdk_eventbridge::Client::new)

@@ -115,6 +115,14 @@ settings! {
     ScheduleGroup = "SCHEDULE_GROUP",
     /// The ARN of the role with which EventBridge Scheduler sends messages.
     SchedulerRoleArn = "SCHEDULER_ROLE_ARN",
+    /// What the names of the stack's functions begin with.
+    FunctionPrefix = "FUNCTION_PREFIX",
+    /// What the consoles call the product.
+    ConsoleName = "CONSOLE_NAME",
+    /// The URL of the logo that the consoles show; empty for none.
+    ConsoleLogoUrl = "CONSOLE_LOGO_URL",
+    /// The colour of what the consoles emphasise, such as `#0b6bcb`.
+    ConsoleColour = "CONSOLE_COLOUR",
     /// The name of Athena's workgroup; empty in a stack that runs no queries.
     Workgroup = "WORKGROUP",
     /// The name of the database of tables that SQL names without one.

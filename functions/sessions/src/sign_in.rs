@@ -31,6 +31,7 @@ enum SignIn {
 struct SessionMade<'a> {
     token: &'a str,
     client_id: &'a ClientId,
+    name: &'a str,
     operator: bool,
     #[serde(with = "iso_serde")]
     ends_at: OffsetDateTime,
@@ -105,6 +106,7 @@ fn made(
     created(&SessionMade {
         token: token.expose(),
         client_id: &client.client_id,
+        name: &client.name,
         operator: client.operator,
         ends_at: now + LASTS,
         return_url,

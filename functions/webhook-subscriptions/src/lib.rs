@@ -1,7 +1,7 @@
 //! `/subscribers/webhook`: a client's subscriptions of webhooks to topics (protocol B).
 //!
 //! - `POST …/topics/{topicId}/subscriptions` creates one: `create`.
-//! - `GET …/topics/{topicId}/subscriptions` lists them: this file.
+//! - `GET …/topics/{topicId}/subscriptions` lists those to a topic, and `GET …/subscriptions` all: this file.
 //! - `GET` and `DELETE …/subscriptions/{subscriptionId}` return and delete one: this file.
 //! - `PATCH …/subscriptions/{subscriptionId}` changes one: `patch`.
 //! - `POST …/test` delivers a test: `test`.
@@ -35,6 +35,8 @@ mod switch;
 mod test;
 mod view;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bellwire_api::idempotency::{Idempotency, Repeatable};
 use bellwire_api::{
     Authenticator, Caller, Failure, TopicPermissions, body, etag, list, no_content, path_parameter,
@@ -43,7 +45,7 @@ use bellwire_api::{
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_domain::UrlPolicy;
 use bellwire_domain::delivery::retry::RetrySchedule;
-use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::ids::{SubscriptionId, TopicId};
 use bellwire_domain::topic::{Topic, TopicReference};
 use bellwire_fanout::{AccessJudge, Resends};
 use bellwire_objects::Payloads;
@@ -52,6 +54,7 @@ use bellwire_queues::Queue;
 use bellwire_store::subscription::Subscription;
 use bellwire_store::topics::{Found, StoredTopic};
 use bellwire_store::{Attempts, Clients, Counts, Events, Limits, Members, Subscriptions, Topics};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lambda_http::http::Response;
 use lambda_http::{Body, Request};
 
@@ -60,6 +63,9 @@ use crate::view::{WebhookSubscriptionView, answer, revision};
 
 /// The fields that the list can be sorted by.
 const SORTED_BY: &[&str] = &["subscriptionMode", "webhookUrl"];
+
+/// How many topics are read at once.
+const AT_ONCE: usize = 16;
 
 /// How often a subscription is tried to be deleted, at most, that others change at the same time.
 const ATTEMPTS: usize = 5;
@@ -139,17 +145,21 @@ impl WebhookSubscriptionsFunction {
                 .create(&client, &topic, create, &request, &repeatable)
                 .await;
         }
-        if route == Route::StatsOfClient {
-            return self.stats_of_client(&client, &request).await;
+        match route {
+            Route::ListAll => return self.list_all(&client, &request).await,
+            Route::StatsOfClient => return self.stats_of_client(&client, &request).await,
+            _ => {}
         }
         let id = path_parameter(&request, "subscriptionId")?;
         tracing::Span::current().record("subscription", &id);
         let (subscription, topic) = self.own(&client, &id).await?;
         let repeatable = || self.repeatable(&client, &request);
         match route {
-            Route::Create | Route::List | Route::StatsOfClient | Route::Show => {
-                answer(&subscription)
-            }
+            Route::Create
+            | Route::List
+            | Route::ListAll
+            | Route::StatsOfClient
+            | Route::Show => answer(&subscription),
             Route::Patch => self.patch(subscription, &topic.topic, &request).await,
             Route::Delete => self.delete(subscription, &request).await,
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,
@@ -216,6 +226,35 @@ impl WebhookSubscriptionsFunction {
             .map(WebhookSubscriptionView::of)
             .collect();
         list::page(request, views, SORTED_BY)
+    }
+
+    /// A page of the client's subscriptions to all topics that there are. One whose topic the client may not see any more
+    /// is listed as it was left.
+    async fn list_all(
+        &self,
+        client: &Caller,
+        request: &Request,
+    ) -> Result<Response<Body>, Failure> {
+        let all = self.subscriptions.of_client(client.client_id.as_str());
+        let all = all.await?;
+        let ids = all.iter().filter_map(|it| it.topic());
+        let ids: BTreeSet<TopicId> = ids.map(|(id, _)| id.clone()).collect();
+        let names: BTreeMap<TopicId, String> = stream::iter(ids)
+            .map(|id| async move {
+                Ok::<_, Failure>(match self.topics.get(&id).await? {
+                    Found::Live(stored) => Some((id, stored.topic.name)),
+                    Found::Deleted { .. } | Found::Unknown => None,
+                })
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(async |live| Ok(live))
+            .try_collect()
+            .await?;
+        let views = all.iter().filter_map(|it| {
+            let name = names.get(it.topic()?.0)?;
+            Some(WebhookSubscriptionView::listed(it, name.as_str()))
+        });
+        list::page(request, views.collect(), SORTED_BY)
     }
 
     /// The topic with this id or name; 404 if there is none, it was deleted, or the client may not see it.

@@ -4,6 +4,7 @@ bellwire_api::routes! {
     under "/subscribers/webhook", "/streams/subscribers/webhook/api/v1";
     "POST" "/topics/{topicId}/subscriptions" => Create,
     "GET" "/topics/{topicId}/subscriptions" => List,
+    "GET" "/subscriptions" => ListAll,
     "GET" "/subscriptions/{subscriptionId}" => Show,
     "PATCH" "/subscriptions/{subscriptionId}" => Patch,
     "DELETE" "/subscriptions/{subscriptionId}" => Delete,

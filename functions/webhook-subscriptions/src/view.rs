@@ -22,6 +22,8 @@ pub struct WebhookSubscriptionView<'a> {
     id: &'a SubscriptionId,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic_id: Option<&'a TopicId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_name: Option<&'a str>,
     webhook_url: &'a str,
     webhook_headers: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +88,7 @@ impl<'a> WebhookSubscriptionView<'a> {
         Self {
             id: &subscription.subscription_id,
             topic_id: topic.map(|(id, _)| id),
+            topic_name: None,
             webhook_url: &subscription.webhook().url,
             webhook_headers: subscription.webhook().headers.redacted(),
             subscription_mode: topic.map(|(_, mode)| mode),
@@ -109,6 +112,14 @@ impl<'a> WebhookSubscriptionView<'a> {
             failing_since: subscription.failing_since,
             create_timestamp: subscription.created_at,
             secret: None,
+        }
+    }
+
+    /// The view in a list of subscriptions to several topics, with the topic's name.
+    pub fn listed(subscription: &'a Subscription, topic_name: &'a str) -> Self {
+        Self {
+            topic_name: Some(topic_name),
+            ..Self::of(subscription)
         }
     }
 

@@ -1,0 +1,128 @@
+//! One request of somebody who uses a console, and the calls of the API that it comes to.
+
+use bellwire_domain::Secret;
+use lambda_http::Request;
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+
+use crate::api::{Api, Call, Caller, Response};
+use crate::cookies::{self, Portal};
+use crate::{Form, NavItem, Place, Shell, Theme, Trouble, When};
+
+/// A request, with what is known of who makes it.
+#[derive(Debug)]
+pub struct Visit<'a, A> {
+    /// The API.
+    pub api: &'a A,
+    /// How the console looks.
+    pub theme: &'a Theme,
+    /// The console's navigation.
+    pub nav: &'static [NavItem],
+    /// The request.
+    pub request: &'a Request,
+    /// Where it leads.
+    pub place: Place,
+    /// Who makes it.
+    pub caller: Caller,
+    /// What is shown of who that is.
+    pub portal: Portal,
+    /// The current time.
+    pub now: OffsetDateTime,
+}
+
+impl<'a, A: Api> Visit<'a, A> {
+    /// The visit that a request is.
+    pub fn new(
+        api: &'a A,
+        theme: &'a Theme,
+        nav: &'static [NavItem],
+        request: &'a Request,
+        place: Place,
+    ) -> Self {
+        Self {
+            api,
+            theme,
+            nav,
+            request,
+            place,
+            caller: Caller {
+                token: cookies::token(request),
+                address: address(request),
+            },
+            portal: cookies::portal(request),
+            now: OffsetDateTime::now_utc(),
+        }
+    }
+
+    /// The token of the session.
+    ///
+    /// # Errors
+    /// When nobody is signed in.
+    pub fn token(&self) -> Result<&Secret, Trouble> {
+        self.caller.token.as_ref().ok_or(Trouble::SignedOut)
+    }
+
+    /// Makes a call that has to succeed.
+    ///
+    /// # Errors
+    /// When nobody is signed in, the API refuses it, or it fails.
+    pub async fn send(&self, call: Call) -> Result<Response, Trouble> {
+        self.token()?;
+        self.send_as_nobody(call).await
+    }
+
+    /// As [`Self::send`], before somebody has signed in.
+    ///
+    /// # Errors
+    /// When the API refuses it, or it fails.
+    pub async fn send_as_nobody(&self, call: Call) -> Result<Response, Trouble> {
+        let response = self.api.call(&self.caller, call).await?;
+        match response.status {
+            200..300 => Ok(response),
+            _ => Err(Trouble::of(&response)),
+        }
+    }
+
+    /// Makes a call, and reads the response.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; and when the response isn't a `T`.
+    pub async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, Trouble> {
+        let response = self.send(call).await?;
+        serde_json::from_str(&response.body).map_err(|bad| Trouble::Broken(bad.into()))
+    }
+
+    /// The form that was sent with the request.
+    ///
+    /// # Errors
+    /// When nobody is signed in, or the form wasn't made for this session.
+    pub fn form(&self) -> Result<Form, Trouble> {
+        Form::of(self.request, self.token()?)
+    }
+
+    /// The parameters of the query string.
+    pub fn query(&self) -> Form {
+        Form::query(self.request)
+    }
+
+    /// What stands around a page with this title.
+    pub fn shell(&self, title: &str) -> Shell {
+        Shell::new(self, title)
+    }
+
+    /// A time, as it is shown now.
+    pub fn when(&self, at: OffsetDateTime) -> When {
+        When::new(at, self.now)
+    }
+}
+
+/// The address that the request came from; empty if the event has none.
+fn address(request: &Request) -> String {
+    let said = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.as_deref(),
+        _ => None,
+    };
+    said.unwrap_or_default().to_owned()
+}
