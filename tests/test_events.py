@@ -16,6 +16,7 @@ SAMPLE_CUSTOMER = "customer-of-the-files-in-events"
 FUNCTIONS = {
     "clients": "ClientsFunction",
     "sessions": "SessionsFunction",
+    "console": "ConsoleFunction",
     "subscribe": "SubscribeFunction",
     "unsubscribe": "UnsubscribeFunction",
     "queries": "QueriesFunction",

@@ -109,6 +109,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("floor", "subscribe/list.json"),
     ("clients", "clients/show.json"),
     ("sessions", "sessions/show.json"),
+    ("console", "console/sign-in.json"),
     ("subscribe", "subscribe/callback-url.json"),
     ("unsubscribe", "unsubscribe/callback-url.json"),
     ("queries", "queries/show.json"),

@@ -60,7 +60,9 @@ impl Clients {
         }
         match change.disabled {
             Some(true) => {
-                set.push("disabled_at = if_not_exists(disabled_at, :now), sessions_ended_at = :now");
+                set.push(
+                    "disabled_at = if_not_exists(disabled_at, :now), sessions_ended_at = :now",
+                );
                 update = update
                     .expression_attribute_values(":now", AttributeValue::S(timestamp::iso(now)));
             }

@@ -94,7 +94,11 @@ impl SignIns {
     }
 
     /// The removal of a link that can still be opened, for the transaction that begins its session.
-    pub fn use_link(&self, token: &SecretHash, now: OffsetDateTime) -> Result<Together, StoreError> {
+    pub fn use_link(
+        &self,
+        token: &SecretHash,
+        now: OffsetDateTime,
+    ) -> Result<Together, StoreError> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .key("id", AttributeValue::S(link_id(token)))
@@ -128,15 +132,24 @@ impl SignIns {
             .db
             .update_item()
             .table_name(&self.table)
-            .key("id", AttributeValue::S(format!("address#{address}#{since}")))
+            .key(
+                "id",
+                AttributeValue::S(format!("address#{address}#{since}")),
+            )
             .update_expression("SET expires_at = :end ADD presented :number")
-            .expression_attribute_values(":end", AttributeValue::N((since + 2 * length).to_string()))
+            .expression_attribute_values(
+                ":end",
+                AttributeValue::N((since + 2 * length).to_string()),
+            )
             .expression_attribute_values(":number", AttributeValue::N(number.to_string()))
             .return_values(ReturnValue::UpdatedNew);
         let Ok(written) = conditional(update).await? else {
             return Ok(0);
         };
-        let presented = written.attributes.as_ref().and_then(|it| it.get("presented"));
+        let presented = written
+            .attributes
+            .as_ref()
+            .and_then(|it| it.get("presented"));
         let presented = presented.and_then(|it| it.as_n().ok()?.parse().ok());
         Ok(presented.unwrap_or_default())
     }

@@ -117,7 +117,9 @@ pub fn status_page(status: StatusCode, template: &impl Template) -> Answer {
     let mut response = Response::new(Body::Text(template.render()?));
     *response.status_mut() = status;
     let media_type = HeaderValue::from_static("text/html; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, media_type);
     Ok(response)
 }
 
@@ -148,10 +150,16 @@ mod tests {
             Trouble::Refused(refusal) => (refusal.message, refusal.field),
             other => panic!("{other:?}"),
         };
-        let of = |message: &str, field: Option<&str>| (message.to_owned(), field.map(str::to_owned));
-        assert_eq!(refused(r#"{"message": "a: b", "field": "a"}"#), of("a: b", Some("a")));
+        let of =
+            |message: &str, field: Option<&str>| (message.to_owned(), field.map(str::to_owned));
         assert_eq!(
-            refused(r#"{"status": {"status_code": 400, "message": "m", "errors": [{"field": "f"}]}}"#),
+            refused(r#"{"message": "a: b", "field": "a"}"#),
+            of("a: b", Some("a"))
+        );
+        assert_eq!(
+            refused(
+                r#"{"status": {"status_code": 400, "message": "m", "errors": [{"field": "f"}]}}"#
+            ),
             of("m", Some("f"))
         );
         assert_eq!(refused("<html>"), of("the request was refused", None));

@@ -8,7 +8,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 /// What stays as it is in a segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// A call of the API: a method and a path of `template.yaml`, with the values of its parameters.
 #[derive(Clone, Debug)]
@@ -81,7 +85,9 @@ impl Call {
     pub fn path(&self) -> String {
         let mut path = String::new();
         for segment in self.resource.split('/').skip(1) {
-            let name = segment.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+            let name = segment
+                .strip_prefix('{')
+                .and_then(|it| it.strip_suffix('}'));
             let value = name.and_then(|name| self.parameters.iter().find(|(it, _)| *it == name));
             let segment = value.map_or(segment, |(_, value)| value);
             let _ = write!(path, "/{}", utf8_percent_encode(segment, SEGMENT));
@@ -97,6 +103,8 @@ pub struct Caller {
     pub token: Option<Secret>,
     /// The address that the browser's request came from.
     pub address: String,
+    /// The DNS name by which the console was called.
+    pub domain: String,
 }
 
 /// The response of the API.
@@ -171,7 +179,10 @@ mod tests {
         let call = Call::get("/subscriptions/{key}/deliveries/{deliveryKey}")
             .at("key", "a/b")
             .at("deliveryKey", "../x?y#z");
-        assert_eq!(call.path(), "/subscriptions/a%2Fb/deliveries/..%2Fx%3Fy%23z");
+        assert_eq!(
+            call.path(),
+            "/subscriptions/a%2Fb/deliveries/..%2Fx%3Fy%23z"
+        );
         assert_eq!(Call::get("/topics").path(), "/topics");
     }
 

@@ -89,7 +89,9 @@ pub fn portal(request: &Request) -> Portal {
 
 fn cookie<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     let all = request.headers().get_all(COOKIE).into_iter();
-    let pairs = all.filter_map(|header| header.to_str().ok()).flat_map(|it| it.split(';'));
+    let pairs = all
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|it| it.split(';'));
     let mut named = pairs.filter_map(|pair| pair.trim().split_once('='));
     named.find(|(it, _)| *it == name).map(|(_, value)| value)
 }

@@ -39,7 +39,11 @@ pub fn bytes(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),
         1024..1_048_576 => format!("{}.{} KB", bytes / 1024, bytes % 1024 * 10 / 1024),
-        _ => format!("{}.{} MB", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576),
+        _ => format!(
+            "{}.{} MB",
+            bytes / 1_048_576,
+            bytes % 1_048_576 * 10 / 1_048_576
+        ),
     }
 }
 
@@ -59,6 +63,9 @@ mod tests {
         assert_eq!(duration(None), "–");
         assert_eq!(duration(Some(999)), "999 ms");
         assert_eq!(duration(Some(1500)), "1.5 s");
-        assert_eq!((bytes(12), bytes(1536), bytes(3 << 20)), ("12 B".into(), "1.5 KB".into(), "3.0 MB".into()));
+        assert_eq!(
+            (bytes(12), bytes(1536), bytes(3 << 20)),
+            ("12 B".into(), "1.5 KB".into(), "3.0 MB".into())
+        );
     }
 }

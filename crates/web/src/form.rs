@@ -34,7 +34,8 @@ impl Form {
     pub fn of_nobody(request: &Request) -> Result<Self, Trouble> {
         // Browsers say it, and pages can't change what they say. https://www.w3.org/TR/fetch-metadata/
         let site = request.headers().get("sec-fetch-site");
-        let elsewhere = site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+        let elsewhere =
+            site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
         let body = request.body().as_ref();
         if elsewhere || body.len() > MAX_BYTES {
             return Err(Trouble::Forged);
@@ -45,7 +46,11 @@ impl Form {
     /// The fields of a query string, or of a body.
     pub fn parse(text: &[u8]) -> Self {
         let fields = form_urlencoded::parse(text);
-        Self(fields.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+        Self(
+            fields
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        )
     }
 
     /// The parameters in the query string of a request.
@@ -53,7 +58,11 @@ impl Form {
         use lambda_http::RequestExt;
         let parameters = request.query_string_parameters();
         let pairs = parameters.iter();
-        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Self(
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
     }
 
     /// The first value of a field, without spaces around it; empty if there is none.

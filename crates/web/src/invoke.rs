@@ -64,7 +64,9 @@ impl Api for InvokedApi {
             .await;
         let invoked = match invocation {
             Ok(invoked) => invoked,
-            Err(SdkError::ServiceError(refused)) if refused.err().is_too_many_requests_exception() => {
+            Err(SdkError::ServiceError(refused))
+                if refused.err().is_too_many_requests_exception() =>
+            {
                 return Err(ApiError::Throttled(function));
             }
             Err(error) => return Err(failed(DisplayErrorContext(error).to_string())),
@@ -91,7 +93,10 @@ pub fn event(caller: &Caller, call: &Call) -> Value {
         headers.insert("idempotency-key".to_owned(), json!(once));
     }
     if call.method == lambda_http::http::Method::PATCH {
-        headers.insert("content-type".to_owned(), json!("application/merge-patch+json"));
+        headers.insert(
+            "content-type".to_owned(),
+            json!("application/merge-patch+json"),
+        );
     }
     let parameters: Map<String, Value> = call
         .parameters
@@ -121,6 +126,7 @@ pub fn event(caller: &Caller, call: &Call) -> Value {
             // Log lines of the function show it before the path.
             "stage": "console",
             "requestId": "console",
+            "domainName": caller.domain,
             "identity": {"sourceIp": caller.address},
         },
         "body": call.body.as_ref().map(Value::to_string),
@@ -131,7 +137,10 @@ pub fn event(caller: &Caller, call: &Call) -> Value {
 /// What a function has answered.
 fn response(payload: &[u8]) -> Result<Response, serde_json::Error> {
     let answer: ApiGatewayProxyResponse = serde_json::from_slice(payload)?;
-    let link = answer.headers.get(header::LINK).or_else(|| answer.multi_value_headers.get(header::LINK));
+    let link = answer
+        .headers
+        .get(header::LINK)
+        .or_else(|| answer.multi_value_headers.get(header::LINK));
     let body = match answer.body.unwrap_or_default() {
         Body::Text(text) => text,
         Body::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -161,6 +170,7 @@ mod tests {
         let caller = Caller {
             token: Some(Secret::new("bwt_x")),
             address: "192.0.2.7".to_owned(),
+            domain: "api.example.com".to_owned(),
         };
         let event = event(&caller, &call).to_string();
         let request = lambda_http::request::from_str(&event).unwrap();

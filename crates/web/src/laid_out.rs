@@ -26,7 +26,10 @@ pub fn laid_out(text: &str) -> String {
             '{' | '[' => {
                 shown.push(character);
                 while characters.next_if_eq(&' ').is_some() {}
-                if characters.peek().is_some_and(|next| !matches!(next, '}' | ']')) {
+                if characters
+                    .peek()
+                    .is_some_and(|next| !matches!(next, '}' | ']'))
+                {
                     depth += 1;
                     new_line(&mut shown, depth);
                 } else {
@@ -69,7 +72,10 @@ mod tests {
         for other in ["", "plain", "<b>", "{\"a\":", "a\nb"] {
             assert_eq!(laid_out(other), other);
         }
-        assert_eq!(laid_out("12345678901234567890.10"), "12345678901234567890.10");
+        assert_eq!(
+            laid_out("12345678901234567890.10"),
+            "12345678901234567890.10"
+        );
     }
 
     fn values() -> impl Strategy<Value = Value> {

@@ -149,13 +149,26 @@ impl Plots {
                 Hour::new(hour, found)
             })
             .collect();
-        let most = hours.iter().map(|it| it.delivered + it.failed).max().unwrap_or_default();
-        let slow = hours.iter().filter_map(|it| it.latency.p99).max().unwrap_or_default();
+        let most = hours
+            .iter()
+            .map(|it| it.delivered + it.failed)
+            .max()
+            .unwrap_or_default();
+        let slow = hours
+            .iter()
+            .filter_map(|it| it.latency.p99)
+            .max()
+            .unwrap_or_default();
         let (most, slow) = (top_of(most), top_of(u64::from(slow)));
         let step = (WIDTH - LEFT) / hours.len() as f64;
         let x = |index: usize| LEFT + step * index as f64;
-        let bars = hours.iter().enumerate().filter(|(_, hour)| !hour.is_empty());
-        let bars = bars.map(|(index, hour)| hour.bar(x(index), step, most)).collect();
+        let bars = hours
+            .iter()
+            .enumerate()
+            .filter(|(_, hour)| !hour.is_empty());
+        let bars = bars
+            .map(|(index, hour)| hour.bar(x(index), step, most))
+            .collect();
         let line = |of: fn(&Latency) -> Option<u32>| line(&hours, x, step, slow, of);
         let all = |of: fn(&Hour) -> u64| figures::count(hours.iter().map(of).sum());
         Self {
@@ -165,7 +178,12 @@ impl Plots {
             slowest: line(|it| it.p99),
             slow: ticks(slow, |number| figures::duration(Some(number))),
             days: days(&hours, x, period),
-            rows: hours.iter().rev().filter(|it| !it.is_empty()).map(Hour::row).collect(),
+            rows: hours
+                .iter()
+                .rev()
+                .filter(|it| !it.is_empty())
+                .map(Hour::row)
+                .collect(),
             length: period.words(),
             delivered: all(|it| it.delivered),
             failed: all(|it| it.failed),
@@ -260,7 +278,10 @@ fn days(hours: &[Hour], x: impl Fn(usize) -> f64, period: Period) -> Vec<Tick> {
         Period::Day => 6,
         Period::Week => 24,
     };
-    let marked = hours.iter().enumerate().filter(|(_, it)| it.hour.hour() % every == 0);
+    let marked = hours
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.hour.hour() % every == 0);
     let text = |hour: &Hour| {
         let format = match period {
             Period::Day => format_description!("[hour]:00"),
@@ -317,7 +338,12 @@ mod tests {
 
     fn hour(hour: OffsetDateTime, delivered: u64, failed: u64, p99: Option<u32>) -> HourCounts {
         let latency = Latency { p50: p99, p99 };
-        HourCounts { hour, delivered, failed, latency }
+        HourCounts {
+            hour,
+            delivered,
+            failed,
+            latency,
+        }
     }
 
     #[test]
@@ -328,12 +354,36 @@ mod tests {
         ];
         let plots = Plots::new(&counted, Period::Day, NOW);
         assert_eq!(plots.bars.len(), 2);
-        let heights: Vec<_> = plots.bars.iter().map(|it| (it.delivered.1.as_str(), it.failed.1.as_str())).collect();
+        let heights: Vec<_> = plots
+            .bars
+            .iter()
+            .map(|it| (it.delivered.1.as_str(), it.failed.1.as_str()))
+            .collect();
         assert_eq!(heights, [("70", "0"), ("35", "105")]);
-        let rows: Vec<_> = plots.rows.iter().map(|it| (it.hour.as_str(), it.failed.as_str(), it.p99.as_str())).collect();
-        assert_eq!(rows, [("29 Nov, 12:00 UTC", "15", "–"), ("28 Nov, 13:00 UTC", "0", "20 ms")]);
-        assert_eq!((plots.delivered.as_str(), plots.failed.as_str()), ("15", "15"));
-        assert_eq!(plots.days.iter().map(|it| it.text.as_str()).collect::<Vec<_>>(), ["18:00", "00:00", "06:00", "12:00"]);
+        let rows: Vec<_> = plots
+            .rows
+            .iter()
+            .map(|it| (it.hour.as_str(), it.failed.as_str(), it.p99.as_str()))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                ("29 Nov, 12:00 UTC", "15", "–"),
+                ("28 Nov, 13:00 UTC", "0", "20 ms")
+            ]
+        );
+        assert_eq!(
+            (plots.delivered.as_str(), plots.failed.as_str()),
+            ("15", "15")
+        );
+        assert_eq!(
+            plots
+                .days
+                .iter()
+                .map(|it| it.text.as_str())
+                .collect::<Vec<_>>(),
+            ["18:00", "00:00", "06:00", "12:00"]
+        );
         let week = Plots::new(&counted, Period::Week, NOW);
         assert_eq!(week.days.len(), 7);
     }
@@ -347,7 +397,15 @@ mod tests {
 
     #[test]
     fn an_axis_ends_at_a_round_number() {
-        for (most, top) in [(0, 2), (1, 2), (3, 5), (10, 10), (11, 20), (51, 100), (999, 1000)] {
+        for (most, top) in [
+            (0, 2),
+            (1, 2),
+            (3, 5),
+            (10, 10),
+            (11, 20),
+            (51, 100),
+            (999, 1000),
+        ] {
             assert_eq!(top_of(most), top);
         }
         assert_eq!(top_of(u64::MAX), u64::MAX);

@@ -1,7 +1,7 @@
 //! What stands around every page: the head, the navigation, and a notice of what was done.
 
-use crate::{assets, cookies};
 use crate::visit::Visit;
+use crate::{assets, cookies};
 
 /// An entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +25,19 @@ impl Notice {
     /// Something was done.
     pub fn done(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { text, is_error: false }
+        Self {
+            text,
+            is_error: false,
+        }
     }
 
     /// Something is wrong.
     pub fn error(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { text, is_error: true }
+        Self {
+            text,
+            is_error: true,
+        }
     }
 }
 

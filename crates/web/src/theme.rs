@@ -38,7 +38,11 @@ impl Theme {
             "" => None,
             _ => Some(app.setting(Setting::ConsoleLogoUrl)?),
         };
-        Ok(Self::of(app.setting(Setting::ConsoleName)?, logo, app.setting(Setting::ConsoleColour)?))
+        Ok(Self::of(
+            app.setting(Setting::ConsoleName)?,
+            logo,
+            app.setting(Setting::ConsoleColour)?,
+        ))
     }
 
     fn of(name: String, logo: Option<Url>, colour: Colour) -> Self {
@@ -67,9 +71,15 @@ impl FromStr for Colour {
     type Err = BadColour;
 
     fn from_str(text: &str) -> Result<Self, BadColour> {
-        let digits = text.strip_prefix('#').filter(|it| it.len() == 6).ok_or(BadColour)?;
+        let digits = text
+            .strip_prefix('#')
+            .filter(|it| it.len() == 6)
+            .ok_or(BadColour)?;
         let hexadecimal = digits.bytes().all(|it| it.is_ascii_hexdigit());
-        let number = u32::from_str_radix(digits, 16).ok().filter(|_| hexadecimal).ok_or(BadColour)?;
+        let number = u32::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| hexadecimal)
+            .ok_or(BadColour)?;
         let [_, red, green, blue] = number.to_be_bytes();
         Ok(Self([red, green, blue]))
     }
@@ -95,11 +105,14 @@ impl Colour {
 
     fn moved_to(self, end: Self, background: Self) -> Self {
         let mut steps = (0..=20).map(|step| self.mixed(end, f64::from(step) / 20.0));
-        steps.find(|it| it.contrast(background) >= LEAST_CONTRAST).unwrap_or(end)
+        steps
+            .find(|it| it.contrast(background) >= LEAST_CONTRAST)
+            .unwrap_or(end)
     }
 
     fn mixed(self, other: Self, part: f64) -> Self {
-        let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
+        let mix =
+            |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
         let (Self([r, g, b]), Self([x, y, z])) = (self, other);
         Self([mix(r, x), mix(g, y), mix(b, z)])
     }
@@ -114,7 +127,11 @@ impl Colour {
     fn luminance(self) -> f64 {
         let linear = |channel: u8| {
             let value = f64::from(channel) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
         };
         let Self([red, green, blue]) = self;
         0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
@@ -131,7 +148,9 @@ mod tests {
     fn a_colour_is_six_digits() {
         let blue: Colour = "#0b6bcb".parse().unwrap();
         assert_eq!(blue.to_string(), "#0b6bcb");
-        for bad in ["", "blue", "#fff", "0b6bcb", "#0b6bcg", "#0b6bcb;", "#+b6bcb1"] {
+        for bad in [
+            "", "blue", "#fff", "0b6bcb", "#0b6bcg", "#0b6bcb;", "#+b6bcb1",
+        ] {
             assert_eq!(bad.parse::<Colour>(), Err(BadColour), "{bad}");
         }
     }
@@ -140,8 +159,16 @@ mod tests {
     fn the_policy_allows_nothing_but_the_consoles_own() {
         let logo = Url::parse("https://cdn.example.com/logo.svg").unwrap();
         let theme = Theme::of("Acme".into(), Some(logo), "#0b6bcb".parse().unwrap());
-        assert!(theme.policy.contains("img-src data: https://cdn.example.com;"));
-        assert!(theme.policy.starts_with("default-src 'none'; style-src 'self'; script-src 'sha256-"));
+        assert!(
+            theme
+                .policy
+                .contains("img-src data: https://cdn.example.com;")
+        );
+        assert!(
+            theme
+                .policy
+                .starts_with("default-src 'none'; style-src 'self'; script-src 'sha256-")
+        );
         assert!(!theme.policy.contains("unsafe"));
         let other = Theme::of("Acme".into(), None, "#cc0000".parse().unwrap());
         assert_ne!(other.sheet.name, theme.sheet.name);

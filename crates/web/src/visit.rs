@@ -47,10 +47,7 @@ impl<'a, A: Api> Visit<'a, A> {
             nav,
             request,
             place,
-            caller: Caller {
-                token: cookies::token(request),
-                address: address(request),
-            },
+            caller: caller(request),
             portal: cookies::portal(request),
             now: OffsetDateTime::now_utc(),
         }
@@ -118,11 +115,18 @@ impl<'a, A: Api> Visit<'a, A> {
     }
 }
 
-/// The address that the request came from; empty if the event has none.
-fn address(request: &Request) -> String {
-    let said = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.as_deref(),
-        _ => None,
+/// Who makes the request, as far as API Gateway says it.
+fn caller(request: &Request) -> Caller {
+    let (address, domain) = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => (
+            context.identity.source_ip.clone(),
+            context.domain_name.clone(),
+        ),
+        _ => (None, None),
     };
-    said.unwrap_or_default().to_owned()
+    Caller {
+        token: cookies::token(request),
+        address: address.unwrap_or_default(),
+        domain: domain.unwrap_or_default(),
+    }
 }

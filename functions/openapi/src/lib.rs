@@ -25,7 +25,10 @@ pub fn handle(request: &Request) -> Result<Response<Body>, Failure> {
         None => OTHERS.contains(&resource).then_some(None),
     };
     match route(request, of)? {
-        Some(Route::Document) => Ok(json_text(StatusCode::OK, openapi(&base_url(request, "/openapi.json")))),
+        Some(Route::Document) => Ok(json_text(
+            StatusCode::OK,
+            openapi(&base_url(request, "/openapi.json")),
+        )),
         None => {
             let failure = Failure::not_found("there is no such path");
             if is_of_protocol_c(request) {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use lambda_http::Request;
-use lambda_http::request::RequestContext;
 use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
 
 /// The address of the caller, by which wrong keys are counted; of IPv6 the network of 64 bits, which one caller has as a
 /// whole. API Gateway says it, and no header of the caller's.

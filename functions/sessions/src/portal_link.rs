@@ -104,7 +104,9 @@ impl SessionsFunction {
         let client = ClientReference::parse(&wanted.client_id)
             .map_err(|bad| Failure::field("client_id", bad))?;
         let return_url = wanted.return_url.as_deref();
-        let return_url = return_url.map(|it| self.return_origins.check(it)).transpose()?;
+        let return_url = return_url
+            .map(|it| self.return_origins.check(it))
+            .transpose()?;
         let client = self.clients.get(&client.client_id()).await?;
         let client = client.ok_or_else(|| Failure::not_found("there is no such client"))?;
         tracing::Span::current().record("client", client.client_id.as_str());
@@ -112,7 +114,9 @@ impl SessionsFunction {
             return Err(Failure::conflict("the client is disabled"));
         }
         if client.operator {
-            return Err(Failure::conflict("the client is an operator: it signs in with its key"));
+            return Err(Failure::conflict(
+                "the client is an operator: it signs in with its key",
+            ));
         }
         let token = Secret::generate("bwl_").map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
@@ -137,7 +141,9 @@ mod tests {
 
     #[test]
     fn links_lead_back_to_the_named_origins_and_nowhere_else() {
-        let origins: ReturnOrigins = "https://app.example.com, http://localhost:3000/".parse().unwrap();
+        let origins: ReturnOrigins = "https://app.example.com, http://localhost:3000/"
+            .parse()
+            .unwrap();
         for good in [
             "https://app.example.com",
             "https://app.example.com/settings?tab=webhooks#top",

@@ -59,7 +59,8 @@ impl SessionsFunction {
         let address = counted_address(request);
         // Counted before it is looked at, so that many at once aren't all let through.
         if self.sign_ins.count_key(&address, now).await? > MOST_WRONG_KEYS {
-            let problem = "too many wrong keys from your address; please try again in a quarter of an hour";
+            let problem =
+                "too many wrong keys from your address; please try again in a quarter of an hour";
             return Err(Failure::too_many(problem));
         }
         // A session isn't prolonged by its own token.

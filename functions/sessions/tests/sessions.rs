@@ -63,7 +63,14 @@ async fn shown(aws: &Aws, token: &str) -> u16 {
 
 /// The token of a new link for a client.
 async fn link(aws: &Aws, client: &str) -> String {
-    let (status, made) = call(aws, "POST", LINKS, Some("op"), json!({ "client_id": client })).await;
+    let (status, made) = call(
+        aws,
+        "POST",
+        LINKS,
+        Some("op"),
+        json!({ "client_id": client }),
+    )
+    .await;
     assert_eq!(status, 201, "{made}");
     let url = made["url"].as_str().unwrap();
     let (page, token) = url.split_once("?token=").unwrap();
@@ -95,7 +102,10 @@ async fn a_key_begins_a_session_that_stands_for_its_client() {
     assert!(token.starts_with("bwt_") && token.len() == 47);
     let (status, shown) = call(&aws, "GET", "/sessions/current", Some(token), Value::Null).await;
     assert_eq!(status, 200);
-    assert_eq!((&shown["client_id"], &shown["name"]), (&json!(id.as_str()), &json!("acme")));
+    assert_eq!(
+        (&shown["client_id"], &shown["name"]),
+        (&json!(id.as_str()), &json!("acme"))
+    );
     // Its token is nowhere, only its hash; and the key's other uses are as before.
     let stored = serde_json::to_string(&aws.items("KeysTable").await).unwrap();
     assert!(!stored.contains(token));
@@ -111,9 +121,19 @@ async fn a_session_ends_by_signing_out() {
         let (status, _) = call(&aws, "DELETE", "/sessions/current", Some(&one), Value::Null).await;
         assert_eq!(status, 204);
     }
-    assert_eq!((shown(&aws, &one).await, shown(&aws, &other).await), (401, 200));
+    assert_eq!(
+        (shown(&aws, &one).await, shown(&aws, &other).await),
+        (401, 200)
+    );
     // An API key isn't removed so.
-    let (status, _) = call(&aws, "DELETE", "/sessions/current", Some("acme"), Value::Null).await;
+    let (status, _) = call(
+        &aws,
+        "DELETE",
+        "/sessions/current",
+        Some("acme"),
+        Value::Null,
+    )
+    .await;
     assert_eq!((status, shown(&aws, "acme").await), (204, 200));
 }
 
@@ -140,10 +160,16 @@ async fn revoking_a_key_ends_the_sessions_that_it_began_and_no_others() {
     let now = OffsetDateTime::now_utc();
     let second = ApiKey::new(&client, &Secret::new("second"), "second", now);
     keys.add(&second, None).await.unwrap();
-    let (first, other) = (signed_in(&aws, "acme").await, signed_in(&aws, "second").await);
+    let (first, other) = (
+        signed_in(&aws, "acme").await,
+        signed_in(&aws, "second").await,
+    );
     let client = clients.get(&id).await.unwrap().unwrap();
     keys.revoke(&client, &second.key_sha256).await.unwrap();
-    assert_eq!((shown(&aws, &first).await, shown(&aws, &other).await), (200, 401));
+    assert_eq!(
+        (shown(&aws, &first).await, shown(&aws, &other).await),
+        (200, 401)
+    );
 }
 
 #[tokio::test]
@@ -195,7 +221,10 @@ async fn a_link_that_was_killed_half_way_is_used_up_with_a_session_or_not_at_all
             let ended = aws.killed_at(n, effect, open(&aws, &token)).await;
             let sessions = aws.items("KeysTable").await.len() - before;
             let again = open(&aws, &token).await.0;
-            assert_eq!((sessions, again), if sessions == 1 { (1, 404) } else { (0, 201) });
+            assert_eq!(
+                (sessions, again),
+                if sessions == 1 { (1, 404) } else { (0, 201) }
+            );
             if n == 4 {
                 assert!(ended.is_some(), "the test has to reach every call");
             }
@@ -218,7 +247,8 @@ async fn a_link_expires() {
 async fn links_are_made_by_operators_for_customers() {
     let (aws, id) = account().await;
     let for_client = |client: &str| json!({ "client_id": client });
-    let good = json!({"client_id": id.as_str(), "theme": "dark", "return_url": format!("{ALLOWED}/x")});
+    let good =
+        json!({"client_id": id.as_str(), "theme": "dark", "return_url": format!("{ALLOWED}/x")});
     let (_, made) = call(&aws, "POST", LINKS, Some("op"), good).await;
     let token = made["url"].as_str().unwrap().split_once('=').unwrap().1;
     let (_, opened) = open(&aws, token).await;
@@ -227,23 +257,64 @@ async fn links_are_made_by_operators_for_customers() {
         (&json!("dark"), &json!(format!("{ALLOWED}/x")))
     );
     let session = signed_in(&aws, "op").await;
-    assert_eq!(call(&aws, "POST", LINKS, Some(&session), for_client(id.as_str())).await.0, 201);
+    assert_eq!(
+        call(&aws, "POST", LINKS, Some(&session), for_client(id.as_str()))
+            .await
+            .0,
+        201
+    );
     let operator = aws.app("Sessions", &[]).clients().unwrap();
-    let operator = operator.list().await.unwrap().into_iter().find(|it| it.operator).unwrap();
+    let operator = operator
+        .list()
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|it| it.operator)
+        .unwrap();
     for (key, body, status, field) in [
         (None, for_client(id.as_str()), 401, None),
         (Some("acme"), for_client(id.as_str()), 403, None),
         (Some("op"), for_client("nobody"), 404, None),
-        (Some("op"), for_client(operator.client_id.as_str()), 409, None),
+        (
+            Some("op"),
+            for_client(operator.client_id.as_str()),
+            409,
+            None,
+        ),
         (Some("op"), for_client(""), 400, Some("client_id")),
         (Some("op"), for_client("a/b"), 400, Some("client_id")),
         (Some("op"), json!({}), 400, Some("client_id")),
         (Some("op"), json!([]), 400, None),
-        (Some("op"), json!({"client_id": id.as_str(), "x": 1}), 400, Some("x")),
-        (Some("op"), json!({"client_id": id.as_str(), "theme": "pink"}), 400, Some("theme")),
-        (Some("op"), json!({"client_id": id.as_str(), "theme": null}), 400, Some("theme")),
-        (Some("op"), json!({"client_id": id.as_str(), "return_url": "https://x.example"}), 400, Some("return_url")),
-        (Some("op"), json!({"client_id": id.as_str(), "return_url": "x".repeat(3000)}), 400, Some("return_url")),
+        (
+            Some("op"),
+            json!({"client_id": id.as_str(), "x": 1}),
+            400,
+            Some("x"),
+        ),
+        (
+            Some("op"),
+            json!({"client_id": id.as_str(), "theme": "pink"}),
+            400,
+            Some("theme"),
+        ),
+        (
+            Some("op"),
+            json!({"client_id": id.as_str(), "theme": null}),
+            400,
+            Some("theme"),
+        ),
+        (
+            Some("op"),
+            json!({"client_id": id.as_str(), "return_url": "https://x.example"}),
+            400,
+            Some("return_url"),
+        ),
+        (
+            Some("op"),
+            json!({"client_id": id.as_str(), "return_url": "x".repeat(3000)}),
+            400,
+            Some("return_url"),
+        ),
     ] {
         let (found, failure) = call(&aws, "POST", LINKS, key, body.clone()).await;
         assert_eq!(found, status, "{body}");
@@ -252,7 +323,12 @@ async fn links_are_made_by_operators_for_customers() {
         }
     }
     change(&aws, &id, true).await;
-    assert_eq!(call(&aws, "POST", LINKS, Some("op"), for_client(id.as_str())).await.0, 409);
+    assert_eq!(
+        call(&aws, "POST", LINKS, Some("op"), for_client(id.as_str()))
+            .await
+            .0,
+        409
+    );
 }
 
 #[tokio::test]

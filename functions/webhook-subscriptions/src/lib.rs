@@ -155,11 +155,9 @@ impl WebhookSubscriptionsFunction {
         let (subscription, topic) = self.own(&client, &id).await?;
         let repeatable = || self.repeatable(&client, &request);
         match route {
-            Route::Create
-            | Route::List
-            | Route::ListAll
-            | Route::StatsOfClient
-            | Route::Show => answer(&subscription),
+            Route::Create | Route::List | Route::ListAll | Route::StatsOfClient | Route::Show => {
+                answer(&subscription)
+            }
             Route::Patch => self.patch(subscription, &topic.topic, &request).await,
             Route::Delete => self.delete(subscription, &request).await,
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,

@@ -7,6 +7,7 @@ use bellwire_api::stats::{CountsView, Period, Stats};
 use bellwire_api::{Caller, Failure, ok};
 use bellwire_domain::delivery::counts::AttemptCounts;
 use bellwire_domain::ids::SubscriptionId;
+use bellwire_domain::timestamp::iso_serde;
 use bellwire_store::StoreError;
 use bellwire_store::attempt_counts::HourlyCounts;
 use bellwire_store::subscription::Subscription;
@@ -32,6 +33,9 @@ struct StatsOfClient {
 #[derive(Serialize)]
 struct StatsOfSubscription {
     id: SubscriptionId,
+    /// The latest hour that had failures.
+    #[serde(with = "iso_serde::option", skip_serializing_if = "Option::is_none")]
+    last_failed_hour: Option<OffsetDateTime>,
     #[serde(flatten)]
     counts: CountsView,
 }
@@ -77,13 +81,21 @@ impl WebhookSubscriptionsFunction {
         let mut subscriptions = Vec::new();
         for (id, counted) in read {
             let mut total = AttemptCounts::default();
+            let mut last_failed_hour = None;
             for HourlyCounts { hour, counts } in &counted {
                 total.add(counts);
+                if counts.failed > 0 {
+                    last_failed_hour = Some(*hour);
+                }
                 hours.entry(*hour).or_default().add(counts);
             }
             if !counted.is_empty() {
                 let counts = CountsView::of(&total);
-                subscriptions.push(StatsOfSubscription { id, counts });
+                subscriptions.push(StatsOfSubscription {
+                    id,
+                    last_failed_hour,
+                    counts,
+                });
             }
         }
         let hours = hours.into_iter();

@@ -1,0 +1,286 @@
+//! `subscriptions/{id}`: a subscription to a topic, and what can be done with it.
+
+use askama::Template;
+use bellwire_domain::timestamp;
+use bellwire_web::api::Api;
+use bellwire_web::form::once;
+use bellwire_web::plot::{Period, Plots};
+use bellwire_web::{
+    Answer, Call, Form, Notice, Shell, Trouble, Visit, figures, page, redirect, status_page,
+};
+use lambda_http::http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use time::Duration;
+
+use crate::endpoints::Endpoint;
+use crate::local_time::LocalTime;
+use crate::model::{Stats, Topic, Webhook};
+use crate::secret::SecretPage;
+use crate::trouble::sentence;
+use crate::{SUBSCRIPTIONS, done};
+
+/// A subscription.
+pub const ONE: &str = "/subscribers/webhook/subscriptions/{subscriptionId}";
+/// What a test sends, unless something else is written.
+const TEST: &str = "{\n  \"test\": true\n}";
+
+#[derive(Template)]
+#[template(path = "subscription.html")]
+struct SubscriptionPage {
+    shell: Shell,
+    endpoint: Endpoint,
+    topic: Topic,
+    mode: String,
+    modes: Vec<&'static str>,
+    headers: Vec<String>,
+    reason: String,
+    period: Period,
+    rate: String,
+    median: String,
+    slowest: String,
+    plots: Plots,
+    test: String,
+    url: String,
+    new_headers: String,
+    replay_from: LocalTime,
+    replay_to: LocalTime,
+    once: String,
+}
+
+/// The response to a rotation.
+#[derive(Deserialize)]
+struct Rotated {
+    secret: String,
+}
+
+/// The page.
+pub async fn show<A: Api>(visit: &Visit<'_, A>, id: &str) -> Answer {
+    let page = shown(visit, id, &Form::default(), done(visit)).await?;
+    bellwire_web::page(&page)
+}
+
+/// What a form of the page asks for.
+pub async fn send<A: Api>(visit: &Visit<'_, A>, id: &str, action: &str) -> Answer {
+    let form = visit.form()?;
+    let on = |method: Method, resource| Call::new(method, resource).at("subscriptionId", id);
+    let once = form.get("once");
+    let (call, what) = match action {
+        "edit" => match patch(&form) {
+            Ok(patch) => (on(Method::PATCH, ONE).body(patch), "saved"),
+            Err(problem) => return again(visit, id, &form, &problem).await,
+        },
+        "test" => {
+            let Ok(body) = serde_json::from_str::<Value>(form.get("test")) else {
+                return again(visit, id, &form, "The test is not JSON.").await;
+            };
+            let call = on(
+                Method::POST,
+                "/subscribers/webhook/subscriptions/{subscriptionId}/test",
+            );
+            (call.body(body).once(once), "tested")
+        }
+        "enable" => (
+            on(
+                Method::POST,
+                "/subscribers/webhook/subscriptions/{subscriptionId}/enable",
+            ),
+            "enabled",
+        ),
+        "disable" => (
+            on(
+                Method::POST,
+                "/subscribers/webhook/subscriptions/{subscriptionId}/disable",
+            ),
+            "disabled",
+        ),
+        "replay" => {
+            let zone = form.get("zone");
+            let (from, to) = (
+                LocalTime::parse(form.get("start"), zone),
+                LocalTime::parse(form.get("end"), zone),
+            );
+            let Some(from) = from else {
+                return again(visit, id, &form, "A replay needs a time from which on.").await;
+            };
+            let mut stretch = json!({ "start": timestamp::iso(from) });
+            if let (Some(to), Some(stretch)) = (to, stretch.as_object_mut()) {
+                stretch.insert("end".to_owned(), json!(timestamp::iso(to)));
+            }
+            let call = on(
+                Method::POST,
+                "/subscribers/webhook/subscriptions/{subscriptionId}/replay",
+            );
+            (call.body(stretch).once(once), "replayed")
+        }
+        "rotate" => {
+            let call = "/subscribers/webhook/subscriptions/{subscriptionId}/secret/rotate";
+            let rotated = visit
+                .read::<Rotated>(on(Method::POST, call).once(once))
+                .await;
+            return match rotated {
+                Ok(rotated) => page(&SecretPage {
+                    shell: visit.shell("The new signing secret").under(SUBSCRIPTIONS),
+                    secret: rotated.secret,
+                    page: format!("subscriptions/{id}"),
+                    replaces: true,
+                }),
+                Err(Trouble::Refused(refusal)) => again(visit, id, &form, &refusal.message).await,
+                Err(other) => Err(other),
+            };
+        }
+        "delete" => (on(Method::DELETE, ONE), "deleted"),
+        _ => return Err(Trouble::NotFound),
+    };
+    match visit.send(call).await {
+        Ok(_) if what == "deleted" => redirect("../../subscriptions?done=deleted"),
+        Ok(_) => redirect(&format!("../{id}?done={what}")),
+        Err(Trouble::Refused(refusal)) => again(visit, id, &form, &refusal.message).await,
+        Err(other) => Err(other),
+    }
+}
+
+/// The page once more, with what was written into a form, and what is wrong with it.
+async fn again<A: Api>(visit: &Visit<'_, A>, id: &str, form: &Form, problem: &str) -> Answer {
+    let notice = Some(Notice::error(sentence(problem)));
+    let page = shown(visit, id, form, notice).await?;
+    status_page(StatusCode::BAD_REQUEST, &page)
+}
+
+async fn shown<A: Api>(
+    visit: &Visit<'_, A>,
+    id: &str,
+    form: &Form,
+    notice: Option<Notice>,
+) -> Result<SubscriptionPage, Trouble> {
+    let period = Period::of(visit.query().get("period"));
+    let counts = Call::get("/subscribers/webhook/subscriptions/{subscriptionId}/stats")
+        .at("subscriptionId", id)
+        .query("start", timestamp::iso(period.start(visit.now)))
+        .query("end", timestamp::iso(visit.now));
+    let (webhook, stats) = tokio::join!(
+        visit.read::<Webhook>(Call::get(ONE).at("subscriptionId", id)),
+        visit.read::<Stats>(counts),
+    );
+    let (webhook, stats) = (webhook?, stats?);
+    let topic = topic(visit, &webhook.topic_id).await?;
+    let endpoint = Endpoint {
+        source: topic.name.clone(),
+        ..Endpoint::of_webhook(&webhook, visit)
+    };
+    let said = |name: &str, otherwise: &str| match form.get(name) {
+        "" => otherwise.to_owned(),
+        text => text.to_owned(),
+    };
+    let zone = form.get("zone");
+    Ok(SubscriptionPage {
+        shell: visit
+            .shell(&webhook.webhook_url)
+            .under(SUBSCRIPTIONS)
+            .with(notice),
+        mode: said("mode", &webhook.subscription_mode),
+        modes: modes(&topic),
+        headers: webhook.webhook_headers.into_keys().collect(),
+        reason: webhook.disabled_reason.unwrap_or_default(),
+        period,
+        rate: figures::percent(stats.delivered, stats.delivered + stats.failed),
+        median: figures::duration(stats.latency.p50.map(u64::from)),
+        slowest: figures::duration(stats.latency.p99.map(u64::from)),
+        plots: Plots::new(&stats.hours, period, visit.now),
+        test: said("test", TEST),
+        url: said("url", &webhook.webhook_url),
+        new_headers: form.get("new_headers").to_owned(),
+        replay_from: LocalTime::written(form.get("start"), zone, visit.now - Duration::HOUR),
+        replay_to: LocalTime::written(form.get("end"), zone, visit.now),
+        once: once(),
+        topic,
+        endpoint,
+    })
+}
+
+/// The topic; one that isn't shown any more is called by its id.
+async fn topic<A: Api>(visit: &Visit<'_, A>, id: &str) -> Result<Topic, Trouble> {
+    let found = visit
+        .read(Call::get("/topics/{topicId}").at("topicId", id))
+        .await;
+    match found {
+        Err(Trouble::NotFound) => Ok(Topic {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            publisher: crate::model::Publisher {
+                payload: crate::model::Payload {
+                    kind: String::new(),
+                },
+            },
+        }),
+        other => other,
+    }
+}
+
+/// The forms in which publications of a topic may be delivered.
+pub fn modes(topic: &Topic) -> Vec<&'static str> {
+    if topic.has_events() {
+        vec!["event"]
+    } else {
+        vec!["snapshot-patch", "snapshot-only"]
+    }
+}
+
+/// The change that a form asks for, as a merge patch; what is wrong with the form if it can't be one.
+fn patch(form: &Form) -> Result<Value, String> {
+    let mut headers: Map<String, Value> = form
+        .all("remove_header")
+        .map(|name| (name.to_owned(), Value::Null))
+        .collect();
+    for (name, value) in written_headers(form.get("new_headers"))? {
+        headers.insert(name, json!(value));
+    }
+    let mut patch = Map::new();
+    patch.insert("webhookUrl".to_owned(), json!(form.get("url")));
+    if !form.get("mode").is_empty() {
+        patch.insert("subscriptionMode".to_owned(), json!(form.get("mode")));
+    }
+    if !headers.is_empty() {
+        patch.insert("webhookHeaders".to_owned(), Value::Object(headers));
+    }
+    Ok(Value::Object(patch))
+}
+
+/// Headers as they are written in a form, one a line; which line is none if one isn't.
+pub fn written_headers(text: &str) -> Result<Vec<(String, String)>, String> {
+    let lines = text.lines().map(str::trim).enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| match line.split_once(':') {
+            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+            None => Err(format!(
+                "Line {} of the headers is not a name, a colon and a value.",
+                number + 1
+            )),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_has_what_the_form_changes() {
+        let form = Form::parse(
+            b"url=https%3A%2F%2Fa.example&mode=event&remove_header=X-Old&new_headers=X-A%3A+b%3Ac%0A%0A",
+        );
+        let wanted = json!({
+            "webhookUrl": "https://a.example", "subscriptionMode": "event",
+            "webhookHeaders": {"X-Old": null, "X-A": "b:c"},
+        });
+        assert_eq!(patch(&form).unwrap(), wanted);
+        let bare = Form::parse(b"url=x");
+        assert_eq!(patch(&bare).unwrap(), json!({"webhookUrl": "x"}));
+        assert!(
+            patch(&Form::parse(b"new_headers=X-A"))
+                .unwrap_err()
+                .contains("Line 1")
+        );
+    }
+}
