@@ -34,6 +34,11 @@ impl When {
         self.at.format(format).unwrap_or_default()
     }
 
+    /// The time in full, as an element whose text the script turns into the reader's zone.
+    pub fn full(&self) -> Full {
+        Full(self.clone())
+    }
+
     /// How long ago it was, or until it is.
     pub fn relative(&self) -> String {
         let past = self.now - self.at;
@@ -56,6 +61,20 @@ impl When {
         }
     }
 }
+
+/// A time in full, as the element `time`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Full(When);
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(when) = self;
+        let (iso, absolute) = (when.iso(), when.absolute());
+        write!(f, "<time class=\"absolute\" datetime=\"{iso}\">{absolute}</time>")
+    }
+}
+
+impl HtmlSafe for Full {}
 
 /// The element `time`. Nothing in it comes from outside.
 impl fmt::Display for When {
