@@ -139,6 +139,31 @@ impl Resends {
         Ok(Resent::Done)
     }
 
+    /// What a delivery to a topic's subscription was of: the event, or the version of the document, as it was sent. `None`
+    /// when it isn't kept any more, or it was a test.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn payload(
+        &self,
+        subscription: &Subscription,
+        delivery: &DeliveryRecord,
+        now: OffsetDateTime,
+    ) -> Result<Option<Payload>, FanOutError> {
+        let (Some((topic_id, _)), Some(version)) = (subscription.topic(), delivery.version())
+        else {
+            return Ok(match self.event(subscription, delivery, now).await? {
+                Some((DeliveryKind::Event { payload, .. }, _)) => Some(payload),
+                _ => None,
+            });
+        };
+        let version = self.events.version(topic_id, version).await?;
+        Ok(version.and_then(|version| match delivery.event_type() {
+            "patch" => version.patch,
+            _ => Some(version.snapshot),
+        }))
+    }
+
     /// Completes an earlier request for a document that was cut off when its response was on record.
     ///
     /// # Errors

@@ -72,6 +72,14 @@ impl Form {
         found.map_or("", |(_, value)| value.trim())
     }
 
+    /// The first value of a field, as it was sent.
+    pub fn raw(&self, name: &str) -> &str {
+        let mut fields = self.0.iter();
+        fields
+            .find(|(it, _)| it == name)
+            .map_or("", |(_, value)| value)
+    }
+
     /// All values of a field.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let fields = self.0.iter().filter(move |(it, _)| it == name);

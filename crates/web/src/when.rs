@@ -70,7 +70,10 @@ impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(when) = self;
         let (iso, absolute) = (when.iso(), when.absolute());
-        write!(f, "<time class=\"absolute\" datetime=\"{iso}\">{absolute}</time>")
+        write!(
+            f,
+            "<time class=\"absolute\" datetime=\"{iso}\">{absolute}</time>"
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use askama::Template;
 use bellwire_domain::timestamp;
 use bellwire_web::api::Api;
 use bellwire_web::form::once;
+use bellwire_web::laid_out::laid_out;
 use bellwire_web::{
     Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, status_page,
 };
@@ -15,6 +16,7 @@ use time::Duration;
 use crate::delivery_view::{DeliveryView, EntityDelivery, WebhookDelivery};
 use crate::local_time::LocalTime;
 use crate::model::{Entity, Envelope, OneEntity, Webhook};
+use crate::topics::beginning;
 use crate::trouble::sentence;
 use crate::{SUBSCRIPTIONS, done};
 
@@ -22,6 +24,8 @@ use crate::{SUBSCRIPTIONS, done};
 const PAGE: &str = "50";
 /// How long ago the list begins, unless something else is asked for.
 const RECENT: Duration = Duration::hours(24);
+/// How much of what was sent is shown, in bytes.
+const SHOWN: usize = 16 * 1024;
 /// The states of deliveries.
 const STATES: [&str; 4] = ["delivered", "retrying", "failed", "superseded"];
 
@@ -127,6 +131,8 @@ struct DeliveryPage {
     shell: Shell,
     subscription: String,
     delivery: DeliveryView,
+    /// What was sent; `None` where it isn't kept any more.
+    payload: Option<String>,
     once: String,
 }
 
@@ -212,21 +218,48 @@ async fn shown<A: Api>(
         delivery: EntityDelivery,
     }
     let call = kind.call(id, Ends::One(delivery));
-    let delivery = match kind {
-        Kind::Webhook => visit.read::<WebhookDelivery>(call).await?.view(visit),
-        Kind::Entity => visit
-            .read::<Envelope<One>>(call)
-            .await?
-            .data
-            .delivery
-            .view(visit),
+    let (delivery, payload) = match kind {
+        Kind::Webhook => {
+            let (found, payload) = tokio::join!(
+                visit.read::<WebhookDelivery>(call),
+                payload(visit, id, delivery),
+            );
+            (found?.view(visit), payload?)
+        }
+        Kind::Entity => {
+            let found = visit.read::<Envelope<One>>(call).await?;
+            // Here each attempt has the body that was sent.
+            (found.data.delivery.view(visit), None)
+        }
     };
     Ok(DeliveryPage {
         shell: visit.shell("Delivery").under(SUBSCRIPTIONS).with(notice),
         subscription: format!("{}/{id}", kind.folder()),
         delivery,
+        payload,
         once: once(),
     })
+}
+
+/// What a delivery to a topic's subscription was of, as far as it is shown; `None` where it isn't kept any more.
+async fn payload<A: Api>(
+    visit: &Visit<'_, A>,
+    id: &str,
+    delivery: &str,
+) -> Result<Option<String>, Trouble> {
+    let call =
+        "/subscribers/webhook/subscriptions/{subscriptionId}/deliveries/{deliveryId}/payload";
+    let call = Call::get(call)
+        .at("subscriptionId", id)
+        .at("deliveryId", delivery);
+    match visit.send(call).await {
+        Ok(response) => {
+            let text = laid_out(&response.body);
+            Ok(Some(beginning(&text, SHOWN).to_owned()))
+        }
+        Err(Trouble::NotFound | Trouble::Refused(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
 }
 
 async fn deliveries<A: Api>(

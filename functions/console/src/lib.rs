@@ -5,6 +5,7 @@
 //! API does for this client.
 
 mod callbacks;
+mod checker;
 mod deliveries;
 mod delivery_view;
 mod endpoints;
@@ -13,10 +14,12 @@ mod local_time;
 mod model;
 mod new_subscription;
 mod overview;
+mod queries;
 mod secret;
 mod sign_in;
 mod subscription;
 mod subscription_list;
+mod topics;
 mod trouble;
 
 use bellwire_app::{App, BadSetting};
@@ -37,9 +40,24 @@ const NAV: &[NavItem] = &[
         text: "Subscriptions",
         page: SUBSCRIPTIONS,
     },
+    NavItem {
+        text: "Topics",
+        page: TOPICS,
+    },
+    NavItem {
+        text: "Queries",
+        page: QUERIES,
+    },
+    NavItem {
+        text: "Checker",
+        page: CHECKER,
+    },
 ];
 const OVERVIEW: &str = "overview";
 const SUBSCRIPTIONS: &str = "subscriptions";
+const TOPICS: &str = "topics";
+const QUERIES: &str = "queries";
+const CHECKER: &str = "checker";
 /// How long browsers keep the style sheet, whose name changes with it.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -107,6 +125,7 @@ impl<A: Api> Console<A> {
                 ["sign-in"] => sign_in::send(visit).await,
                 ["link"] => sign_in::open_link(visit).await,
                 ["sign-out"] => sign_in::sign_out(visit).await,
+                ["checker"] => checker::send(visit),
                 ["subscriptions", "new"] => new_subscription::send(visit).await,
                 ["callbacks", action] => callbacks::send(visit, action).await,
                 ["subscriptions", id, "deliveries", delivery, "resend"] => {
@@ -126,6 +145,11 @@ impl<A: Api> Console<A> {
             ["link"] => sign_in::show_link(visit),
             ["overview"] => overview::show(visit).await,
             ["subscriptions"] => subscription_list::show(visit).await,
+            ["topics"] => topics::list(visit).await,
+            ["topics", id] => topics::show(visit, id).await,
+            ["queries"] => queries::list(visit).await,
+            ["queries", id] => queries::show(visit, id).await,
+            ["checker"] => checker::show(visit),
             ["callbacks"] => callbacks::show(visit).await,
             ["subscriptions", "new"] => new_subscription::show(visit).await,
             ["subscriptions", id] => subscription::show(visit, id).await,

@@ -7,6 +7,8 @@
 //! - `POST …/test` delivers a test: `test`.
 //! - `GET …/exchanges` returns the record of attempts: `exchanges`.
 //! - `GET …/deliveries` and `…/deliveries/{deliveryId}` return what was sent, with its attempts: `deliveries`.
+//! - `GET …/deliveries/{deliveryId}/payload` returns what was published, and `GET …/topics/{topicId}/document` the current
+//!   document: `payload`.
 //! - `POST …/deliveries/{deliveryId}/resend` sends it once more: `resend`.
 //! - `POST …/secret/rotate` replaces the signing secret: `rotate`.
 //! - `POST …/enable` and `…/disable` change the state of the endpoint: `switch`.
@@ -25,6 +27,7 @@ mod deliveries;
 mod exchange_view;
 mod exchanges;
 mod patch;
+mod payload;
 mod replay;
 mod request;
 mod resend;
@@ -133,11 +136,13 @@ impl WebhookSubscriptionsFunction {
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Failure> {
         let route = route(&request, Route::of)?;
         let client = self.authenticator.client(&request).await?;
-        if let Route::Create | Route::List = route {
+        if let Route::Create | Route::List | Route::Document = route {
             let topic = self.topic(&client, &topic_reference(&request)?).await?;
             tracing::Span::current().record("topic", topic.id.as_str());
-            if route == Route::List {
-                return self.list(&client, &topic, &request).await;
+            match route {
+                Route::List => return self.list(&client, &topic, &request).await,
+                Route::Document => return self.document(&topic).await,
+                _ => {}
             }
             let create = body::json(&request)?;
             let repeatable = self.repeatable(&client, &request)?;
@@ -155,9 +160,12 @@ impl WebhookSubscriptionsFunction {
         let (subscription, topic) = self.own(&client, &id).await?;
         let repeatable = || self.repeatable(&client, &request);
         match route {
-            Route::Create | Route::List | Route::ListAll | Route::StatsOfClient | Route::Show => {
-                answer(&subscription)
-            }
+            Route::Create
+            | Route::List
+            | Route::ListAll
+            | Route::Document
+            | Route::StatsOfClient
+            | Route::Show => answer(&subscription),
             Route::Patch => self.patch(subscription, &topic.topic, &request).await,
             Route::Delete => self.delete(subscription, &request).await,
             Route::Test => self.test(&subscription, &request, &repeatable()?).await,
@@ -168,6 +176,7 @@ impl WebhookSubscriptionsFunction {
                 self.show_delivery(&subscription, topic.shards, &request)
                     .await
             }
+            Route::Payload => self.payload(&subscription, topic.shards, &request).await,
             Route::Resend => {
                 self.resend(&subscription, &topic, &request, &repeatable()?)
                     .await

@@ -4,6 +4,7 @@ bellwire_api::routes! {
     under "/subscribers/webhook", "/streams/subscribers/webhook/api/v1";
     "POST" "/topics/{topicId}/subscriptions" => Create,
     "GET" "/topics/{topicId}/subscriptions" => List,
+    "GET" "/topics/{topicId}/document" => Document,
     "GET" "/subscriptions" => ListAll,
     "GET" "/subscriptions/{subscriptionId}" => Show,
     "PATCH" "/subscriptions/{subscriptionId}" => Patch,
@@ -12,6 +13,7 @@ bellwire_api::routes! {
     "GET" "/subscriptions/{subscriptionId}/exchanges" => Exchanges,
     "GET" "/subscriptions/{subscriptionId}/deliveries" => Deliveries,
     "GET" "/subscriptions/{subscriptionId}/deliveries/{deliveryId}" => ShowDelivery,
+    "GET" "/subscriptions/{subscriptionId}/deliveries/{deliveryId}/payload" => Payload,
     "POST" "/subscriptions/{subscriptionId}/deliveries/{deliveryId}/resend" => Resend,
     "POST" "/subscriptions/{subscriptionId}/secret/rotate" => RotateSecret,
     "POST" "/subscriptions/{subscriptionId}/enable" => Enable,

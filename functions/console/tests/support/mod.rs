@@ -29,18 +29,31 @@ impl Api for &Canned {
         let token = caller.token.as_ref().map(|it| it.expose().to_owned());
         self.calls.lock().unwrap().push((token, call));
         let answers = self.answers.lock().unwrap();
-        let (status, body) = answers.get(&name).cloned().unwrap_or((404, json!({"message": "none"})));
+        let (status, body) = answers
+            .get(&name)
+            .cloned()
+            .unwrap_or((404, json!({"message": "none"})));
         match status {
             429 => Err(ApiError::Throttled("x")),
-            0 => Err(ApiError::Failed { function: "x", cause: "it broke".to_owned() }),
-            _ => Ok(Response { status, body: body.to_string(), link: None }),
+            0 => Err(ApiError::Failed {
+                function: "x",
+                cause: "it broke".to_owned(),
+            }),
+            _ => Ok(Response {
+                status,
+                body: body.to_string(),
+                link: None,
+            }),
         }
     }
 }
 
 impl Canned {
     pub fn answer(&self, call: &str, status: u16, body: Value) -> &Self {
-        self.answers.lock().unwrap().insert(call.to_owned(), (status, body));
+        self.answers
+            .lock()
+            .unwrap()
+            .insert(call.to_owned(), (status, body));
         self
     }
 
@@ -69,15 +82,22 @@ pub struct Shown {
 /// A request to the console.
 pub fn request(method: &str, page: &str, query: &[(&str, &str)], form: Option<&str>) -> Request {
     let path = format!("/console/{page}");
-    let body = form.map(|it| Body::Text(it.to_owned())).unwrap_or(Body::Empty);
+    let body = form
+        .map(|it| Body::Text(it.to_owned()))
+        .unwrap_or(Body::Empty);
     let request = lambda_http::http::Request::builder()
         .method(method)
         .uri(path.as_str())
-        .header("cookie", format!("bellwire-session={TOKEN}; bellwire-portal=name=Acme"))
+        .header(
+            "cookie",
+            format!("bellwire-session={TOKEN}; bellwire-portal=name=Acme"),
+        )
         .body(body)
         .unwrap();
-    let query: HashMap<String, String> =
-        query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let query: HashMap<String, String> = query
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     request
         .with_path_parameters(HashMap::from([("proxy".to_owned(), page.to_owned())]))
         .with_query_string_parameters(query)
