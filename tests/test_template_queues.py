@@ -35,7 +35,7 @@ def test_the_cli_knows_every_queue_that_no_function_takes_messages_from():
     events = [event for function in functions for event in function.get("Events", {}).values()]
     taken = {event["Properties"]["Queue"].removesuffix(".Arn") for event in events if event["Type"] == "SQS"}
     left = {f"{name}Url" for name in queues().keys() - taken}
-    known = set(re.findall(r'"(\w+QueueUrl)",\s*Again::', (ROOT / "cli/src/dead_queues.rs").read_text()))
+    known = set(re.findall(r'"(\w+QueueUrl)",\s*Again::', (ROOT / "crates/dead-letters/src/queues.rs").read_text()))
     assert known == left == set(DEAD_LETTERS)
 
 

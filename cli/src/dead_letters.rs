@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{anyhow, bail, ensure};
+use aws_config::SdkConfig;
 use bellwire_domain::timestamp::iso;
+use bellwire_dead_letters::{Carried, DeadQueue, Held, again};
 use bellwire_queues::dead_letters::DeadLetter;
-use bellwire_queues::{Delivery, FanOut, Hops, Message, Publication, Replay};
+use bellwire_runtime::aws::Lazy;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::carried::Carried;
-use crate::dead_queues::{self, DeadQueue};
-use crate::held::{Held, interrupted};
+use crate::interrupted::interrupted;
 use crate::print::Output;
 use crate::stack::{self, Deployed};
 
@@ -80,7 +80,7 @@ struct DeadLetterView<'a> {
 pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Result<()> {
     let config = stack::aws().await;
     let deployed = Deployed::read(&config, stack).await?;
-    let queues = dead_queues::of(&config, &deployed)?;
+    let queues = queues(&config, &deployed)?;
     let held = Held::new(&queues);
     let done = tokio::select! {
         done = carry_out(command, &held) => done,
@@ -98,6 +98,13 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
         output.remark("There may be more: at most 1000 of a queue are looked at.")?;
     }
     Ok(())
+}
+
+/// The queues of dead letters of a stack.
+fn queues(config: &SdkConfig, deployed: &Deployed) -> anyhow::Result<Vec<DeadQueue>> {
+    let sqs = Lazy::new(config, aws_sdk_sqs::Client::new);
+    let lambda = Lazy::new(config, aws_sdk_lambda::Client::new);
+    bellwire_dead_letters::of(&sqs, &lambda, |name| deployed.output(name))
 }
 
 /// The result of a command.
@@ -147,7 +154,8 @@ async fn act<'a>(
             for it in &chosen {
                 // Sent before it is removed: if the removal fails, it is still here and may be sent
                 // again, and is then found to have been delivered.
-                it.queue.way_back.send(it.again()?).await?;
+                let message = again(it.queue, &it.letter, &it.carried)?;
+                it.queue.way_back.send(message).await?;
                 held.remove(it.queue, &it.letter).await?;
             }
             Ok(Done::Redriven(chosen.len()))
@@ -260,46 +268,6 @@ impl<'a> Found<'a> {
             reason: self.letter.reason.as_deref().unwrap_or(WITHOUT_LIFETIME),
             body: whole.then_some(&self.letter.body),
         }
-    }
-
-    /// The message that goes back into the queue that the dead letter comes from. A delivery gets a
-    /// whole schedule of retries again.
-    fn again(&self) -> anyhow::Result<Message> {
-        Ok(match &self.carried {
-            Carried::Delivery(delivery) => Message::delivery(&Delivery {
-                attempt: 0,
-                hops: Hops::default(),
-                ..delivery.clone()
-            })?,
-            // SQS would drop a message with the same deduplication id within five minutes.
-            Carried::Publication(publication) => Message::publication(&Publication {
-                redriven: true,
-                ..publication.clone()
-            })?
-            .once(
-                publication.topic_id.to_string(),
-                format!("redriven-{}", self.letter.id),
-            ),
-            Carried::FanOut(FanOut::Replay(replay)) => Message::new(&FanOut::Replay(Replay {
-                hops: Hops::default(),
-                ..replay.clone()
-            }))?,
-            // In the form that the function reads, also when the dead letter is in EventBridge's.
-            Carried::FanOut(fan_out) => Message::new(fan_out)?,
-            // What Lambda could not process, without what it says about that.
-            Carried::Completion(event) => Message::raw(event.to_string()),
-            Carried::Rendering(_)
-            | Carried::ClientTask(_)
-            | Carried::Notification(_)
-            | Carried::Unread => {
-                let message = Message::raw(self.letter.body.clone());
-                if self.queue.name == "publications" {
-                    message.once("malformed".to_owned(), self.letter.id.clone())
-                } else {
-                    message
-                }
-            }
-        })
     }
 }
 

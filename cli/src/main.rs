@@ -6,15 +6,13 @@
 
 mod attempt_stream;
 mod attempt_view;
-mod carried;
 mod clients;
 mod completions;
 mod cost;
 mod dead_letters;
-mod dead_queues;
 mod deliveries;
 mod doctor;
-mod held;
+mod interrupted;
 mod lifecycle;
 mod print;
 mod progress;

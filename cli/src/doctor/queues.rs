@@ -8,7 +8,6 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::usage::{Latest, Metric};
 use super::{Examined, Finding, Health};
-use crate::dead_queues;
 
 /// What SQS says of a queue.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
@@ -21,7 +20,7 @@ struct Waiting {
 
 pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let sqs = aws_sdk_sqs::Client::new(&examined.config);
-    let dead: HashMap<String, &str> = dead_queues::urls(&examined.deployed)?
+    let dead: HashMap<String, &str> = bellwire_dead_letters::urls(|name| examined.deployed.output(name))?
         .into_iter()
         .map(|(name, url)| (url, name))
         .collect();

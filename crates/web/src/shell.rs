@@ -79,7 +79,7 @@ impl Shell {
         Self {
             title: title.to_owned(),
             root: visit.place.root.clone(),
-            nav: if token.is_some() { visit.nav } else { &[] },
+            nav: if token.is_some() { visit.site.nav } else { &[] },
             current: "",
             user: token.map(|_| visit.portal.name.clone()).unwrap_or_default(),
             brand: visit.theme.name.clone(),

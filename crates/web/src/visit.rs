@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 
 use crate::api::{Api, Call, Caller, Response};
 use crate::cookies::{self, Portal};
-use crate::{Form, NavItem, Place, Shell, Theme, Trouble, When};
+use crate::site::Site;
+use crate::{Form, Place, Shell, Theme, Trouble, When};
 
 /// A request, with what is known of who makes it.
 #[derive(Debug)]
@@ -18,8 +19,8 @@ pub struct Visit<'a, A> {
     pub api: &'a A,
     /// How the console looks.
     pub theme: &'a Theme,
-    /// The console's navigation.
-    pub nav: &'static [NavItem],
+    /// The console.
+    pub site: &'static Site,
     /// The request.
     pub request: &'a Request,
     /// Where it leads.
@@ -37,14 +38,14 @@ impl<'a, A: Api> Visit<'a, A> {
     pub fn new(
         api: &'a A,
         theme: &'a Theme,
-        nav: &'static [NavItem],
+        site: &'static Site,
         request: &'a Request,
         place: Place,
     ) -> Self {
         Self {
             api,
             theme,
-            nav,
+            site,
             request,
             place,
             caller: caller(request),

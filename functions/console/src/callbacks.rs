@@ -2,12 +2,13 @@
 
 use askama::Template;
 use bellwire_web::api::Api;
-use bellwire_web::{Answer, Call, Notice, Shell, Trouble, Visit, page, redirect, status_page};
+use bellwire_web::{
+    Answer, Call, Notice, Shell, Trouble, Visit, page, redirect, sentence, status_page,
+};
 use lambda_http::http::StatusCode;
 use serde_json::json;
 
 use crate::endpoints::{self, Endpoint};
-use crate::trouble::sentence;
 use crate::{SUBSCRIPTIONS, done};
 
 #[derive(Template)]

@@ -6,7 +6,7 @@ use bellwire_web::api::Api;
 use bellwire_web::form::once;
 use bellwire_web::laid_out::laid_out;
 use bellwire_web::{
-    Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, status_page,
+    Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, sentence, status_page,
 };
 use form_urlencoded::Serializer;
 use lambda_http::http::StatusCode;
@@ -17,7 +17,6 @@ use crate::delivery_view::{DeliveryView, EntityDelivery, WebhookDelivery};
 use crate::local_time::LocalTime;
 use crate::model::{Entity, Envelope, OneEntity, Webhook};
 use crate::topics::beginning;
-use crate::trouble::sentence;
 use crate::{SUBSCRIPTIONS, done};
 
 /// How many a page has.

@@ -6,7 +6,7 @@ use bellwire_web::api::Api;
 use bellwire_web::form::once;
 use bellwire_web::plot::{Period, Plots};
 use bellwire_web::{
-    Answer, Call, Notice, Shell, Trouble, Visit, figures, page, redirect, status_page,
+    Answer, Call, Notice, Shell, Trouble, Visit, figures, page, redirect, sentence, status_page,
 };
 use lambda_http::http::{Method, StatusCode};
 use serde::Deserialize;
@@ -14,7 +14,6 @@ use serde::Deserialize;
 use crate::endpoints::Endpoint;
 use crate::model::{Envelope, OneEntity, Stats};
 use crate::secret::SecretPage;
-use crate::trouble::sentence;
 use crate::{SUBSCRIPTIONS, done};
 
 /// A subscription.

@@ -16,50 +16,51 @@ mod new_subscription;
 mod overview;
 mod queries;
 mod secret;
-mod sign_in;
 mod subscription;
 mod subscription_list;
 mod topics;
-mod trouble;
 
 use bellwire_app::{App, BadSetting};
 use bellwire_web::api::Api;
-use bellwire_web::{Answer, InvokedApi, NavItem, Notice, Place, Theme, Trouble, Visit, redirect};
-use lambda_http::http::{HeaderValue, Method, StatusCode, header};
-use lambda_http::{Body, Request, RequestExt, Response};
+use bellwire_web::{Answer, InvokedApi, NavItem, Notice, Site, Theme, Trouble, Visit, site};
+use lambda_http::http::Method;
+use lambda_http::{Body, Request, Response};
 
 use crate::deliveries::Kind;
 
-/// The navigation.
-const NAV: &[NavItem] = &[
-    NavItem {
-        text: "Overview",
-        page: OVERVIEW,
-    },
-    NavItem {
-        text: "Subscriptions",
-        page: SUBSCRIPTIONS,
-    },
-    NavItem {
-        text: "Topics",
-        page: TOPICS,
-    },
-    NavItem {
-        text: "Queries",
-        page: QUERIES,
-    },
-    NavItem {
-        text: "Checker",
-        page: CHECKER,
-    },
-];
+/// The console.
+static SITE: Site = Site {
+    folder: "console",
+    home: OVERVIEW,
+    nav: &[
+        NavItem {
+            text: "Overview",
+            page: OVERVIEW,
+        },
+        NavItem {
+            text: "Subscriptions",
+            page: SUBSCRIPTIONS,
+        },
+        NavItem {
+            text: "Topics",
+            page: TOPICS,
+        },
+        NavItem {
+            text: "Queries",
+            page: QUERIES,
+        },
+        NavItem {
+            text: "Checker",
+            page: CHECKER,
+        },
+    ],
+    of_operators: false,
+};
 const OVERVIEW: &str = "overview";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const TOPICS: &str = "topics";
 const QUERIES: &str = "queries";
 const CHECKER: &str = "checker";
-/// How long browsers keep the style sheet, whose name changes with it.
-const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// The console, with what it keeps between requests.
 #[derive(Debug)]
@@ -95,25 +96,15 @@ impl<A: Api> Console<A> {
 
     /// Responds to a request. What goes wrong is a page as well.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
-        let place = Place::of(request);
-        let answer = match &place {
-            Some(place) => {
-                let visit = Visit::new(&self.api, &self.theme, NAV, request, place.clone());
-                match self.answer(&visit).await {
-                    Ok(response) => Ok(response),
-                    Err(trouble) => trouble::page(&visit, trouble),
-                }
-            }
-            // The console's own path, with or without a slash at its end.
-            None if request.raw_http_path().ends_with('/') => redirect(OVERVIEW),
-            None => redirect("console/overview"),
+        let visit = match SITE.visit(&self.api, &self.theme, request) {
+            Ok(visit) => visit,
+            Err(response) => return *response,
         };
-        answer.unwrap_or_else(|trouble| {
-            tracing::error!(?trouble, "no page could be made");
-            let mut response = Response::new(Body::Empty);
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        })
+        let answer = match site::common(&visit).await {
+            Some(answer) => answer,
+            None => self.answer(&visit).await,
+        };
+        site::response(&visit, answer)
     }
 
     /// The page that a request asks for, or what comes of its form.
@@ -122,9 +113,6 @@ impl<A: Api> Console<A> {
         let parts = parts.as_slice();
         if *visit.request.method() == Method::POST {
             return match parts {
-                ["sign-in"] => sign_in::send(visit).await,
-                ["link"] => sign_in::open_link(visit).await,
-                ["sign-out"] => sign_in::sign_out(visit).await,
                 ["checker"] => checker::send(visit),
                 ["subscriptions", "new"] => new_subscription::send(visit).await,
                 ["callbacks", action] => callbacks::send(visit, action).await,
@@ -140,9 +128,6 @@ impl<A: Api> Console<A> {
             };
         }
         match parts {
-            [sheet] if *sheet == self.theme.sheet.name => Ok(style_sheet(&self.theme)),
-            ["sign-in"] => sign_in::show(visit),
-            ["link"] => sign_in::show_link(visit),
             ["overview"] => overview::show(visit).await,
             ["subscriptions"] => subscription_list::show(visit).await,
             ["topics"] => topics::list(visit).await,
@@ -165,18 +150,6 @@ impl<A: Api> Console<A> {
             _ => Err(Trouble::NotFound),
         }
     }
-}
-
-/// The style sheet. Whoever has it may keep it: another one has another name.
-fn style_sheet(theme: &Theme) -> Response<Body> {
-    let mut response = Response::new(Body::Text(theme.sheet.css.clone()));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/css; charset=utf-8"),
-    );
-    headers.insert(header::CACHE_CONTROL, KEPT);
-    response
 }
 
 /// The notice of what a form has done, which the page that follows it names in `done`.

@@ -4,7 +4,7 @@ use askama::Template;
 use bellwire_web::api::Api;
 use bellwire_web::form::once;
 use bellwire_web::{
-    Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, status_page,
+    Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, sentence, status_page,
 };
 use lambda_http::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,6 @@ use crate::SUBSCRIPTIONS;
 use crate::model::{Envelope, Items, OneEntity, Topic, Webhook};
 use crate::secret::SecretPage;
 use crate::subscription::written_headers;
-use crate::trouble::sentence;
 
 /// The outcomes of queries.
 const OUTCOMES: [&str; 3] = ["SUCCEEDED", "FAILED", "CANCELLED"];

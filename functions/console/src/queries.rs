@@ -3,14 +3,15 @@
 use askama::Template;
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_web::api::Api;
-use bellwire_web::{Answer, Call, Notice, Shell, Trouble, Visit, When, page, status_page};
+use bellwire_web::{
+    Answer, Call, Notice, Shell, Trouble, Visit, When, page, sentence, status_page,
+};
 use lambda_http::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::QUERIES;
-use crate::trouble::sentence;
 
 /// How many a page has.
 const PAGE: &str = "50";

@@ -6,7 +6,8 @@ use bellwire_web::api::Api;
 use bellwire_web::form::once;
 use bellwire_web::plot::{Period, Plots};
 use bellwire_web::{
-    Answer, Call, Form, Notice, Shell, Trouble, Visit, figures, page, redirect, status_page,
+    Answer, Call, Form, Notice, Shell, Trouble, Visit, figures, page, redirect, sentence,
+    status_page,
 };
 use lambda_http::http::{Method, StatusCode};
 use serde::Deserialize;
@@ -17,7 +18,6 @@ use crate::endpoints::Endpoint;
 use crate::local_time::LocalTime;
 use crate::model::{Stats, Topic, Webhook};
 use crate::secret::SecretPage;
-use crate::trouble::sentence;
 use crate::{SUBSCRIPTIONS, done};
 
 /// A subscription.

@@ -2,19 +2,16 @@
 
 use askama::Template;
 use bellwire_domain::Secret;
-use bellwire_web::api::Api;
-use bellwire_web::cookies::{self, Portal};
-use bellwire_web::place::safe_page;
-use bellwire_web::{
-    Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, status_page,
-};
 use lambda_http::http::header::SET_COOKIE;
 use lambda_http::http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::OVERVIEW;
+use crate::api::{Api, Caller};
+use crate::cookies::{self, Portal};
+use crate::place::safe_page;
 use crate::trouble::sentence;
+use crate::{Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, status_page};
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -40,8 +37,22 @@ struct Session {
     theme: Option<String>,
 }
 
+/// The answer of a page that is there before somebody has signed in; `None` if the visit is to another page.
+pub async fn answer<A: Api>(visit: &Visit<'_, A>) -> Option<Answer> {
+    let is_form = *visit.request.method() == Method::POST;
+    let with_links = !visit.site.of_operators;
+    Some(match (is_form, visit.place.parts().as_slice()) {
+        (false, ["sign-in"]) => show(visit),
+        (true, ["sign-in"]) => send(visit).await,
+        (true, ["sign-out"]) => sign_out(visit).await,
+        (false, ["link"]) if with_links => show_link(visit),
+        (true, ["link"]) if with_links => open_link(visit).await,
+        _ => return None,
+    })
+}
+
 /// The form that asks for an API key.
-pub fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
+fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
     let query = visit.query();
     let ended = query.get("ended") == "yes";
     let end_cookies = cookies::end();
@@ -61,7 +72,7 @@ pub fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
 }
 
 /// Signs in with the key in the form.
-pub async fn send<A: Api>(visit: &Visit<'_, A>) -> Answer {
+async fn send<A: Api>(visit: &Visit<'_, A>) -> Answer {
     let form = Form::of_nobody(visit.request)?;
     let call = Call::post("/sessions").body(json!({ "api_key": form.get("api_key") }));
     let refused = |status, text: String| {
@@ -83,16 +94,23 @@ pub async fn send<A: Api>(visit: &Visit<'_, A>) -> Answer {
         }
         Err(other) => return Err(other),
     };
-    if session.operator {
+    if session.operator != visit.site.of_operators {
         end(visit, Secret::new(session.token)).await?;
-        let text = "This is the key of an operator. Operators sign in at /operator.";
+        let text = if session.operator {
+            "This is the key of an operator. Operators sign in at /operator."
+        } else {
+            "This is no key of an operator. Customers sign in at /console."
+        };
         return refused(StatusCode::FORBIDDEN, text.to_owned());
     }
-    signed_in(&session, safe_page(form.get("to")).unwrap_or(OVERVIEW))
+    signed_in(
+        &session,
+        safe_page(form.get("to")).unwrap_or(visit.site.home),
+    )
 }
 
 /// The page of a portal link: a button, since whoever looks at a link beforehand would use it up otherwise.
-pub fn show_link<A: Api>(visit: &Visit<'_, A>) -> Answer {
+fn show_link<A: Api>(visit: &Visit<'_, A>) -> Answer {
     page(&LinkPage {
         shell: shell(visit, "Open the console"),
         token: visit.query().get("token").to_owned(),
@@ -100,11 +118,11 @@ pub fn show_link<A: Api>(visit: &Visit<'_, A>) -> Answer {
 }
 
 /// Signs in with a portal link, which is used up.
-pub async fn open_link<A: Api>(visit: &Visit<'_, A>) -> Answer {
+async fn open_link<A: Api>(visit: &Visit<'_, A>) -> Answer {
     let form = Form::of_nobody(visit.request)?;
     let call = Call::post("/sessions").body(json!({ "link": form.get("token") }));
     match begin(visit, call).await {
-        Ok(session) => signed_in(&session, OVERVIEW),
+        Ok(session) => signed_in(&session, visit.site.home),
         Err(Trouble::NotFound | Trouble::Refused(_)) => {
             let text = "This link has expired, or was used before. Please go back to where you got it, and open it again.";
             let page = LinkPage {
@@ -119,7 +137,7 @@ pub async fn open_link<A: Api>(visit: &Visit<'_, A>) -> Answer {
 }
 
 /// Ends the session.
-pub async fn sign_out<A: Api>(visit: &Visit<'_, A>) -> Answer {
+async fn sign_out<A: Api>(visit: &Visit<'_, A>) -> Answer {
     visit.form()?;
     end(visit, visit.token()?.clone()).await?;
     with_cookies(redirect("sign-in?done=out")?, &cookies::end())
@@ -131,7 +149,7 @@ async fn begin<A: Api>(visit: &Visit<'_, A>, call: Call) -> Result<Session, Trou
 }
 
 async fn end<A: Api>(visit: &Visit<'_, A>, token: Secret) -> Result<(), Trouble> {
-    let caller = bellwire_web::api::Caller {
+    let caller = Caller {
         token: Some(token),
         ..visit.caller.clone()
     };

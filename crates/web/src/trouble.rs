@@ -1,12 +1,13 @@
 //! The pages of what goes wrong.
 
 use askama::Template;
-use bellwire_web::api::Api;
-use bellwire_web::place::safe_page;
-use bellwire_web::{Answer, Shell, Trouble, Visit, redirect, status_page};
 use form_urlencoded::byte_serialize;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Context, RequestExt};
+
+use crate::api::Api;
+use crate::place::safe_page;
+use crate::{Answer, Shell, Trouble, Visit, redirect, status_page};
 
 #[derive(Template)]
 #[template(path = "trouble.html")]
@@ -14,6 +15,7 @@ struct TroublePage {
     shell: Shell,
     text: String,
     request_id: String,
+    home: &'static str,
 }
 
 /// The page that says what is wrong; whoever isn't signed in is asked to, and led back then.
@@ -53,6 +55,7 @@ pub fn page<A: Api>(visit: &Visit<'_, A>, trouble: Trouble) -> Answer {
     let page = TroublePage {
         shell: visit.shell(title),
         text,
+        home: visit.site.home,
         request_id: match status {
             StatusCode::INTERNAL_SERVER_ERROR => context.map(id).unwrap_or_default(),
             _ => String::new(),

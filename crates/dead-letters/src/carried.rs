@@ -10,6 +10,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 /// What a dead letter carries.
+#[derive(Debug)]
 pub enum Carried {
     /// A delivery to one subscription.
     Delivery(Delivery),

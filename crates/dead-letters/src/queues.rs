@@ -1,14 +1,11 @@
 //! The queues of what could not be processed, and what can be done with what is in them.
 
-use anyhow::Context;
-use aws_config::SdkConfig;
+use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use bellwire_queues::dead_letters::DeadLetters;
-use bellwire_queues::{Message, Queue};
+use bellwire_queues::{Message, Queue, QueueError};
 use bellwire_runtime::aws::Lazy;
-
-use crate::stack::Deployed;
 
 /// A queue of dead letters. `tests/test_template_queues.py` compares them with the template's.
 struct Known {
@@ -82,6 +79,7 @@ const fn known(name: &'static str, url: &'static str, again: Again) -> Known {
 }
 
 /// A queue of dead letters, and the way back.
+#[derive(Debug)]
 pub struct DeadQueue {
     /// The name of the queue, such as `deliveries`.
     pub name: &'static str,
@@ -92,6 +90,7 @@ pub struct DeadQueue {
 }
 
 /// How dead letters are processed again.
+#[derive(Debug)]
 pub enum WayBack {
     /// By this queue.
     Queue(Queue),
@@ -114,7 +113,7 @@ impl WayBack {
     ///
     /// # Errors
     /// When AWS refuses it, or there is no way back.
-    pub async fn send(&self, message: Message) -> anyhow::Result<()> {
+    pub async fn send(&self, message: Message) -> Result<(), RedriveError> {
         match self {
             Self::Queue(queue) => Ok(queue.send(message).await?),
             Self::Function(lambda, name) => {
@@ -124,41 +123,66 @@ impl WayBack {
                     .invocation_type(InvocationType::Event)
                     .payload(Blob::new(message.body().as_bytes()));
                 let invoked = invocation.send().await;
-                invoked.with_context(|| format!("the function {name} could not be invoked"))?;
+                invoked.map_err(|error| RedriveError::NotInvoked {
+                    function: name.clone(),
+                    cause: DisplayErrorContext(error).to_string(),
+                })?;
                 Ok(())
             }
-            Self::None(reason) => anyhow::bail!("can't be redriven: {reason}"),
+            Self::None(reason) => Err(RedriveError::NoWayBack(reason)),
         }
     }
 }
 
-/// The names of the queues of dead letters of a stack, with their URLs.
+/// Why a dead letter isn't processed again.
+#[derive(Debug, thiserror::Error)]
+pub enum RedriveError {
+    /// Nothing can be done with it, for this reason.
+    #[error("can't be redriven: {0}")]
+    NoWayBack(&'static str),
+    /// Its queue can't be sent to, or the message can't be written.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Its function can't be invoked.
+    #[error("the function {function} could not be invoked: {cause}")]
+    NotInvoked {
+        /// The function's name.
+        function: String,
+        /// What is wrong.
+        cause: String,
+    },
+}
+
+/// The names of the queues of dead letters, with their URLs. `output` returns the output of the stack that has this name.
 ///
 /// # Errors
 /// When an output is missing.
-pub fn urls(deployed: &Deployed) -> anyhow::Result<Vec<(&'static str, String)>> {
+pub fn urls<E>(
+    output: impl Fn(&'static str) -> Result<String, E>,
+) -> Result<Vec<(&'static str, String)>, E> {
     let known = KNOWN.iter();
-    let urls = known.map(|known| Ok((known.name, deployed.output(known.url)?)));
+    let urls = known.map(|known| Ok((known.name, output(known.url)?)));
     urls.collect()
 }
 
-/// The queues of dead letters of a stack.
+/// The queues of dead letters. `output` returns the output of the stack that has this name.
 ///
 /// # Errors
 /// When an output is missing.
-pub fn of(config: &SdkConfig, deployed: &Deployed) -> anyhow::Result<Vec<DeadQueue>> {
-    let sqs = Lazy::new(config, aws_sdk_sqs::Client::new);
-    let lambda = Lazy::new(config, aws_sdk_lambda::Client::new);
+pub fn of<E>(
+    sqs: &Lazy<aws_sdk_sqs::Client>,
+    lambda: &Lazy<aws_sdk_lambda::Client>,
+    output: impl Fn(&'static str) -> Result<String, E>,
+) -> Result<Vec<DeadQueue>, E> {
     let queues = KNOWN.iter().map(|known| {
         let way_back = match known.again {
-            Again::Sent(url) => WayBack::Queue(Queue::new(sqs.clone(), deployed.output(url)?)),
-            Again::Invoked(name) => WayBack::Function(lambda.clone(), deployed.output(name)?),
+            Again::Sent(url) => WayBack::Queue(Queue::new(sqs.clone(), output(url)?)),
+            Again::Invoked(name) => WayBack::Function(lambda.clone(), output(name)?),
             Again::Never(reason) => WayBack::None(reason),
         };
-        let dead = DeadLetters::new(sqs.clone(), deployed.output(known.url)?);
         Ok(DeadQueue {
             name: known.name,
-            dead,
+            dead: DeadLetters::new(sqs.clone(), output(known.url)?),
             way_back,
         })
     });

@@ -8,9 +8,8 @@ use std::time::Duration;
 use bellwire_queues::QueueError;
 use bellwire_queues::dead_letters::{DeadLetter, HIDDEN_SECONDS};
 use futures_util::future::try_join_all;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::dead_queues::DeadQueue;
+use crate::DeadQueue;
 
 /// The most dead letters of a queue that a command reads.
 const MOST: usize = 1000;
@@ -18,6 +17,7 @@ const MOST: usize = 1000;
 const HIDDEN_EVERY: Duration = Duration::from_secs(HIDDEN_SECONDS as u64 / 3);
 
 /// The dead letters that a command holds, by queue.
+#[derive(Debug)]
 pub struct Held<'a> {
     queues: Vec<(&'a DeadQueue, RefCell<Vec<DeadLetter>>)>,
 }
@@ -95,19 +95,6 @@ async fn take(queue: &DeadQueue, held: &RefCell<Vec<DeadLetter>>) -> Result<(), 
         if held.len() == before {
             break;
         }
-    }
-    Ok(())
-}
-
-/// Waits until the user, or the system, wants the command to end.
-pub async fn interrupted() -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
     }
     Ok(())
 }
