@@ -36,7 +36,7 @@ WORK = ROOT / "target" / "fuzz"
 # What is fuzzed at the same time: the protocols, whose name is the first letter; A's queries, many of which are waited for,
 # and B's two spellings apart. The clients themselves count as a part of A, which has the same form of paths.
 PARTS = {
-    "A-clients": r"^/v1/(clients|portal-links)(/|$)",
+    "A-clients": r"^/v1/(clients|portal-links|failing-endpoints)(/|$)",
     "A": r"^/v1/(subscribe|unsubscribe|publish|hello)(/|$)",
     "A-queries": r"^/v1/(queries|results|scrollResults)(/|$)",
     "B": r"^/(topics|publishers|subscribers)(/|$)|^/v1/stats$",

@@ -59,7 +59,7 @@ def operations(document: dict[str, Any]) -> list[Operation]:
 
 
 def needs_operator(path: str) -> bool:
-    return path.startswith(("/v1/clients", "/v1/portal-links"))
+    return path.startswith(("/v1/clients", "/v1/portal-links", "/v1/failing-endpoints"))
 
 
 def needs_publisher(path: str) -> bool:

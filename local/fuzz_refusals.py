@@ -24,7 +24,7 @@ FIELDS: list[tuple[str, set[str], str]] = [
     ),
     ("subscriptions/{subscriptionId}", {"authorization"}, "one that lacks something, where there is none yet"),
     ("subscriptions/{subscriptionId}", {"subscriptionMode", "webhookHeaders"}, "as for a new subscription"),
-    ("topics|subscriptions|clients", {"search"}, "an expression that can't be read"),
+    ("topics|subscriptions|clients|failing-endpoints", {"search"}, "an expression that can't be read"),
     ("clients/{clientId}", {"clientId"}, "an internal id, which PUT doesn't take"),
     ("clients/{clientId}", {"labels", "name"}, "more labels than a client has; no name, where there is no external id"),
     ("portal-links", {"client_id", "return_url"}, "an id like `..`; a URL of an origin that isn't named"),

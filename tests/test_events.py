@@ -17,6 +17,7 @@ FUNCTIONS = {
     "clients": "ClientsFunction",
     "sessions": "SessionsFunction",
     "console": "ConsoleFunction",
+    "operator": "OperatorFunction",
     "subscribe": "SubscribeFunction",
     "unsubscribe": "UnsubscribeFunction",
     "queries": "QueriesFunction",
@@ -106,6 +107,14 @@ REQUESTS = [
     ("clients/rotate-secret.json", 200, {}),
     ("clients/delete.json", 404, {}),
 ]
+# Pages, and what is on them. Of a session there is the sample's key in place of a token.
+PAGES = [
+    ("console/sign-in.json", 200, "<h1>Sign in</h1>"),
+    ("console/link.json", 200, "Sign in with an API key"),
+    ("console/overview.json", 200, "<h1>Overview</h1>"),
+    ("operator/sign-in.json", 200, "<h1>Sign in</h1>"),
+    ("operator/health.json", 200, "<h1>Health</h1>"),
+]
 # What the queues bring, of a topic and a subscription that are not there (any more).
 MESSAGES = [
     "commit/document.json",
@@ -176,6 +185,14 @@ def test_a_request(stack, functions, file, status, part):
     if "subscriptions" in body:
         body["subscriptions"] = [it["callbackUrl"].rsplit("/", 1)[1] for it in body["subscriptions"]]
     assert part.items() <= body.items()
+
+
+@pytest.mark.parametrize(("file", "status", "text"), PAGES)
+def test_a_page(functions, file, status, text):
+    invocation = functions[file.split("/")[0]].invoke(read(EVENTS / file))
+    assert not invocation.failed
+    assert invocation.status == status, invocation.payload
+    assert text in invocation.payload["body"]
 
 
 @pytest.mark.parametrize(("name", "state", "reason"), OUTCOMES)

@@ -5,7 +5,7 @@ from template import read as read_template
 from template import resources
 
 # What can be lost: a few days' history, and marks without which events are sent, or something made, once more.
-UNRECOVERABLE = {"ExchangesTable", "CountsTable", "DeliveriesTable", "AnswersTable"}
+UNRECOVERABLE = {"SignInsTable", "ExchangesTable", "CountsTable", "DeliveriesTable", "AnswersTable"}
 
 
 def tables() -> dict[str, dict]:

@@ -110,6 +110,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("clients", "clients/show.json"),
     ("sessions", "sessions/show.json"),
     ("console", "console/sign-in.json"),
+    ("operator", "operator/sign-in.json"),
     ("subscribe", "subscribe/callback-url.json"),
     ("unsubscribe", "unsubscribe/callback-url.json"),
     ("queries", "queries/show.json"),

@@ -126,6 +126,16 @@ const SETTINGS: &[(&str, &str)] = &[
     ),
     ("DEAD_DELIVERIES_QUEUE_URL", "http://sqs/dead-deliveries"),
     (
+        "DEAD_PUBLICATIONS_QUEUE_URL",
+        "http://sqs/dead-publications",
+    ),
+    (
+        "FAILED_COMPLETIONS_QUEUE_URL",
+        "http://sqs/failed-completions",
+    ),
+    ("UNDELIVERED_QUEUE_URL", "http://sqs/undelivered"),
+    ("FAILED_COUNTS_QUEUE_URL", "http://sqs/failed-counts"),
+    (
         "DEAD_DELIVERIES_QUEUE_ARN",
         "arn:aws:sqs:us-east-1:000000000000:dead-deliveries",
     ),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail, ensure};
 use aws_config::SdkConfig;
-use bellwire_domain::timestamp::iso;
 use bellwire_dead_letters::{Carried, DeadQueue, Held, again};
+use bellwire_domain::timestamp::iso;
 use bellwire_queues::dead_letters::DeadLetter;
 use bellwire_runtime::aws::Lazy;
 use clap::{Args, Subcommand};
@@ -16,6 +16,8 @@ use crate::interrupted::interrupted;
 use crate::print::Output;
 use crate::stack::{self, Deployed};
 
+/// The most dead letters of a queue that a command reads.
+const MOST: usize = 1000;
 const WITHOUT_LIFETIME: &str = "given up by SQS; the function's log has the cause";
 
 #[derive(Subcommand)]
@@ -81,7 +83,7 @@ pub async fn run(command: Command, stack: &str, output: Output) -> anyhow::Resul
     let config = stack::aws().await;
     let deployed = Deployed::read(&config, stack).await?;
     let queues = queues(&config, &deployed)?;
-    let held = Held::new(&queues);
+    let held = Held::new(&queues, MOST);
     let done = tokio::select! {
         done = carry_out(command, &held) => done,
         never = held.keep_hidden() => match never {},

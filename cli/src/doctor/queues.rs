@@ -20,10 +20,11 @@ struct Waiting {
 
 pub async fn check(examined: &Examined, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let sqs = aws_sdk_sqs::Client::new(&examined.config);
-    let dead: HashMap<String, &str> = bellwire_dead_letters::urls(|name| examined.deployed.output(name))?
-        .into_iter()
-        .map(|(name, url)| (url, name))
-        .collect();
+    let dead: HashMap<String, &str> =
+        bellwire_dead_letters::urls(|name| examined.deployed.output(name))?
+            .into_iter()
+            .map(|(name, url)| (url, name))
+            .collect();
     let mut working = Vec::new();
     for queue in examined.of_kind("AWS::SQS::Queue") {
         let url = &queue.physical_id;

@@ -99,6 +99,12 @@ settings! {
     DeadDeliveriesQueueUrl = "DEAD_DELIVERIES_QUEUE_URL",
     /// The ARN of the same queue.
     DeadDeliveriesQueueArn = "DEAD_DELIVERIES_QUEUE_ARN",
+    /// The URL of the queue of ends of queries that could not be processed.
+    FailedCompletionsQueueUrl = "FAILED_COMPLETIONS_QUEUE_URL",
+    /// The URL of the queue of notifications that SNS could not deliver.
+    UndeliveredQueueUrl = "UNDELIVERED_QUEUE_URL",
+    /// The URL of the queue of what could not be counted.
+    FailedCountsQueueUrl = "FAILED_COUNTS_QUEUE_URL",
     /// The URL of the queue of results to render as JSON Lines.
     RenderingsQueueUrl = "RENDERINGS_QUEUE_URL",
     /// The URL of the dead-letter queue of renderings.

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bellwire_domain::ids::TopicId;
-use serde_dynamo::aws_sdk_dynamodb_1::from_items;
+use serde_dynamo::aws_sdk_dynamodb_1::{from_item, from_items};
 
 use crate::subscription::{ENTITIES, Subscription};
 use crate::{StoreError, Subscriptions};
@@ -77,6 +77,26 @@ impl Subscriptions {
     /// Whether a text may be a cursor of [`Self::list_entities`].
     pub fn is_cursor(text: &str) -> bool {
         text.len() <= MAX_CURSOR_LENGTH && text.starts_with(ENTITIES)
+    }
+
+    /// The subscriptions of all clients whose endpoints fail or are disabled, in no order. It reads the whole table.
+    pub async fn in_trouble(&self) -> Result<Vec<Subscription>, StoreError> {
+        let mut items = self
+            .db
+            .scan()
+            .table_name(&self.table)
+            .filter_expression(
+                "(attribute_exists(failing_since) OR attribute_exists(disabled)) \
+                 AND attribute_not_exists(ended_at)",
+            )
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while let Some(item) = items.next().await {
+            found.push(from_item(item?)?);
+        }
+        Ok(found)
     }
 
     /// All of a client's subscriptions, to topics and to entities, from the index: those that were created within about a

@@ -151,6 +151,7 @@ pub fn function_of(resource: &str) -> &'static str {
         ("/sessions", "sessions"),
         ("/v1/portal-links", "sessions"),
         ("/v1/clients", "clients"),
+        ("/v1/failing-endpoints", "clients"),
         ("/v1/subscribe", "subscribe"),
         ("/v1/publish", "subscribe"),
         ("/v1/unsubscribe", "unsubscribe"),

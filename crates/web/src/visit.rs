@@ -105,6 +105,21 @@ impl<'a, A: Api> Visit<'a, A> {
         Form::query(self.request)
     }
 
+    /// The base URL of the API, as the console was called: `https://api.example.com/live`.
+    pub fn base_url(&self) -> String {
+        let text = |name: &str| self.request.headers().get(name)?.to_str().ok();
+        let scheme = text("x-forwarded-proto").unwrap_or("https");
+        let host = text("host").unwrap_or(&self.caller.domain);
+        let path = match self.request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV1(context)) => context.path.as_deref(),
+            _ => None,
+        };
+        let path = path.unwrap_or_default();
+        let console = format!("/{}/", self.site.folder);
+        let base = path.split_once(&console).map_or("", |(base, _)| base);
+        format!("{scheme}://{host}{base}")
+    }
+
     /// What stands around a page with this title.
     pub fn shell(&self, title: &str) -> Shell {
         Shell::new(self, title)

@@ -7,10 +7,12 @@
 //! - `DELETE /v1/clients/{clientId}` deletes one, with all that belongs to it: `delete`.
 //! - `POST …/keys` and `DELETE …/keys/{keyId}` add and revoke its API keys: `keys`.
 //! - `POST …/secret/rotate` replaces its client secret: `rotate`.
+//! - `GET /v1/failing-endpoints` lists endpoints of all clients that don't work: `failing`.
 //!
 //! `routes` recognises the calls, `view` is what is returned of a client, and `failures` what can't be done with one.
 
 mod delete;
+mod failing;
 mod failures;
 mod keys;
 mod patch;
@@ -76,6 +78,7 @@ impl ClientsFunction {
                 return list::page(&request, listed, SORTED_BY);
             }
             Route::Put => return self.put(&request).await,
+            Route::Failing => return self.failing(&request).await,
             _ => {}
         }
         let client = self.existing(&request).await?;
@@ -83,7 +86,7 @@ impl ClientsFunction {
             must_be_no_operator(&client)?;
         }
         match route {
-            Route::List | Route::Put | Route::Show => self.shown(&client).await,
+            Route::List | Route::Put | Route::Failing | Route::Show => self.shown(&client).await,
             Route::Patch => self.patch(client, &request).await,
             Route::Delete => self.delete(&client).await,
             Route::AddKey => self.add_key(&operator, &client, &request).await,

@@ -2,6 +2,7 @@
 
 bellwire_api::routes! {
     "GET" "/v1/clients" => List,
+    "GET" "/v1/failing-endpoints" => Failing,
     "GET" "/v1/clients/{clientId}" => Show,
     "PUT" "/v1/clients/{clientId}" => Put,
     "PATCH" "/v1/clients/{clientId}" => Patch,
