@@ -42,6 +42,7 @@ def main() -> int:
         documents(story)
         events_of_topics(story)
         entities(story)
+        console(story)
     story.sum_up(time.monotonic() - began)
     story.what_next()
     return 0
@@ -63,6 +64,7 @@ class Story:
         self.receiver = open_receiver(self.answer)
         self.mark = uuid.uuid4().hex[:6]
         self.customer: dict[str, str] = {}
+        self.console_link = ""
         self.operator = self.create_client(f"demo-operator-{self.mark}", "--operator")
         self.publisher = self.create_client(f"demo-publisher-{self.mark}", "--publisher")
         self.console.print()
@@ -144,6 +146,10 @@ class Story:
         )
         for line in lines:
             self.console.print(f"   {line}")
+        self.console.print("\nAnd in a browser:", style="bold")
+        self.console.print(f"   {self.console_link}     # the customer's console, once and within five minutes")
+        self.console.print(f"   {self.url}/console     # the same with the customer's key, CUSTOMER")
+        self.console.print(f"   {self.url}/operator     # the operator's, with OPERATOR")
 
 
 def onboarding(story: Story) -> None:
@@ -267,6 +273,14 @@ def entities(story: Story) -> None:
         f"← {len(log)} callbacks, newest first: {', '.join(str(it['response']['status_code']) for it in log)}",
     )
     story.try_next.append(("an event of the entity", curl("entities/events", event)))
+
+
+def console(story: Story) -> None:
+    story.title("The customer looks at all of it in the console, to which the provider's backend makes a link")
+    wanted = {"client_id": story.customer["client_id"]}
+    status, link = story.call("POST", "/v1/portal-links", story.operator, wanted, "for the customer")
+    story.line(f"← {status} a link that is good once, and for five minutes")
+    story.console_link = link["url"]
 
 
 # ---------------------------------------------------------------- pieces
