@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from conftest import Client, Stack
 from entities import Entities
 from playwright.sync_api import (
@@ -62,9 +62,10 @@ def chromium() -> Iterator[Browser]:
 class Console:
     """The console in a window with cookies of its own."""
 
-    def __init__(self, stack: Stack, context: BrowserContext):
+    def __init__(self, stack: Stack, context: BrowserContext, folder: str = "console"):
         self.stack = stack
-        self.url = f"{stack.url}/console"
+        self.url = f"{stack.url}/{folder}"
+        self.home = {"console": "Overview", "operator": "Health"}[folder]
         self.context = context
         self.problems: list[str] = []
         context.on("console", self._judge_message)
@@ -109,7 +110,7 @@ class Console:
         self.open("sign-in")
         self.page.get_by_label("API key").fill(client.api_key)
         self.press("Sign in")
-        expect(self.heading("Overview")).to_be_visible()
+        expect(self.heading(self.home)).to_be_visible()
         return self
 
     def press(self, name: str, within: str | None = None) -> None:
@@ -146,19 +147,24 @@ class Console:
     def cookies(self) -> dict[str, str]:
         return {it["name"]: it["value"] for it in self.context.cookies()}
 
-    def post(self, page: str, fields: dict[str, str], **headers: str) -> APIResponse:
-        """Sends a form as it is, and doesn't follow the redirection."""
+    def send(self, method: str, page: str, **how: Any) -> APIResponse:
+        """Sends a request as it is, with the cookies, and doesn't follow a redirection."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies().items())
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.context.request.post(
-            f"{self.url}/{page}", form={**fields}, headers={"cookie": cookies, **headers}, max_redirects=0
-        )
+        headers = {"cookie": cookies} | how.pop("headers", {})
+        url = f"{self.url}/{page}"
+        return self.context.request.fetch(url, method=method, headers=headers, max_redirects=0, **how)
 
-    def accessible(self, what: str) -> list[str]:
-        """What axe finds wrong."""
+    def post(self, page: str, fields: dict[str, str], **headers: str) -> APIResponse:
+        """Sends a form."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.send("POST", page, form=fields, headers=headers)
+
+    def accessible(self, what: str, *rules: str) -> list[str]:
+        """What axe finds wrong, by all its rules or these."""
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE_SCRIPT)
-        found = self.page.evaluate("axe.run()")["violations"]
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        found = self.page.evaluate("(options) => axe.run(options)", options)["violations"]
         return [f"{what}: {it['id']} ({it['impact']}): {[node['html'] for node in it['nodes']]}" for it in found]
 
     def too_wide(self, what: str) -> list[str]:
@@ -188,16 +194,17 @@ def open_console(stack, chromium, sessions) -> Iterator[Callable[..., Console]]:
     """Opens windows, somebody signed in or nobody. None of them may have had problems in the end."""
     opened: list[Console] = []
 
-    def window(**options: Any) -> Console:
+    def window(folder: str = "console", **options: Any) -> Console:
         options = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"} | options
-        opened.append(Console(stack, chromium.new_context(**options)))
+        opened.append(Console(stack, chromium.new_context(**options), folder))
         return opened[-1]
 
     def open_console(client: Client | None = None, **options: Any) -> Console:
         if client is None:
             return window(**options)
         if client.api_key not in sessions:
-            sessions[client.api_key] = window().sign_in(client).context.storage_state()
+            folder = {key: options[key] for key in ("folder",) if key in options}
+            sessions[client.api_key] = window(**folder).sign_in(client).context.storage_state()
         return window(storage_state=sessions[client.api_key], **options)
 
     yield open_console
@@ -230,7 +237,7 @@ class Account:
         kind, key = page.split("/")
         if kind == "subscriptions":
             path = f"/subscribers/webhook/subscriptions/{key}/deliveries"
-            return self.stack.call("GET", path, self.client).json()["items"]
+            return self.stack.call("GET", path, self.client, params={"limit": "100"}).json()["items"]
         return self.entities.call("GET", f"/subscriptions/{key}/deliveries").json()["data"]["deliveries"]
 
     def delivery(self, page: str, state: str) -> str:

@@ -116,7 +116,7 @@ def test_events_that_have_not_arrived_are_replayed(open_console, streams, client
         console.open(f"subscriptions/{subscription['id']}")
         console.press("Replay", within="Replay")
         expect(console.notice()).to_have_text("The events that have not arrived are sent again.")
-        receiver.wait_for(is_streams, before + 1)
+        receiver.wait_for(is_streams, before + 1, seconds=5)
         assert receiver.arrivals[-1].json() == {"n": 1}
 
 

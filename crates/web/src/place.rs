@@ -26,8 +26,7 @@ impl Place {
     pub fn at(page: &str) -> Self {
         let segments: Vec<&str> = page.split('/').collect();
         let root = "../".repeat(segments.len() - 1);
-        let decode = |it: &str| percent_decode_str(it).decode_utf8_lossy().into_owned();
-        let segments = segments.into_iter().map(decode).collect();
+        let segments = segments.into_iter().map(decoded).collect();
         Self { segments, root }
     }
 
@@ -35,6 +34,10 @@ impl Place {
     pub fn parts(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
     }
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// The path of a page below the console that somebody may be led to after signing in, as it was written; `None` if it may

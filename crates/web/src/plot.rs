@@ -173,7 +173,7 @@ impl Plots {
         let all = |of: fn(&Hour) -> u64| figures::count(hours.iter().map(of).sum());
         Self {
             bars,
-            most: ticks(most, |number| figures::count(number)),
+            most: ticks(most, figures::count),
             median: line(|it| it.p50),
             slowest: line(|it| it.p99),
             slow: ticks(slow, |number| figures::duration(Some(number))),

@@ -55,7 +55,6 @@ pub async fn answer<A: Api>(visit: &Visit<'_, A>) -> Option<Answer> {
 fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
     let query = visit.query();
     let ended = query.get("ended") == "yes";
-    let end_cookies = cookies::end();
     let out = query.get("done") == "out";
     let notice = if ended {
         Some(Notice::error(
@@ -64,11 +63,10 @@ fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
     } else {
         out.then(|| Notice::done("You are signed out."))
     };
-    let page = page(&SignInPage {
+    page(&SignInPage {
         shell: shell(visit, "Sign in").with(notice),
         to: query.get("to").to_owned(),
-    })?;
-    with_cookies(page, if ended { &end_cookies } else { &[] })
+    })
 }
 
 /// Signs in with the key in the form.

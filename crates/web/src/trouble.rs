@@ -80,8 +80,12 @@ pub fn sentence(message: &str) -> String {
 }
 
 fn signed_out<A: Api>(visit: &Visit<'_, A>) -> Answer {
-    let segments = visit.place.segments.join("/");
-    let back = safe_page(&segments).filter(|_| *visit.request.method() == Method::GET);
+    let mut page = visit.place.segments.join("/");
+    if let Some(query) = visit.request.uri().query() {
+        page.push('?');
+        page.push_str(query);
+    }
+    let back = safe_page(&page).filter(|_| *visit.request.method() == Method::GET);
     let back = back.map(|page| byte_serialize(page.as_bytes()).collect::<String>());
     let had_session = visit.caller.token.is_some();
     let ended = if had_session { "ended=yes&" } else { "" };

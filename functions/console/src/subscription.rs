@@ -191,7 +191,11 @@ async fn shown<A: Api>(
         url: said("url", &webhook.webhook_url),
         new_headers: form.get("new_headers").to_owned(),
         replay_from: LocalTime::written(form.get("start"), zone, visit.now - Duration::HOUR),
-        replay_to: LocalTime::written(form.get("end"), zone, visit.now),
+        replay_to: LocalTime {
+            // Up to now, unless something else is said: the control has whole minutes.
+            text: form.get("end").to_owned(),
+            zone: zone.to_owned(),
+        },
         once: once(),
         topic,
         endpoint,
