@@ -111,7 +111,7 @@ REQUESTS = [
 PAGES = [
     ("console/sign-in.json", 200, "<h1>Sign in</h1>"),
     ("console/link.json", 200, "Sign in with an API key"),
-    ("console/overview.json", 200, "<h1>Overview</h1>"),
+    ("console/subscriptions.json", 200, "<h1>Subscriptions</h1>"),
     ("operator/sign-in.json", 200, "<h1>Sign in</h1>"),
     ("operator/health.json", 200, "<h1>Health</h1>"),
 ]
@@ -228,7 +228,7 @@ def test_attempts_of_the_stream(stack, functions):
 
 
 def test_no_file_is_left_out():
-    fed = {file for file, *_ in REQUESTS} | set(MESSAGES) | {"attempt-counts/attempts.json"}
+    fed = {file for file, *_ in REQUESTS} | {file for file, *_ in PAGES} | set(MESSAGES) | {"attempt-counts/attempts.json"}
     fed |= {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
     assert {str(file.relative_to(EVENTS)) for file in EVENTS.rglob("*.json")} == fed
     assert {file.split("/")[0] for file in fed} == set(FUNCTIONS)

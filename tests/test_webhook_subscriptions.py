@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from operator import itemgetter
 
 import pytest
 from streams import eventually
@@ -274,9 +275,10 @@ def test_the_list_of_all_topics(streams, stack, client, other_client, prefix):
         assert answer.status_code == 200, answer.text
         return answer.json()["items"]
 
+    by_id = itemgetter("id")
     found = eventually(listed, lambda it: len(it) == 2, "both subscriptions")
     shown = [{k: v for k, v in it.items() if k != "topicName"} for it in found]
-    assert sorted(shown, key=str) == sorted((streams.show(it) for it in made), key=str)
+    assert sorted(shown, key=by_id) == sorted((streams.show(it) for it in made), key=by_id)
     [named] = listed(search=f"topicId:{second}")
     assert named["topicName"].startswith("orders-")
     assert len(listed(page="1", pageSize="1")) == 1

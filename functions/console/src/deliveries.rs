@@ -15,7 +15,7 @@ use time::Duration;
 
 use crate::delivery_view::{DeliveryView, EntityDelivery, WebhookDelivery};
 use crate::local_time::LocalTime;
-use crate::model::{Entity, Envelope, OneEntity, Webhook};
+use crate::model::Envelope;
 use crate::topics::beginning;
 use crate::{SUBSCRIPTIONS, done};
 
@@ -112,7 +112,6 @@ struct ListPage {
     shell: Shell,
     /// The page of the subscription, relative to the console.
     subscription: String,
-    url: String,
     states: Vec<(&'static str, bool)>,
     event_types: Vec<(&'static str, bool)>,
     code: String,
@@ -122,6 +121,14 @@ struct ListPage {
     /// The query string of the next page.
     next: Option<String>,
     filtered: bool,
+}
+
+impl ListPage {
+    /// Where the latest of them went.
+    fn url(&self) -> Option<&str> {
+        let latest = self.rows.iter().find_map(|it| it.latest());
+        latest.map(|it| it.url.as_str())
+    }
 }
 
 #[derive(Template)]
@@ -145,9 +152,7 @@ struct Found {
 pub async fn list<A: Api>(visit: &Visit<'_, A>, kind: Kind, id: &str) -> Answer {
     visit.token()?;
     let query = visit.query();
-    let (found, url) = tokio::join!(deliveries(visit, kind, id, &query), url(visit, kind, id));
-    let url = url?;
-    let (found, notice, status) = match found {
+    let (found, notice, status) = match deliveries(visit, kind, id, &query).await {
         Ok(found) => (found, done(visit), StatusCode::OK),
         Err(Trouble::Refused(refusal)) => {
             let nothing = Found {
@@ -168,7 +173,6 @@ pub async fn list<A: Api>(visit: &Visit<'_, A>, kind: Kind, id: &str) -> Answer 
     let page = ListPage {
         shell: visit.shell("Deliveries").under(SUBSCRIPTIONS).with(notice),
         subscription: format!("{}/{id}", kind.folder()),
-        url,
         states: chosen(&STATES, "state"),
         event_types: chosen(kind.event_types(), "type"),
         code: query.get("code").to_owned(),
@@ -323,22 +327,6 @@ async fn deliveries<A: Api>(
             }
         }
     })
-}
-
-/// The URL of the endpoint.
-async fn url<A: Api>(visit: &Visit<'_, A>, kind: Kind, id: &str) -> Result<String, Trouble> {
-    match kind {
-        Kind::Webhook => {
-            let call = Call::get(crate::subscription::ONE).at("subscriptionId", id);
-            Ok(visit.read::<Webhook>(call).await?.webhook_url)
-        }
-        Kind::Entity => {
-            let call = Call::get(crate::entity::ONE).at("key", id);
-            let found: Envelope<OneEntity> = visit.read(call).await?;
-            let Entity { callback, .. } = found.data.subscription;
-            Ok(callback)
-        }
-    }
 }
 
 /// The query string of the next page: the same filter, from another place on.

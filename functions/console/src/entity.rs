@@ -17,7 +17,7 @@ use crate::secret::SecretPage;
 use crate::{SUBSCRIPTIONS, done};
 
 /// A subscription.
-pub const ONE: &str = "/subscriptions/{key}";
+const ONE: &str = "/subscriptions/{key}";
 
 #[derive(Template)]
 #[template(path = "entity.html")]

@@ -21,7 +21,7 @@ use crate::secret::SecretPage;
 use crate::{SUBSCRIPTIONS, done};
 
 /// A subscription.
-pub const ONE: &str = "/subscribers/webhook/subscriptions/{subscriptionId}";
+const ONE: &str = "/subscribers/webhook/subscriptions/{subscriptionId}";
 /// What a test sends, unless something else is written.
 const TEST: &str = "{\n  \"test\": true\n}";
 

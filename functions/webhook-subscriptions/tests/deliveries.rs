@@ -127,7 +127,10 @@ async fn call(
     let resource = match parts.len() {
         1 => format!("{PREFIX}/{{subscriptionId}}/deliveries"),
         2 => format!("{PREFIX}/{{subscriptionId}}/deliveries/{{deliveryId}}"),
-        _ => format!("{PREFIX}/{{subscriptionId}}/deliveries/{{deliveryId}}/resend"),
+        _ => {
+            let action = parts.last().unwrap();
+            format!("{PREFIX}/{{subscriptionId}}/deliveries/{{deliveryId}}/{action}")
+        }
     };
     let path = format!("{PREFIX}/{of}{path}");
     let mut request = request(method, &resource, &path, Some(as_key), &Value::Null);
@@ -562,4 +565,65 @@ async fn a_subscription_that_is_deleted_meanwhile_is_asked_for_nothing() {
     );
     assert_eq!(resent.await.unwrap(), bellwire_fanout::Resent::Gone);
     assert!(aws.sent("DeliveriesQueue").is_empty());
+}
+
+/// What a console asks for: a page of fifty deliveries, with the token of a session.
+#[tokio::test]
+async fn fifty_deliveries_take_six_reads_of_tables_at_most() {
+    let (aws, id) = account("event").await;
+    for n in 0..60 {
+        let key = publish(&aws, &id, &format!("e{n}"), Duration::minutes(n)).await;
+        attempt(&aws, &key, 0, 200, 1).await;
+    }
+    let app = aws.app("WebhookSubscriptions", &[]);
+    let clients = app.clients().unwrap().list().await.unwrap();
+    let client = clients.iter().find(|it| it.name == "key").unwrap();
+    let token = bellwire_domain::Secret::new("bwt_token");
+    let session = bellwire_store::ApiKey::of_session(client, &token, None, OffsetDateTime::now_utc());
+    app.keys().unwrap().begin_session(&session).await.unwrap();
+    aws.calls();
+    let path = format!("{PREFIX}/{id}/deliveries");
+    let resource = format!("{PREFIX}/{{subscriptionId}}/deliveries");
+    let request = request("GET", &resource, &path, Some("bwt_token"), &Value::Null)
+        .with_query_string_parameters(HashMap::from([("limit".to_owned(), "50".to_owned())]));
+    let answer = function(&aws).handle(request).await.unwrap();
+    let body: Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!(body["items"].as_array().unwrap().len(), 50);
+    let reads = aws.calls();
+    assert!(reads.len() <= 6, "{reads:?}");
+}
+
+#[tokio::test]
+async fn what_was_sent_is_returned_as_long_as_it_is_kept() {
+    let (aws, id) = account("event").await;
+    let delivery = publish(&aws, &id, "e1", Duration::minutes(1)).await;
+    attempt(&aws, &delivery, 0, 500, 1).await;
+    let path = format!("/deliveries/{}/payload", delivery.id());
+    assert_eq!(get(&aws, &id, &path).await, (200, json!({})));
+    // What is older than events are kept is gone, and so is what was never there.
+    let old = publish(&aws, &id, "e2", Duration::days(8)).await;
+    attempt(&aws, &old, 0, 500, 1).await;
+    for delivery in [old.id().as_str(), "nothing"] {
+        let path = format!("/deliveries/{delivery}/payload");
+        assert_eq!(get(&aws, &id, &path).await.0, 404, "{delivery}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_returned_as_it_is_and_a_version_as_it_was_sent() {
+    let (aws, id) = account("snapshot").await;
+    let resource = "/subscribers/webhook/topics/{topicId}/document";
+    let path = "/subscribers/webhook/topics/t1/document";
+    let document = async || {
+        let request = request("GET", resource, path, Some("key"), &Value::Null);
+        function(&aws).handle(request).await
+    };
+    assert_eq!(document().await.unwrap_err().status(), 404);
+    commit(&aws, 1).await;
+    let answer = document().await.unwrap();
+    assert_eq!(answer.headers()["etag"], "\"1\"");
+    let body: Value = serde_json::from_slice(answer.body()).unwrap();
+    let sent = of_version(&aws, &id, 1).await;
+    let path = format!("/deliveries/{sent}/payload");
+    assert_eq!(get(&aws, &id, &path).await, (200, body));
 }
