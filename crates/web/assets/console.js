@@ -9,14 +9,15 @@
   };
   const times = [...document.querySelectorAll("time[datetime]")];
   const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
+  const hour = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   for (const time of times) {
     const text = full.format(new Date(time.dateTime));
     time.title = text;
-    if (time.classList.contains("absolute")) time.textContent = text;
+    if (time.className) time.textContent = (time.className === "hour" ? hour : full).format(new Date(time.dateTime));
   }
   const refresh = () => {
     for (const time of times) {
-      if (!time.classList.contains("absolute")) time.textContent = relative(Date.parse(time.dateTime));
+      if (!time.className) time.textContent = relative(Date.parse(time.dateTime));
     }
   };
   refresh();

@@ -39,6 +39,11 @@ impl When {
         Full(self.clone())
     }
 
+    /// The hour alone, of what is known by the hour.
+    pub fn hour(&self) -> Hour {
+        Hour(self.clone())
+    }
+
     /// How long ago it was, or until it is.
     pub fn relative(&self) -> String {
         let past = self.now - self.at;
@@ -78,6 +83,25 @@ impl fmt::Display for Full {
 }
 
 impl HtmlSafe for Full {}
+
+/// The hour of a time, as the element `time`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hour(When);
+
+impl fmt::Display for Hour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(when) = self;
+        let format = format_description!("[day padding:none] [month repr:short], [hour]:00 UTC");
+        let text = when.at.format(format).unwrap_or_default();
+        write!(
+            f,
+            "<time class=\"hour\" datetime=\"{}\">{text}</time>",
+            when.iso()
+        )
+    }
+}
+
+impl HtmlSafe for Hour {}
 
 /// The element `time`. Nothing in it comes from outside.
 impl fmt::Display for When {

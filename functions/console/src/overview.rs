@@ -3,7 +3,8 @@
 use askama::Template;
 use bellwire_domain::timestamp;
 use bellwire_web::api::Api;
-use bellwire_web::plot::{Period, Plots};
+use bellwire_web::period::Period;
+use bellwire_web::plot::Plots;
 use bellwire_web::{Answer, Call, Shell, Visit, When, figures, page};
 
 use crate::endpoints::{self, Endpoint};

@@ -4,7 +4,8 @@ use askama::Template;
 use bellwire_domain::timestamp;
 use bellwire_web::api::Api;
 use bellwire_web::form::once;
-use bellwire_web::plot::{Period, Plots};
+use bellwire_web::period::Period;
+use bellwire_web::plot::Plots;
 use bellwire_web::{
     Answer, Call, Form, Notice, Shell, Trouble, Visit, figures, page, redirect, sentence,
     status_page,

@@ -579,7 +579,8 @@ async fn fifty_deliveries_take_six_reads_of_tables_at_most() {
     let clients = app.clients().unwrap().list().await.unwrap();
     let client = clients.iter().find(|it| it.name == "key").unwrap();
     let token = bellwire_domain::Secret::new("bwt_token");
-    let session = bellwire_store::ApiKey::of_session(client, &token, None, OffsetDateTime::now_utc());
+    let session =
+        bellwire_store::ApiKey::of_session(client, &token, None, OffsetDateTime::now_utc());
     app.keys().unwrap().begin_session(&session).await.unwrap();
     aws.calls();
     let path = format!("{PREFIX}/{id}/deliveries");
