@@ -64,10 +64,14 @@ class TestEachFunction:
         assert stack.call(method, path, operator, json=body, headers=unknown).status_code == 404
 
 
-def test_an_operators_key_of_an_earlier_version_manages_clients(stack):
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "/v1/clients/nobody", None), ("POST", "/v1/portal-links", {"client_id": "nobody"})],
+)
+def test_an_operators_key_of_an_earlier_version_manages_clients(stack, method, path, body):
     _, key = with_earlier_key(stack, operator=True)
     for _ in range(2):
-        assert stack.call("GET", "/v1/clients/nobody", headers={"x-api-key": key}).status_code == 404
+        assert stack.call(method, path, json=body, headers={"x-api-key": key}).status_code == 404
 
 
 def test_an_operator_acts_for_a_client_of_protocol_c(stack, publisher):

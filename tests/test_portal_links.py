@@ -34,11 +34,12 @@ def test_links_are_for_customers_by_operators(stack, operator, client, publisher
         assert stack.call("POST", PATH, other, json=wanted).status_code == 403
     answer = stack.call("POST", PATH, operator, json={"client_id": "nobody-of-that-name"})
     assert answer.status_code == 404
-    answer = stack.call("POST", PATH, operator, json={"client_id": operator.client_id})
-    assert (answer.status_code, answer.json()["message"]) == (
-        409,
-        "the client is an operator: it signs in with its key",
-    )
+    for other in (operator, publisher):
+        answer = stack.call("POST", PATH, operator, json={"client_id": other.client_id})
+        assert (answer.status_code, answer.json()["message"]) == (
+            409,
+            "the client is a publisher or an operator: it signs in with its key",
+        )
     assert stack.call("POST", PATH, operator, data=b"x" * 70_000).status_code == 413
 
 

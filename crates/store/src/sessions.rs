@@ -1,6 +1,6 @@
 //! Sessions of the consoles: keys in the Keys table that end, whose tokens browsers have as cookies.
 //!
-//! A session is valid until its end, and as long as its client is enabled, hasn't had its sessions ended since, and still
+//! A session is valid until its end, and as long as its client is enabled, hasn't had its sessions ended or been created again since, and still
 //! has the API key that the session was signed in with. So each use reads the client's item as well as the key's; nothing
 //! has to be found and removed when a client is disabled.
 
@@ -50,18 +50,29 @@ impl Client {
         let lasts = session
             .expires_at
             .is_some_and(|end| now.unix_timestamp() < end);
-        let ended = self
-            .sessions_ended_at
-            .is_some_and(|ended| session.created_at <= ended);
-        let has_key = session
-            .signed_in_with
-            .as_ref()
-            .is_none_or(|hash| self.key_hashes().any(|it| it == hash));
+        // Whoever made the link meant a customer.
+        let may_begin = match &session.signed_in_with {
+            Some(hash) => self.key_hashes().any(|it| it == hash),
+            None => self.may_have_link(),
+        };
         session.client_id == self.client_id
             && lasts
-            && !ended
-            && has_key
+            && self.goes_on_since(session.created_at)
+            && may_begin
             && self.disabled_at.is_none()
+    }
+}
+
+impl Client {
+    /// Whether nothing since then has ended what was begun for the client: it has not been disabled, nor deleted and created
+    /// again.
+    pub fn goes_on_since(&self, then: OffsetDateTime) -> bool {
+        then >= self.created_at && self.sessions_ended_at.is_none_or(|ended| then > ended)
+    }
+
+    /// Whether a link may sign somebody in as the client: only as a customer.
+    pub fn may_have_link(&self) -> bool {
+        !self.operator && !self.publisher
     }
 }
 

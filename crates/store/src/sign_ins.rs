@@ -5,6 +5,7 @@
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue};
+use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::{ClientId, SecretHash};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
@@ -26,6 +27,9 @@ pub const COUNTED_FOR: Duration = Duration::minutes(15);
 pub struct PortalLink {
     /// The client that opens the console with it.
     pub client_id: ClientId,
+    /// When it was made.
+    #[serde(with = "iso_serde")]
+    pub created_at: OffsetDateTime,
     /// Where the console leads back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_url: Option<String>,

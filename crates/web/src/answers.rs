@@ -55,6 +55,22 @@ impl From<askama::Error> for Trouble {
     }
 }
 
+impl Refusal {
+    /// What is wrong with a request itself.
+    pub fn new(status: u16, message: &str) -> Self {
+        Self {
+            status,
+            message: message.to_owned(),
+            field: None,
+        }
+    }
+
+    /// The HTTP status of the page that says so.
+    pub fn page_status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST)
+    }
+}
+
 /// An error of the API in any of its forms.
 #[derive(Deserialize)]
 struct Said {
@@ -81,6 +97,7 @@ impl Trouble {
         match response.status {
             401 => return Self::SignedOut,
             404 => return Self::NotFound,
+            503 => return Self::Busy,
             500.. | ..300 => {
                 let status = response.status;
                 return Self::Broken(format!("the API has answered {status}").into());
@@ -165,6 +182,7 @@ mod tests {
         assert_eq!(refused("<html>"), of("the request was refused", None));
         assert!(matches!(refusal(401, ""), Trouble::SignedOut));
         assert!(matches!(refusal(404, ""), Trouble::NotFound));
-        assert!(matches!(refusal(503, "{}"), Trouble::Broken(_)));
+        assert!(matches!(refusal(503, "{}"), Trouble::Busy));
+        assert!(matches!(refusal(500, "{}"), Trouble::Broken(_)));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bellwire_domain::Secret;
+use bellwire_domain::digest::sha256_hex;
 use lambda_http::http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -27,7 +28,7 @@ pub struct Call {
     pub query: Vec<(&'static str, String)>,
     /// The body.
     pub body: Option<Value>,
-    /// The `Idempotency-Key`, by which a form that is sent twice makes one thing.
+    /// What the form has by which it makes one thing when it is sent twice.
     pub once: Option<String>,
 }
 
@@ -75,10 +76,17 @@ impl Call {
         self
     }
 
-    /// With an `Idempotency-Key`, unless it is empty.
+    /// As from a form that makes one thing when it is sent twice; `key` is what it has, unless that is empty.
     pub fn once(mut self, key: &str) -> Self {
         self.once = Some(key.to_owned()).filter(|key| !key.is_empty());
         self
+    }
+
+    /// The `Idempotency-Key`: a form that is changed and sent again asks for something else.
+    pub fn idempotency_key(&self) -> Option<String> {
+        let body = self.body.as_ref().map(Value::to_string).unwrap_or_default();
+        let once = self.once.as_ref()?;
+        Some(sha256_hex(&format!("{once} {body}")))
     }
 
     /// The path with the values of its parameters.

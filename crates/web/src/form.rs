@@ -2,9 +2,12 @@
 
 use bellwire_domain::Secret;
 use lambda_http::Request;
+use lambda_http::http::HeaderName;
+use lambda_http::http::header::{HOST, ORIGIN};
 use uuid::Uuid;
 
 use crate::Trouble;
+use crate::answers::Refusal;
 use crate::cookies::form_token;
 
 /// The largest form, in bytes: some fields have JSON of a page or two.
@@ -34,11 +37,19 @@ impl Form {
     pub fn of_nobody(request: &Request) -> Result<Self, Trouble> {
         // Browsers say it, and pages can't change what they say. https://www.w3.org/TR/fetch-metadata/
         let site = request.headers().get("sec-fetch-site");
-        let elsewhere =
-            site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
-        let body = request.body().as_ref();
-        if elsewhere || body.len() > MAX_BYTES {
+        let elsewhere = match site {
+            Some(site) => !matches!(site.as_bytes(), b"same-origin" | b"none"),
+            None => is_of_other_origin(request),
+        };
+        if elsewhere {
             return Err(Trouble::Forged);
+        }
+        let body = request.body().as_ref();
+        if body.len() > MAX_BYTES {
+            return Err(Trouble::Refused(Refusal::new(
+                413,
+                "what was written is too long",
+            )));
         }
         Ok(Self::parse(body))
     }
@@ -85,6 +96,13 @@ impl Form {
         let fields = self.0.iter().filter(move |(it, _)| it == name);
         fields.map(|(_, value)| value.trim())
     }
+}
+
+/// Whether the browser names another origin than this one. Of pages like ours, which send no address along, it is `null`.
+fn is_of_other_origin(request: &Request) -> bool {
+    let header = |name: HeaderName| request.headers().get(name)?.to_str().ok();
+    let origin = header(ORIGIN).and_then(|it| it.split_once("://"));
+    origin.is_some_and(|(_, named)| Some(named) != header(HOST))
 }
 
 /// What a form has so that it makes one thing, however often it is sent.

@@ -6,12 +6,13 @@ use aws_config::SdkConfig;
 use aws_lambda_events::apigw::ApiGatewayProxyResponse;
 use aws_lambda_events::encodings::Body;
 use aws_sdk_lambda::Client as Lambda;
+use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::error::{DisplayErrorContext, SdkError};
 use aws_sdk_lambda::primitives::Blob;
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_runtime::aws::Lazy;
-use lambda_http::http::header;
+use lambda_http::http::{Method, header};
 use serde_json::{Map, Value, json};
 
 use crate::api::{Api, ApiError, Call, Caller, Response, function_of};
@@ -51,6 +52,15 @@ fn client(config: &SdkConfig) -> Lambda {
     Lambda::from_conf(config.build())
 }
 
+/// The SDK repeats calls whose answer is lost: only those that can be repeated.
+fn retries(call: &Call) -> aws_sdk_lambda::config::Builder {
+    let config = aws_sdk_lambda::Config::builder();
+    match call.method == Method::GET || call.once.is_some() {
+        true => config,
+        false => config.retry_config(RetryConfig::disabled()),
+    }
+}
+
 impl Api for InvokedApi {
     async fn call(&self, caller: &Caller, call: Call) -> Result<Response, ApiError> {
         let function = function_of(call.resource);
@@ -60,6 +70,8 @@ impl Api for InvokedApi {
             .invoke()
             .function_name(format!("{}{function}", self.prefix))
             .payload(Blob::new(event(caller, &call).to_string()))
+            .customize()
+            .config_override(retries(&call))
             .send()
             .await;
         let invoked = match invocation {
@@ -89,10 +101,10 @@ pub fn event(caller: &Caller, call: &Call) -> Value {
     if let Some(token) = &caller.token {
         headers.insert("x-api-key".to_owned(), json!(token.expose()));
     }
-    if let Some(once) = &call.once {
-        headers.insert("idempotency-key".to_owned(), json!(once));
+    if let Some(key) = call.idempotency_key() {
+        headers.insert("idempotency-key".to_owned(), json!(key));
     }
-    if call.method == lambda_http::http::Method::PATCH {
+    if call.method == Method::PATCH {
         headers.insert(
             "content-type".to_owned(),
             json!("application/merge-patch+json"),
@@ -176,7 +188,11 @@ mod tests {
         let request = lambda_http::request::from_str(&event).unwrap();
         assert_eq!(request.uri().path(), "/console/topics/a%20b");
         assert_eq!(request.headers()["x-api-key"], "bwt_x");
-        assert_eq!(request.headers()["idempotency-key"], "k1");
+        let key = call.idempotency_key().unwrap();
+        assert_eq!(request.headers()["idempotency-key"], key);
+        // What is sent with another body is another request.
+        let changed = call.clone().body(json!({"x": "y"}));
+        assert_ne!(changed.idempotency_key().unwrap(), key);
         use lambda_http::RequestExt;
         assert_eq!(request.query_string_parameters().first("page"), Some("2"));
         assert_eq!(request.query_string_parameters().first("search"), None);

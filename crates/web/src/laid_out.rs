@@ -2,15 +2,44 @@
 
 use serde::de::IgnoredAny;
 
-/// The text with line breaks and indentation if it is JSON, and nothing else changed; other text as it is.
-pub fn laid_out(text: &str) -> String {
+/// How much of a body is shown, in bytes.
+const MOST: usize = 32 * 1024;
+
+/// A body as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaidOut {
+    /// Its text, or the beginning of it.
+    pub text: String,
+    /// Whether there is more.
+    pub cut: bool,
+}
+
+/// The text with line breaks and indentation if it is JSON, and nothing else changed; other text as it is. Of a long text
+/// it is the beginning.
+pub fn laid_out(text: &str) -> LaidOut {
+    let mut shown = indented(text);
+    let cut = shown.len() > MOST;
+    if cut {
+        let ends = (0..=MOST).rev().find(|end| shown.is_char_boundary(*end));
+        shown.truncate(ends.unwrap_or_default());
+    }
+    LaidOut { text: shown, cut }
+}
+
+/// As far as it is shown: a deeply nested text would become many times as long.
+fn indented(text: &str) -> String {
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
         return text.to_owned();
     }
-    let mut shown = String::with_capacity(text.len() * 2);
+    let mut shown = String::with_capacity(text.len().min(MOST) * 2);
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    let mut characters = text.chars().filter(|it| !it.is_control()).peekable();
+    // In JSON these stand between values alone.
+    let between = |it: &char| matches!(it, '\n' | '\r' | '\t');
+    let mut characters = text.chars().filter(|it| !between(it)).peekable();
     while let Some(character) = characters.next() {
+        if shown.len() > MOST {
+            break;
+        }
         if quoted {
             shown.push(character);
             quoted = escaped || character != '"';
@@ -68,13 +97,31 @@ mod tests {
     fn json_is_indented_and_nothing_else_is_changed() {
         let text = r#"{ "b":[1.50,{},[ ]],"a": "x, {\"y\": 1}\\" }"#;
         let shown = "{\n  \"b\": [\n    1.50,\n    {},\n    []\n  ],\n  \"a\": \"x, {\\\"y\\\": 1}\\\\\"\n}";
-        assert_eq!(laid_out(text), shown);
+        assert_eq!(laid_out(text).text, shown);
         for other in ["", "plain", "<b>", "{\"a\":", "a\nb"] {
-            assert_eq!(laid_out(other), other);
+            assert_eq!(laid_out(other).text, other);
         }
         assert_eq!(
-            laid_out("12345678901234567890.10"),
+            laid_out("12345678901234567890.10").text,
             "12345678901234567890.10"
+        );
+    }
+
+    #[test]
+    fn of_a_long_text_it_is_the_beginning() {
+        let deep = format!(
+            "{}{}{}",
+            "[".repeat(100),
+            "1,".repeat(300_000) + "1",
+            "]".repeat(100)
+        );
+        let shown = laid_out(&deep);
+        assert!(shown.cut && shown.text.len() <= MOST);
+        let long = laid_out(&"ä".repeat(MOST));
+        assert!(long.cut && long.text.len() == MOST);
+        assert_eq!(
+            laid_out("[\"\u{7f}\u{85}\"]").text,
+            "[\n  \"\u{7f}\u{85}\"\n]"
         );
     }
 
@@ -97,7 +144,8 @@ mod tests {
         #[test]
         fn it_stays_the_same_value(value in values(), pretty in any::<bool>()) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-            let shown = laid_out(&text.unwrap());
+            let shown = indented(&text.unwrap());
+            prop_assume!(shown.len() <= MOST);
             prop_assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
         }
     }

@@ -8,6 +8,8 @@ use percent_encoding::percent_decode_str;
 pub struct Place {
     /// The segments, decoded: `/console/subscriptions/x` has two.
     pub segments: Vec<String>,
+    /// The path below that of the console, as it was called.
+    pub page: String,
     /// What leads back to the console itself: links are relative, since a stage or the base path of a domain may stand
     /// before the console's own path.
     pub root: String,
@@ -27,7 +29,12 @@ impl Place {
         let segments: Vec<&str> = page.split('/').collect();
         let root = "../".repeat(segments.len() - 1);
         let segments = segments.into_iter().map(decoded).collect();
-        Self { segments, root }
+        let page = page.to_owned();
+        Self {
+            segments,
+            page,
+            root,
+        }
     }
 
     /// The segments as texts.
@@ -52,7 +59,7 @@ pub fn safe_page(text: &str) -> Option<&str> {
         && !first.is_empty();
     let climbs = path
         .split('/')
-        .any(|segment| matches!(segment, "" | "." | ".."));
+        .any(|segment| matches!(decoded(segment).as_str(), "" | "." | ".."));
     (inside && !climbs && text.bytes().all(allowed)).then_some(text)
 }
 
@@ -92,6 +99,7 @@ mod tests {
             "a\\b",
             "a\nb",
             "evil.example",
+            "a/%2e%2E/%2e./b",
             "a/b?x=<script>",
         ] {
             assert_eq!(safe_page(bad), None, "{bad}");

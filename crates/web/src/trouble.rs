@@ -80,7 +80,7 @@ pub fn sentence(message: &str) -> String {
 }
 
 fn signed_out<A: Api>(visit: &Visit<'_, A>) -> Answer {
-    let mut page = visit.place.segments.join("/");
+    let mut page = visit.place.page.clone();
     if let Some(query) = visit.request.uri().query() {
         page.push('?');
         page.push_str(query);

@@ -5,7 +5,6 @@ use bellwire_web::api::Api;
 use bellwire_web::{
     Answer, Call, Notice, Shell, Trouble, Visit, page, redirect, sentence, status_page,
 };
-use lambda_http::http::StatusCode;
 use serde_json::json;
 
 use crate::endpoints::{self, Endpoint};
@@ -38,7 +37,7 @@ pub async fn send<A: Api>(visit: &Visit<'_, A>, action: &str) -> Answer {
         }
         "again" => (Call::post("/v1/subscribe").body(url), "registered"),
         "delete" => (Call::post("/v1/unsubscribe").body(url), "deleted"),
-        "test" => (Call::post("/v1/publish").body(json!({})), "tested"),
+        "test" => (Call::post("/v1/publish").body(json!({})), "sent"),
         _ => return Err(Trouble::NotFound),
     };
     match visit.send(call).await {
@@ -47,7 +46,7 @@ pub async fn send<A: Api>(visit: &Visit<'_, A>, action: &str) -> Answer {
             let notice = Notice::error(sentence(&refusal.message));
             let token = form.get("token").to_owned();
             status_page(
-                StatusCode::BAD_REQUEST,
+                refusal.page_status(),
                 &shown(visit, token, Some(notice)).await?,
             )
         }

@@ -141,7 +141,7 @@ fn check(secret: &str, headers: &str, body: &str, now: OffsetDateTime) -> Verdic
     let mut reasons: Vec<String> = hint.map(str::to_owned).into_iter().collect();
     if (now - sent_at).abs() > TOLERANCE {
         reasons.push(
-            "It was sent more than five minutes ago: receivers refuse it by its time, so that nobody sends it again.".to_owned(),
+            "Its time is not within five minutes of now: receivers refuse it by that, so that nobody sends it again.".to_owned(),
         );
     }
     Verdict {

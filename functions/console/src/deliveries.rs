@@ -4,7 +4,7 @@ use askama::Template;
 use bellwire_domain::timestamp;
 use bellwire_web::api::Api;
 use bellwire_web::form::once;
-use bellwire_web::laid_out::laid_out;
+use bellwire_web::laid_out::{LaidOut, laid_out};
 use bellwire_web::{
     Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, sentence, status_page,
 };
@@ -16,15 +16,12 @@ use time::Duration;
 use crate::delivery_view::{DeliveryView, EntityDelivery, WebhookDelivery};
 use crate::local_time::LocalTime;
 use crate::model::Envelope;
-use crate::topics::beginning;
 use crate::{SUBSCRIPTIONS, done};
 
 /// How many a page has.
 const PAGE: &str = "50";
 /// How long ago the list begins, unless something else is asked for.
 const RECENT: Duration = Duration::hours(24);
-/// How much of what was sent is shown, in bytes.
-const SHOWN: usize = 16 * 1024;
 /// The states of deliveries.
 const STATES: [&str; 4] = ["delivered", "retrying", "failed", "superseded"];
 
@@ -138,7 +135,7 @@ struct DeliveryPage {
     subscription: String,
     delivery: DeliveryView,
     /// What was sent; `None` where it isn't kept any more.
-    payload: Option<String>,
+    payload: Option<LaidOut>,
     once: String,
 }
 
@@ -160,7 +157,7 @@ pub async fn list<A: Api>(visit: &Visit<'_, A>, kind: Kind, id: &str) -> Answer 
                 cursor: None,
             };
             let notice = Notice::error(sentence(&refusal.message));
-            (nothing, Some(notice), StatusCode::BAD_REQUEST)
+            (nothing, Some(notice), refusal.page_status())
         }
         Err(other) => return Err(other),
     };
@@ -203,7 +200,7 @@ pub async fn resend<A: Api>(visit: &Visit<'_, A>, kind: Kind, id: &str, delivery
         Err(Trouble::Refused(refusal)) => {
             let notice = Notice::error(sentence(&refusal.message));
             let page = shown(visit, kind, id, delivery, Some(notice)).await?;
-            status_page(StatusCode::CONFLICT, &page)
+            status_page(refusal.page_status(), &page)
         }
         Err(other) => Err(other),
     }
@@ -249,17 +246,14 @@ async fn payload<A: Api>(
     visit: &Visit<'_, A>,
     id: &str,
     delivery: &str,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Option<LaidOut>, Trouble> {
     let call =
         "/subscribers/webhook/subscriptions/{subscriptionId}/deliveries/{deliveryId}/payload";
     let call = Call::get(call)
         .at("subscriptionId", id)
         .at("deliveryId", delivery);
     match visit.send(call).await {
-        Ok(response) => {
-            let text = laid_out(&response.body);
-            Ok(Some(beginning(&text, SHOWN).to_owned()))
-        }
+        Ok(response) => Ok(Some(laid_out(&response.body))),
         Err(Trouble::NotFound | Trouble::Refused(_)) => Ok(None),
         Err(other) => Err(other),
     }

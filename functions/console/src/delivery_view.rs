@@ -157,7 +157,7 @@ impl WebhookDelivery {
             response_body: it
                 .response_body
                 .as_deref()
-                .map(laid_out)
+                .map(|body| laid_out(body).text)
                 .unwrap_or_default(),
             response_size: it.response_size.as_deref().map(size).unwrap_or_default(),
             error: it.error_message.unwrap_or_default(),
@@ -230,14 +230,17 @@ impl EntityDelivery {
                 duration: figures::duration(milliseconds(&it.duration)),
                 url: it.request.url,
                 request_headers: it.request.headers,
-                request_body: laid_out(&it.request.body),
+                request_body: laid_out(&it.request.body).text,
                 status,
                 response_headers: headers,
                 response_size: body
                     .as_ref()
                     .map(|body| figures::bytes(body.len() as u64))
                     .unwrap_or_default(),
-                response_body: body.as_deref().map(laid_out).unwrap_or_default(),
+                response_body: body
+                    .as_deref()
+                    .map(|body| laid_out(body).text)
+                    .unwrap_or_default(),
                 error: it.error.unwrap_or_default(),
             }
         });

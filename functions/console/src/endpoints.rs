@@ -135,15 +135,16 @@ fn failing(since: Option<OffsetDateTime>) -> (State, Option<OffsetDateTime>) {
     }
 }
 
-/// All subscriptions to topics.
-pub async fn webhooks<A: Api>(visit: &Visit<'_, A>) -> Result<Vec<Endpoint>, Trouble> {
+/// The first subscriptions to topics, and whether there are more.
+pub async fn webhooks<A: Api>(visit: &Visit<'_, A>) -> Result<(Vec<Endpoint>, bool), Trouble> {
     let call = Call::get("/subscribers/webhook/subscriptions").query("pageSize", MOST);
     let found: Items<Webhook> = visit.read(call).await?;
-    Ok(found
-        .items
-        .iter()
-        .map(|it| Endpoint::of_webhook(it, visit))
-        .collect())
+    let more = found.links.is_some_and(|links| links.next.is_some());
+    let found = found.items.iter();
+    Ok((
+        found.map(|it| Endpoint::of_webhook(it, visit)).collect(),
+        more,
+    ))
 }
 
 /// The first subscriptions to entities, and whether there are more.

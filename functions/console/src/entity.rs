@@ -9,7 +9,7 @@ use bellwire_web::plot::Plots;
 use bellwire_web::{
     Answer, Call, Notice, Shell, Trouble, Visit, figures, page, redirect, sentence, status_page,
 };
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::Method;
 use serde::Deserialize;
 
 use crate::endpoints::Endpoint;
@@ -72,7 +72,7 @@ pub async fn send<A: Api>(visit: &Visit<'_, A>, key: &str, action: &str) -> Answ
         Err(Trouble::Refused(refusal)) => {
             let notice = Notice::error(sentence(&refusal.message));
             let page = shown(visit, key, Some(notice)).await?;
-            status_page(StatusCode::BAD_REQUEST, &page)
+            status_page(refusal.page_status(), &page)
         }
         other => other,
     }

@@ -22,7 +22,9 @@ mod topics;
 
 use bellwire_app::{App, BadSetting};
 use bellwire_web::api::Api;
-use bellwire_web::{Answer, InvokedApi, NavItem, Notice, Site, Theme, Trouble, Visit, site};
+use bellwire_web::{
+    Answer, InvokedApi, NavItem, Notice, Site, Theme, Trouble, Visit, redirect, site,
+};
 use lambda_http::http::Method;
 use lambda_http::{Body, Request, Response};
 
@@ -61,6 +63,11 @@ const SUBSCRIPTIONS: &str = "subscriptions";
 const TOPICS: &str = "topics";
 const QUERIES: &str = "queries";
 const CHECKER: &str = "checker";
+
+/// What forms ask for, as the last segment of their addresses.
+const ACTIONS: [&str; 8] = [
+    "delete", "disable", "edit", "enable", "replay", "resend", "rotate", "test",
+];
 
 /// The console, with what it keeps between requests.
 #[derive(Debug)]
@@ -147,6 +154,9 @@ impl<A: Api> Console<A> {
             ["entities", key, "deliveries", delivery] => {
                 deliveries::show(visit, Kind::Entity, key, delivery).await
             }
+            // The address of a form whose page was shown again.
+            ["callbacks", _] => redirect("../callbacks"),
+            [.., page, action] if ACTIONS.contains(action) => redirect(&format!("../{page}")),
             _ => Err(Trouble::NotFound),
         }
     }
@@ -162,6 +172,7 @@ fn done(visit: &Visit<'_, impl Api>) -> Option<Notice> {
         "tested" => "A test is on its way. It is among the deliveries in a moment.",
         "resent" => "It is sent once more. The attempt is shown here in a moment.",
         "replayed" => "The events that have not arrived are sent again.",
+        "sent" => "A test is on its way to all confirmed URLs.",
         "confirmed" => "Confirmed.",
         "registered" => {
             "A confirmation is on its way to the URL. Enter the token that arrives there."

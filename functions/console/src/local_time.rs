@@ -23,12 +23,10 @@ impl LocalTime {
     /// The time in a control; `None` if it is empty, or no time. `zone` is how many minutes it is behind UTC.
     pub fn parse(text: &str, zone: &str) -> Option<OffsetDateTime> {
         let local = PrimitiveDateTime::parse(text, FORMAT).ok()?;
-        // No zone is further away than a day.
-        let behind = zone.parse().unwrap_or(0_i64).clamp(-1440, 1440);
-        local.assume_utc().checked_add(Duration::minutes(behind))
+        local.assume_utc().checked_add(behind(zone))
     }
 
-    /// What was written into a control, or `otherwise`, in UTC.
+    /// What was written into a control, or `otherwise`, in the same zone.
     pub fn written(text: &str, zone: &str, otherwise: OffsetDateTime) -> Self {
         if Self::parse(text, zone).is_some() {
             return Self {
@@ -37,10 +35,15 @@ impl LocalTime {
             };
         }
         Self {
-            text: otherwise.format(SHOWN).unwrap_or_default(),
-            zone: "0".to_owned(),
+            text: (otherwise - behind(zone)).format(SHOWN).unwrap_or_default(),
+            zone: behind(zone).whole_minutes().to_string(),
         }
     }
+}
+
+/// How far a zone is behind UTC; none is further away than a day.
+fn behind(zone: &str) -> Duration {
+    Duration::minutes(zone.parse().unwrap_or(0_i64).clamp(-1440, 1440))
 }
 
 #[cfg(test)]
@@ -73,9 +76,11 @@ mod tests {
         ] {
             assert_eq!(at(bad, "99999999"), None, "{bad}");
         }
+        let written = |zone| LocalTime::written("", zone, datetime!(2026-11-29 12:00:09 UTC));
+        assert_eq!(written("").text, "2026-11-29T12:00");
         assert_eq!(
-            LocalTime::written("", "", datetime!(2026-11-29 12:00:09 UTC)).text,
-            "2026-11-29T12:00"
+            (written("-60").text.as_str(), written("-60").zone.as_str()),
+            ("2026-11-29T13:00", "-60")
         );
     }
 }

@@ -12,6 +12,15 @@ use time::OffsetDateTime;
 pub struct Items<T> {
     /// What is on it.
     pub items: Vec<T>,
+    /// What leads to others.
+    pub links: Option<Links>,
+}
+
+/// The links of a list.
+#[derive(Debug, Deserialize)]
+pub struct Links {
+    /// To the next page.
+    pub next: Option<String>,
 }
 
 /// A subscription to a topic.

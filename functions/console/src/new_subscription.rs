@@ -1,6 +1,7 @@
 //! `subscriptions/new`: subscribes an endpoint to a topic, to an entity, or to the end of queries.
 
 use askama::Template;
+use bellwire_web::answers::Refusal;
 use bellwire_web::api::Api;
 use bellwire_web::form::once;
 use bellwire_web::{
@@ -77,13 +78,8 @@ pub async fn send<A: Api>(visit: &Visit<'_, A>) -> Answer {
 }
 
 async fn of_topic<A: Api>(visit: &Visit<'_, A>, form: &Form) -> Answer {
-    let headers = written_headers(form.get("headers")).map_err(|message| {
-        Trouble::Refused(bellwire_web::answers::Refusal {
-            status: 400,
-            message,
-            field: None,
-        })
-    })?;
+    let headers = written_headers(form.get("headers"))
+        .map_err(|message| Trouble::Refused(Refusal::new(400, &message)))?;
     let mut body = Map::new();
     body.insert("webhookUrl".to_owned(), json!(form.get("url")));
     if !form.get("mode").is_empty() {

@@ -48,8 +48,8 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
         endpoints::entities(visit),
         endpoints::callbacks(visit),
     );
-    let (stats, (entities, more)) = (stats?, entities?);
-    let mut all = webhooks?;
+    let (stats, (entities, more_entities)) = (stats?, entities?);
+    let (mut all, more) = webhooks?;
     all.extend(entities);
     all.extend(callbacks?);
     // What needs a hand first.
@@ -79,6 +79,6 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
         retried: figures::count(stats.retried),
         plots: Plots::new(&stats.hours, period, visit.now),
         rows: rows.collect(),
-        more,
+        more: more || more_entities,
     })
 }

@@ -224,10 +224,10 @@ async fn topic<A: Api>(visit: &Visit<'_, A>, id: &str) -> Result<Topic, Trouble>
 
 /// The forms in which publications of a topic may be delivered.
 pub fn modes(topic: &Topic) -> Vec<&'static str> {
-    if topic.has_events() {
-        vec!["event"]
-    } else {
-        vec!["snapshot-patch", "snapshot-only"]
+    match topic.publisher.payload.kind.as_str() {
+        "snapshot" => vec!["snapshot-patch", "snapshot-only"],
+        "event" => vec!["event"],
+        _ => Vec::new(),
     }
 }
 

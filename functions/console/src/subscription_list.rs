@@ -23,7 +23,7 @@ struct ListPage {
     all: usize,
     previous: Option<usize>,
     next: Option<usize>,
-    /// Whether there are more subscriptions to entities than were searched.
+    /// Whether there are more subscriptions than were searched.
     more: bool,
 }
 
@@ -33,7 +33,7 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
     let of_entities = query.get("kind") == "entities";
     let search = query.get("search");
     let (found, more) = match (of_entities, search) {
-        (false, _) => (endpoints::webhooks(visit).await?, false),
+        (false, _) => endpoints::webhooks(visit).await?,
         (true, "") => endpoints::entities(visit).await?,
         (true, entity) => {
             let (all, more) = endpoints::entities(visit).await?;

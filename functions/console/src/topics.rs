@@ -11,8 +11,6 @@ use crate::model::{Items, Topic, Webhook};
 
 /// The most topics, and subscriptions to one, that are shown.
 const MOST: &str = "1000";
-/// How much of a document is shown, in bytes.
-const SHOWN: usize = 32 * 1024;
 
 #[derive(Template)]
 #[template(path = "topics.html")]
@@ -70,10 +68,10 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>, id: &str) -> Answer {
         }
     };
     let document = document.as_deref().map(laid_out);
-    let cut = document.as_ref().is_some_and(|it| it.len() > SHOWN);
+    let cut = document.as_ref().is_some_and(|it| it.cut);
     page(&TopicPage {
         shell: visit.shell(&topic.name).under(TOPICS),
-        document: document.map(|text| beginning(&text, SHOWN).to_owned()),
+        document: document.map(|it| it.text),
         cut,
         rows: found
             .items
@@ -82,24 +80,4 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>, id: &str) -> Answer {
             .collect(),
         topic,
     })
-}
-
-/// The beginning of a text, of so many bytes at most.
-pub fn beginning(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
-    end.and_then(|end| text.get(..end)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        assert_eq!(beginning("aä", 2), "a");
-        assert_eq!(beginning("aä", 3), "aä");
-        assert_eq!(beginning("ä", 0), "");
-    }
 }

@@ -6,7 +6,7 @@ use bellwire_web::form::once;
 use bellwire_web::{
     Answer, Call, Form, Notice, Shell, Trouble, Visit, When, page, redirect, sentence, status_page,
 };
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -123,10 +123,7 @@ pub async fn send_new<A: Api>(visit: &Visit<'_, A>) -> Answer {
         Ok(client) => redirect(&format!("{}?done=made", client.client_id)),
         Err(Trouble::Refused(refusal)) => {
             let notice = Notice::error(sentence(&refusal.message));
-            status_page(
-                StatusCode::BAD_REQUEST,
-                &new_page(visit, &form, Some(notice)),
-            )
+            status_page(refusal.page_status(), &new_page(visit, &form, Some(notice)))
         }
         Err(other) => Err(other),
     }
@@ -205,7 +202,7 @@ pub async fn send<A: Api>(visit: &Visit<'_, A>, id: &str, action: &str) -> Answe
         Err(Trouble::Refused(refusal)) => {
             let notice = Notice::error(sentence(&refusal.message));
             status_page(
-                StatusCode::BAD_REQUEST,
+                refusal.page_status(),
                 &shown(visit, id, Some(notice)).await?,
             )
         }

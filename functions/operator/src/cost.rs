@@ -15,8 +15,10 @@ const PRICES: &str = include_str!("../../../benches/prices.json");
 const COSTS: &str = include_str!("../../../docs/costs.json");
 const DAYS: f64 = 30.0;
 const MILLION: f64 = 1e6;
-/// The memory of a function, in GB.
-const GIGABYTES: f64 = 0.25;
+/// The memory of a function, in MB, and of those that have more.
+const MEGABYTES: f64 = 256.0;
+const MORE_MEGABYTES: [(&str, f64); 3] =
+    [("commit", 512.0), ("deliver", 512.0), ("render", 1769.0)];
 /// The stack's functions.
 const FUNCTIONS: [&str; 21] = [
     "attempt-counts",
@@ -107,10 +109,13 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>, stack: &Stack) -> Answer {
         .iter()
         .zip(invocations)
         .find(|(name, _)| **name == "deliver");
+    let gigabyte_seconds = FUNCTIONS.iter().zip(durations);
+    let gigabyte_seconds = gigabyte_seconds
+        .map(|(name, milliseconds)| milliseconds / 1000.0 * megabytes(name) / 1024.0);
     let day = Day {
         requests,
         invocations: invocations.iter().sum(),
-        milliseconds: durations.iter().sum(),
+        gigabyte_seconds: gigabyte_seconds.sum(),
     };
     let month = day.month(&prices);
     let dollars = |amount: f64| format!("{amount:.2}");
@@ -135,11 +140,18 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>, stack: &Stack) -> Answer {
     })
 }
 
+/// The memory of a function.
+fn megabytes(function: &str) -> f64 {
+    let mut more = MORE_MEGABYTES.iter();
+    more.find(|(name, _)| *name == function)
+        .map_or(MEGABYTES, |(_, megabytes)| *megabytes)
+}
+
 /// What was used in a day.
 struct Day {
     requests: f64,
     invocations: f64,
-    milliseconds: f64,
+    gigabyte_seconds: f64,
 }
 
 /// Dollars for a month.
@@ -151,9 +163,8 @@ struct Month {
 
 impl Day {
     fn month(&self, prices: &Prices) -> Month {
-        let seconds = self.milliseconds / 1000.0;
         let functions = self.invocations / MILLION * prices.function_invocation
-            + seconds * GIGABYTES * prices.function_gigabyte_second;
+            + self.gigabyte_seconds * prices.function_gigabyte_second;
         Month {
             requests: DAYS * self.requests / MILLION * prices.api_request,
             functions: DAYS * functions,
@@ -171,7 +182,7 @@ mod tests {
         let day = Day {
             requests: 1e6,
             invocations: 1e6,
-            milliseconds: 4e6,
+            gigabyte_seconds: 1000.0,
         };
         let month = day.month(&prices);
         assert!((month.requests - 30.0 * 3.5).abs() < 1e-9);

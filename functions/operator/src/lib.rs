@@ -14,7 +14,9 @@ mod topics;
 
 use bellwire_app::{App, BadSetting};
 use bellwire_web::api::Api;
-use bellwire_web::{Answer, Call, InvokedApi, NavItem, Notice, Site, Theme, Trouble, Visit, site};
+use bellwire_web::{
+    Answer, Call, InvokedApi, NavItem, Notice, Site, Theme, Trouble, Visit, redirect, site,
+};
 use lambda_http::http::Method;
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
@@ -120,6 +122,9 @@ impl<A: Api> Operator<A> {
             ["health"] => health::show(visit, &self.stack).await,
             ["clients"] => clients::list(visit).await,
             ["clients", "new"] => clients::show_new(visit),
+            // The address of a form whose page was shown again.
+            ["clients", id, _] => redirect(&format!("../{id}")),
+            ["dead-letters", _] => redirect("../dead-letters"),
             ["clients", id] => clients::show(visit, id).await,
             ["topics"] => topics::list(visit).await,
             ["dead-letters"] => dead_letters::show(visit, &self.stack).await,
@@ -157,6 +162,7 @@ fn done(visit: &Visit<'_, impl Api>) -> Option<Notice> {
         "revoked" => "Revoked. Functions that know the key accept it for another minute.",
         "redriven" => "They are processed again.",
         "dropped" => "Dropped.",
+        "some" => "That was done with some of the chosen; the others are gone, or are still here.",
         "nothing" => "Nothing was chosen, or it is gone already.",
         _ => return None,
     };

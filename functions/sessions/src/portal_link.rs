@@ -18,7 +18,7 @@ use url::Url;
 use crate::SessionsFunction;
 
 /// The longest `return_url`, in bytes.
-const MAX_RETURN_URL: usize = 2048;
+const MAX_RETURN_URL: usize = 1024;
 
 /// The body.
 #[derive(Debug, Deserialize)]
@@ -75,7 +75,7 @@ impl ReturnOrigins {
     fn check(&self, text: &str) -> Result<String, Failure> {
         let refused = |problem: &str| Failure::field("return_url", problem);
         if text.len() > MAX_RETURN_URL {
-            return Err(refused("must have at most 2048 characters"));
+            return Err(refused("must have at most 1024 characters"));
         }
         let url = Url::parse(text).map_err(|_| refused("must be an absolute URL"))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -97,7 +97,7 @@ impl SessionsFunction {
     ///
     /// # Errors
     /// 400 when the body is refused; 401; 403 when the key is none of an operator's; 404 when there is no such client; 409
-    /// when the client is disabled, or is itself an operator; 500 when a table fails.
+    /// when the client is disabled, or is itself a publisher or an operator; 500 when a table fails.
     pub(crate) async fn create_link(&self, request: &Request) -> Result<Response<Body>, Failure> {
         self.authenticator.operator(request).await?;
         let wanted: Wanted = body::json(request)?;
@@ -113,15 +113,16 @@ impl SessionsFunction {
         if client.disabled_at.is_some() {
             return Err(Failure::conflict("the client is disabled"));
         }
-        if client.operator {
+        if !client.may_have_link() {
             return Err(Failure::conflict(
-                "the client is an operator: it signs in with its key",
+                "the client is a publisher or an operator: it signs in with its key",
             ));
         }
         let token = Secret::generate("bwl_").map_err(Failure::internal)?;
         let now = OffsetDateTime::now_utc();
         let link = PortalLink {
             client_id: client.client_id,
+            created_at: now,
             return_url,
             theme: wanted.theme.map(|theme| theme.as_str().to_owned()),
         };

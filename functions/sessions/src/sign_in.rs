@@ -5,7 +5,7 @@ use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::{ClientId, Secret};
 use bellwire_store::sessions::{LASTS, TOKEN_PREFIX};
 use bellwire_store::{ApiKey, Client};
-use lambda_http::http::Response;
+use lambda_http::http::{Response, StatusCode};
 use lambda_http::{Body, Request};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -65,9 +65,18 @@ impl SessionsFunction {
         }
         // A session isn't prolonged by its own token.
         let presented = Some(key.expose()).filter(|key| !key.starts_with(TOKEN_PREFIX));
-        let caller = self.authenticator.of_key(presented).await?;
-        self.sign_ins.uncount_key(&address, now).await?;
-        let client = self.client(&caller).await?;
+        let caller = self.authenticator.of_key(presented).await;
+        if !caller
+            .as_ref()
+            .is_err_and(|it| it.status() == StatusCode::UNAUTHORIZED)
+        {
+            self.sign_ins.uncount_key(&address, now).await?;
+        }
+        let client = self.client(&caller?).await?;
+        // The key may have been looked at some seconds ago.
+        if client.disabled_at.is_some() {
+            return Err(Failure::unauthorized());
+        }
         let token = Secret::generate(TOKEN_PREFIX).map_err(Failure::internal)?;
         let session = ApiKey::of_session(&client, &token, Some(&key.hash()), now);
         self.keys.begin_session(&session).await?;
@@ -82,7 +91,9 @@ impl SessionsFunction {
         let hash = link.hash();
         let found = self.sign_ins.link(&hash, now).await?.ok_or_else(gone)?;
         let client = self.clients.get(&found.client_id).await?;
-        let client = client.filter(|it| it.disabled_at.is_none() && !it.operator);
+        let client = client.filter(|it| {
+            it.disabled_at.is_none() && it.may_have_link() && it.goes_on_since(found.created_at)
+        });
         let client = client.ok_or_else(gone)?;
         tracing::Span::current().record("client", client.client_id.as_str());
         let token = Secret::generate(TOKEN_PREFIX).map_err(Failure::internal)?;

@@ -145,10 +145,12 @@ async fn disabling_a_client_ends_its_sessions_for_good() {
     change(&aws, &id, true).await;
     assert_eq!(shown(&aws, &token).await, 401);
     assert_eq!(open(&aws, &pending).await.0, 404);
+    assert_eq!(by_key(&aws, "acme").await.0, 401);
     change(&aws, &id, false).await;
     assert_eq!(shown(&aws, &token).await, 401);
-    let (again, by_link) = (signed_in(&aws, "acme").await, open(&aws, &pending).await.0);
-    assert_eq!((shown(&aws, &again).await, by_link), (200, 201));
+    assert_eq!(open(&aws, &pending).await.0, 404);
+    let again = signed_in(&aws, "acme").await;
+    assert_eq!(shown(&aws, &again).await, 200);
 }
 
 #[tokio::test]
@@ -230,6 +232,38 @@ async fn a_link_that_was_killed_half_way_is_used_up_with_a_session_or_not_at_all
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_was_begun_for_a_client_is_not_for_another_with_its_id() {
+    let (aws, id) = account().await;
+    let (session, pending) = (link(&aws, id.as_str()).await, link(&aws, id.as_str()).await);
+    let (_, opened) = open(&aws, &session).await;
+    let token = opened["token"].as_str().unwrap();
+    assert_eq!(shown(&aws, token).await, 200);
+    // It is deleted, and created again.
+    let later = OffsetDateTime::now_utc() + Duration::seconds(1);
+    let created = bellwire_domain::timestamp::iso(later);
+    aws.set_text("ClientsTable", &[("client_id", id.as_str())], "created_at", &created)
+        .await;
+    assert_eq!(shown(&aws, token).await, 401);
+    assert_eq!(open(&aws, &pending).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_session_by_a_link_is_a_customer_s_alone() {
+    let (aws, id) = account().await;
+    let publisher = aws.add_client("publisher", true).await;
+    let wanted = json!({ "client_id": publisher.as_str() });
+    assert_eq!(call(&aws, "POST", LINKS, Some("op"), wanted).await.0, 409);
+    // Also if the client becomes something else meanwhile.
+    let clients = aws.app("Sessions", &[]).clients().unwrap();
+    let mut client = clients.get(&id).await.unwrap().unwrap();
+    let now = OffsetDateTime::now_utc();
+    let session = ApiKey::of_session(&client, &Secret::new("bwt_x"), None, now);
+    assert!(client.allows(&session, now));
+    client.publisher = true;
+    assert!(!client.allows(&session, now));
 }
 
 #[tokio::test]
