@@ -228,7 +228,12 @@ def test_attempts_of_the_stream(stack, functions):
 
 
 def test_no_file_is_left_out():
-    fed = {file for file, *_ in REQUESTS} | {file for file, *_ in PAGES} | set(MESSAGES) | {"attempt-counts/attempts.json"}
+    fed = (
+        {file for file, *_ in REQUESTS}
+        | {file for file, *_ in PAGES}
+        | set(MESSAGES)
+        | {"attempt-counts/attempts.json"}
+    )
     fed |= {f"query-completion/{name}.json" for name, *_ in OUTCOMES}
     assert {str(file.relative_to(EVENTS)) for file in EVENTS.rglob("*.json")} == fed
     assert {file.split("/")[0] for file in fed} == set(FUNCTIONS)
