@@ -40,7 +40,7 @@ def subscribe(console, topic_name: str, url: str, headers: str = "") -> str:
 def send_test(console, test: dict) -> None:
     console.page.get_by_label("JSON object").fill(json.dumps(test))
     console.press("Send", within="Send a test")
-    expect(console.notice()).to_contain_text("A test is on its way.")
+    expect(console.notice()).to_have_text("A test is on its way to all confirmed URLs.")
 
 
 def rotate(console) -> str:
@@ -204,7 +204,7 @@ def test_a_url_is_notified_of_queries(open_console, client, receiver):
     expect(console.notice()).to_have_text("Confirmed.")
     expect(row).to_contain_text("active")
     console.press("Send", within="Send a test")
-    expect(console.notice()).to_contain_text("A test is on its way.")
+    expect(console.notice()).to_have_text("A test is on its way to all confirmed URLs.")
     receiver.wait_for(is_notification)
     console.picture("callbacks-confirmed")
     console.unfold("Remove")
