@@ -40,7 +40,7 @@ def subscribe(console, topic_name: str, url: str, headers: str = "") -> str:
 def send_test(console, test: dict) -> None:
     console.page.get_by_label("JSON object").fill(json.dumps(test))
     console.press("Send", within="Send a test")
-    expect(console.notice()).to_have_text("A test is on its way to all confirmed URLs.")
+    expect(console.notice()).to_contain_text("A test is on its way.")
 
 
 def rotate(console) -> str:
