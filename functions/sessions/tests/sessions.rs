@@ -244,8 +244,13 @@ async fn what_was_begun_for_a_client_is_not_for_another_with_its_id() {
     // It is deleted, and created again.
     let later = OffsetDateTime::now_utc() + Duration::seconds(1);
     let created = bellwire_domain::timestamp::iso(later);
-    aws.set_text("ClientsTable", &[("client_id", id.as_str())], "created_at", &created)
-        .await;
+    aws.set_text(
+        "ClientsTable",
+        &[("client_id", id.as_str())],
+        "created_at",
+        &created,
+    )
+    .await;
     assert_eq!(shown(&aws, token).await, 401);
     assert_eq!(open(&aws, &pending).await.0, 404);
 }
