@@ -1,6 +1,6 @@
 //! `/console`: pages on which customers see what happened to their deliveries, and put it right.
 //!
-//! Which page is which file: [`Console::answer`]. Its template has the same name in `templates/`. A page is made of calls
+//! Which page is which file: `Console::answer`. Its template has the same name in `templates/`. A page is made of calls
 //! of the API with the token of whoever is signed in ([`bellwire_web::visit`]), so that what it shows and does is what the
 //! API does for this client.
 

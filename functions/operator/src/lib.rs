@@ -1,6 +1,6 @@
 //! `/operator`: pages for whoever runs the stack: how it is, its clients and topics, dead letters, and what it costs.
 //!
-//! Which page is which file: [`Operator::answer`]. Clients and topics are those that the API shows the operator who is
+//! Which page is which file: `Operator::answer`. Clients and topics are those that the API shows the operator who is
 //! signed in. Queues, alarms and usage are read from AWS with the function's own role (`stack`), after the API has said that
 //! it is an operator who asks.
 
