@@ -37,6 +37,8 @@ EXCEPTIONS = {
     "glue:GetPartition": "asked for by Athena itself; the local one has no partitions",
     "glue:GetPartitions": "asked for by Athena itself; the local one has no partitions",
     "glue:BatchGetPartition": "asked for by Athena itself; the local one has no partitions",
+    "cloudwatch:DescribeAlarms": "asked for in a form (CBOR) in which the local AWS doesn't evaluate it",
+    "cloudwatch:GetMetricData": "asked for in a form (CBOR) in which the local AWS doesn't evaluate it",
     "s3:GetBucketLocation": "asked for by Athena itself",
     "s3:ListBucketMultipartUploads": "asked for by Athena itself",
     "s3:ListMultipartUploadParts": "asked for by Athena itself",

@@ -1,5 +1,6 @@
 """What was sent, and a topic's current document, as subscribers can look at it."""
 
+import random
 import uuid
 
 import pytest
@@ -11,7 +12,8 @@ SPELLINGS = ["/subscribers/webhook", "/streams/subscribers/webhook/api/v1"]
 @pytest.mark.parametrize("prefix", SPELLINGS)
 def test_what_was_sent_is_kept_for_its_owner(streams, stack, client, other_client, receiver, prefix):
     subscription = streams.subscribe(streams.topic(), receiver.url)
-    event = {"order": 1, "text": "ü" * 10, "large": "x" * 100_000}
+    # So large, also when it is compressed, that it is in the bucket.
+    event = {"order": 1, "text": "ü" * 10, "large": random.Random(1).randbytes(200_000).hex()}
     streams.publish(subscription["topicId"], event)
     assert bodies(receiver, 1) == [event]
     [exchange] = streams.wait_for_exchanges(subscription, 1)
