@@ -1,7 +1,9 @@
 """What was sent, and a topic's current document, as subscribers can look at it."""
 
+import gzip
 import random
 import uuid
+from operator import itemgetter
 
 import pytest
 from streams import bodies, eventually
@@ -26,6 +28,23 @@ def test_what_was_sent_is_kept_for_its_owner(streams, stack, client, other_clien
     pipeline = streams.on(subscription, "test", json={"a": 1}).json()["pipelineId"]
     streams.wait_for_exchanges(subscription, 2)
     assert stack.call("GET", path.replace(exchange["pipelineId"], pipeline), client).status_code == 404
+
+
+def test_a_payload_that_the_bucket_has_lost_is_not_kept_any_more(streams, stack, client, receiver):
+    subscription = streams.subscribe(streams.topic(), receiver.url)
+    mark = uuid.uuid4().hex
+    streams.publish(subscription["topicId"], {"mark": mark, "large": random.Random(mark).randbytes(200_000).hex()})
+    [exchange] = streams.wait_for_exchanges(subscription, 1)
+    path = f"/subscribers/webhook/subscriptions/{subscription['id']}/deliveries/{exchange['pipelineId']}/payload"
+    assert stack.call("GET", path, client).status_code == 200
+    s3, bucket = stack.aws("s3"), stack.outputs["PayloadsBucket"]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    listed = sorted((it for page in pages for it in page["Contents"]), key=itemgetter("LastModified"), reverse=True)
+    stored = ((it["Key"], s3.get_object(Bucket=bucket, Key=it["Key"])["Body"].read()) for it in listed)
+    key = next(key for key, body in stored if mark.encode() in gzip.decompress(body))
+    s3.delete_object(Bucket=bucket, Key=key)
+    answer = stack.call("GET", path, client)
+    assert (answer.status_code, answer.json()["message"]) == (404, "the payload is not kept any more")
 
 
 @pytest.mark.parametrize("prefix", SPELLINGS)
