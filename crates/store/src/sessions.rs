@@ -4,7 +4,7 @@
 //! has the API key that the session was signed in with. So each use reads the client's item as well as the key's; nothing
 //! has to be found and removed when a client is disabled.
 
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use bellwire_domain::{Secret, SecretHash};
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 use time::{Duration, OffsetDateTime};
@@ -115,9 +115,4 @@ impl Keys {
         conditional(delete).await?.ok();
         Ok(())
     }
-}
-
-/// The removal of an item, for a transaction.
-pub(crate) fn removal(delete: Delete) -> Together {
-    Together(TransactWriteItem::builder().delete(delete).build())
 }

@@ -4,7 +4,7 @@
 //! Items expire by themselves; an expired one that is still there counts as absent.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, TransactWriteItem};
 use bellwire_domain::timestamp::iso_serde;
 use bellwire_domain::{ClientId, SecretHash};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,6 @@ use crate::StoreError;
 use crate::answers::Together;
 use crate::conditional::conditional;
 use crate::seconds::seconds;
-use crate::sessions::removal;
 
 /// How long a portal link can be opened.
 pub const LINK_LASTS: Duration = Duration::minutes(5);
@@ -109,7 +108,9 @@ impl SignIns {
             .condition_expression("expires_at > :now")
             .expression_attribute_values(":now", seconds(now))
             .build()?;
-        Ok(removal(delete))
+        Ok(Together(
+            TransactWriteItem::builder().delete(delete).build(),
+        ))
     }
 
     /// Counts a key that was presented from an address. Returns how many were within the current quarter of an hour, with

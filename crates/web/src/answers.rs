@@ -157,7 +157,6 @@ mod tests {
         Trouble::of(&api::Response {
             status,
             body: body.to_owned(),
-            link: None,
         })
     }
 

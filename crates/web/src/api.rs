@@ -122,8 +122,6 @@ pub struct Response {
     pub status: u16,
     /// The body.
     pub body: String,
-    /// The header `Link`.
-    pub link: Option<String>,
 }
 
 /// The API can't be called.
@@ -142,8 +140,8 @@ pub enum ApiError {
     },
 }
 
-/// The API, as consoles call it. On AWS its functions are invoked ([`crate::InvokedApi`]); tests have the same functions
-/// in their own process.
+/// The API, as consoles call it. On AWS its functions are invoked ([`crate::InvokedApi`]); in tests it answers what
+/// the test says.
 pub trait Api: Sync {
     /// Makes a call.
     fn call(

@@ -12,7 +12,7 @@ use aws_sdk_lambda::error::{DisplayErrorContext, SdkError};
 use aws_sdk_lambda::primitives::Blob;
 use bellwire_app::{App, BadSetting, Setting};
 use bellwire_runtime::aws::Lazy;
-use lambda_http::http::{Method, header};
+use lambda_http::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::api::{Api, ApiError, Call, Caller, Response, function_of};
@@ -149,10 +149,6 @@ pub fn event(caller: &Caller, call: &Call) -> Value {
 /// What a function has answered.
 fn response(payload: &[u8]) -> Result<Response, serde_json::Error> {
     let answer: ApiGatewayProxyResponse = serde_json::from_slice(payload)?;
-    let link = answer
-        .headers
-        .get(header::LINK)
-        .or_else(|| answer.multi_value_headers.get(header::LINK));
     let body = match answer.body.unwrap_or_default() {
         Body::Text(text) => text,
         Body::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -161,7 +157,6 @@ fn response(payload: &[u8]) -> Result<Response, serde_json::Error> {
     Ok(Response {
         status: u16::try_from(answer.status_code).unwrap_or_default(),
         body,
-        link: link.and_then(|it| it.to_str().ok()).map(str::to_owned),
     })
 }
 
@@ -208,7 +203,6 @@ mod tests {
         });
         let answer = response(payload.to_string().as_bytes()).unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
-        assert_eq!(answer.link.as_deref(), Some("<x>; rel=\"self\""));
         assert!(response(b"null").is_err());
     }
 }

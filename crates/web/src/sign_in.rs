@@ -87,8 +87,7 @@ async fn send<A: Api>(visit: &Visit<'_, A>) -> Answer {
             return refused(StatusCode::UNAUTHORIZED, text.to_owned());
         }
         Err(Trouble::Refused(refusal)) => {
-            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-            return refused(status, sentence(&refusal.message));
+            return refused(refusal.page_status(), sentence(&refusal.message));
         }
         Err(other) => return Err(other),
     };

@@ -28,7 +28,7 @@ pub fn page<A: Api>(visit: &Visit<'_, A>, trouble: Trouble) -> Answer {
             "There is no such page, or what it was about is gone.".to_owned(),
         ),
         Trouble::Refused(refusal) => (
-            StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST),
+            refusal.page_status(),
             "That isn't possible",
             sentence(&refusal.message),
         ),

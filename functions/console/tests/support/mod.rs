@@ -42,7 +42,6 @@ impl Api for &Canned {
             _ => Ok(Response {
                 status,
                 body: body.to_string(),
-                link: None,
             }),
         }
     }
@@ -72,7 +71,7 @@ impl Canned {
 
 /// A page: status, headers that matter, and text.
 #[derive(Debug)]
-pub struct Shown {
+pub struct Rendered {
     pub status: u16,
     pub location: String,
     pub cookies: Vec<String>,
@@ -112,12 +111,12 @@ pub fn form(fields: &[(&str, &str)]) -> String {
     text.finish()
 }
 
-pub async fn shown(api: &Canned, request: Request) -> Shown {
+pub async fn shown(api: &Canned, request: Request) -> Rendered {
     let app = Aws::with_tables(&[]).await.app("Console", &[]);
     let console = Console::new(api, &app).unwrap();
     let response = console.handle(&request).await;
     let header = |name: &str| response.headers().get(name).and_then(|it| it.to_str().ok());
-    Shown {
+    Rendered {
         status: response.status().as_u16(),
         location: header("location").unwrap_or_default().to_owned(),
         cookies: response
@@ -130,14 +129,14 @@ pub async fn shown(api: &Canned, request: Request) -> Shown {
     }
 }
 
-pub async fn get(api: &Canned, page: &str) -> Shown {
+pub async fn get(api: &Canned, page: &str) -> Rendered {
     shown(api, request("GET", page, &[], None)).await
 }
 
-pub async fn get_with(api: &Canned, page: &str, query: &[(&str, &str)]) -> Shown {
+pub async fn get_with(api: &Canned, page: &str, query: &[(&str, &str)]) -> Rendered {
     shown(api, request("GET", page, query, None)).await
 }
 
-pub async fn post(api: &Canned, page: &str, fields: &[(&str, &str)]) -> Shown {
+pub async fn post(api: &Canned, page: &str, fields: &[(&str, &str)]) -> Rendered {
     shown(api, request("POST", page, &[], Some(&form(fields)))).await
 }
