@@ -16,6 +16,7 @@ pub mod form;
 pub mod headers;
 pub mod invoke;
 pub mod laid_out;
+pub mod model;
 pub mod period;
 pub mod place;
 pub mod plot;

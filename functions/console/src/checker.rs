@@ -58,88 +58,25 @@ fn shown<A: Api>(visit: &Visit<'_, A>, form: &Form, verdict: Option<Verdict>) ->
     })
 }
 
+/// What is checked, as far as it can be read.
+struct Pasted<'a> {
+    id: &'a str,
+    sent_at: OffsetDateTime,
+    signatures: &'a str,
+    secrets: SigningSecrets,
+}
+
 /// Whether one of the signatures in `headers` is that of the body by this secret.
 fn check(secret: &str, headers: &str, body: &str, now: OffsetDateTime) -> Verdict {
-    let wrong = |title, reasons: Vec<String>| Verdict {
-        is_right: false,
-        title,
-        reasons,
+    let pasted = match Pasted::read(secret, headers) {
+        Ok(pasted) => pasted,
+        Err(verdict) => return verdict,
     };
-    let mut missing = Vec::new();
-    let mut header = |name: &str| {
-        let found = header(headers, name);
-        if found.is_none() {
-            missing.push(format!("There is no header {name}."));
-        }
-        found.unwrap_or_default()
-    };
-    let (id, sent, signatures) = (
-        header("webhook-id"),
-        header("webhook-timestamp"),
-        header("webhook-signature"),
-    );
-    if !missing.is_empty() {
-        return wrong("A header is missing", missing);
-    }
-    let sent_at = sent
-        .parse()
-        .ok()
-        .and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok());
-    let Some(sent_at) = sent_at else {
-        let reason = "webhook-timestamp has to be a number of seconds since 1970.";
-        return wrong("The time can't be read", vec![reason.to_owned()]);
-    };
-    let secrets = SigningSecrets::new(Secret::new(secret));
-    if secrets.sign(id, sent_at, b"").is_err() {
-        let reason =
-            "A secret begins with whsec_, and Base64 follows. Copy it whole, with the beginning.";
-        return wrong("The secret can't be read", vec![reason.to_owned()]);
-    }
-    // A browser sends line breaks of a text as CR LF, whatever they were.
-    let unix = body.replace("\r\n", "\n");
-    let forms = [
-        (unix.as_str(), None),
-        (body, None),
-        (
-            unix.trim_end_matches('\n'),
-            Some(
-                "The body had no line break at its end: whatever has added it, check before that.",
-            ),
-        ),
-        (
-            unix.trim(),
-            Some("The body had no space around it: whatever has added it, check before that."),
-        ),
-    ];
-    let right = |text: &str| {
-        let expected = secrets
-            .sign(id, sent_at, text.as_bytes())
-            .unwrap_or_default();
-        let expected = Secret::new(expected);
-        signatures
-            .split_whitespace()
-            .any(|it| Secret::new(it) == expected)
-    };
-    let Some((_, hint)) = forms.into_iter().find(|(text, _)| right(text)) else {
-        let mut reasons = vec![
-            "The secret is that of another subscription, or was replaced more than a day ago.".to_owned(),
-            "The body is not the one that was sent, byte for byte: check what arrives, before it is parsed and written again.".to_owned(),
-            "The headers are those of another delivery.".to_owned(),
-        ];
-        if !signatures
-            .split_whitespace()
-            .any(|it| it.starts_with("v1,"))
-        {
-            reasons.insert(
-                0,
-                "webhook-signature has to have signatures that begin with v1, and a comma."
-                    .to_owned(),
-            );
-        }
-        return wrong("The signature is not right", reasons);
+    let Some(hint) = pasted.matching(body) else {
+        return pasted.mismatch();
     };
     let mut reasons: Vec<String> = hint.map(str::to_owned).into_iter().collect();
-    if (now - sent_at).abs() > TOLERANCE {
+    if (now - pasted.sent_at).abs() > TOLERANCE {
         reasons.push(
             "Its time is not within five minutes of now: receivers refuse it by that, so that nobody sends it again.".to_owned(),
         );
@@ -148,6 +85,109 @@ fn check(secret: &str, headers: &str, body: &str, now: OffsetDateTime) -> Verdic
         is_right: true,
         title: "The signature is right",
         reasons,
+    }
+}
+
+impl Verdict {
+    fn wrong(title: &'static str, reasons: Vec<String>) -> Self {
+        Self {
+            is_right: false,
+            title,
+            reasons,
+        }
+    }
+}
+
+impl<'a> Pasted<'a> {
+    /// Reads the headers and the secret; what can't be read is the verdict.
+    fn read(secret: &str, headers: &'a str) -> Result<Self, Verdict> {
+        let mut missing = Vec::new();
+        let mut header = |name: &str| {
+            let found = header(headers, name);
+            if found.is_none() {
+                missing.push(format!("There is no header {name}."));
+            }
+            found.unwrap_or_default()
+        };
+        let (id, sent, signatures) = (
+            header("webhook-id"),
+            header("webhook-timestamp"),
+            header("webhook-signature"),
+        );
+        if !missing.is_empty() {
+            return Err(Verdict::wrong("A header is missing", missing));
+        }
+        let sent_at = sent
+            .parse()
+            .ok()
+            .and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok());
+        let Some(sent_at) = sent_at else {
+            let reason = "webhook-timestamp has to be a number of seconds since 1970.";
+            return Err(Verdict::wrong(
+                "The time can't be read",
+                vec![reason.to_owned()],
+            ));
+        };
+        let secrets = SigningSecrets::new(Secret::new(secret));
+        if secrets.sign(id, sent_at, b"").is_err() {
+            let reason = "A secret begins with whsec_, and Base64 follows. Copy it whole, with the beginning.";
+            return Err(Verdict::wrong(
+                "The secret can't be read",
+                vec![reason.to_owned()],
+            ));
+        }
+        Ok(Self {
+            id,
+            sent_at,
+            signatures,
+            secrets,
+        })
+    }
+
+    /// What to say of the body if a signature is right of it; `None` if none is. A browser sends line breaks of a text as
+    /// CR LF, whatever they were, and those who copy a body add to its end.
+    fn matching(&self, body: &str) -> Option<Option<&'static str>> {
+        let unix = body.replace("\r\n", "\n");
+        let forms = [
+            (unix.as_str(), None),
+            (body, None),
+            (
+                unix.trim_end_matches('\n'),
+                Some(
+                    "The body had no line break at its end: whatever has added it, check before that.",
+                ),
+            ),
+            (
+                unix.trim(),
+                Some("The body had no space around it: whatever has added it, check before that."),
+            ),
+        ];
+        let right = forms.into_iter().find(|(text, _)| self.is_signed(text));
+        right.map(|(_, hint)| hint)
+    }
+
+    fn is_signed(&self, text: &str) -> bool {
+        let expected = self.secrets.sign(self.id, self.sent_at, text.as_bytes());
+        let expected = Secret::new(expected.unwrap_or_default());
+        self.signatures
+            .split_whitespace()
+            .any(|it| Secret::new(it) == expected)
+    }
+
+    /// The verdict on a body that none of the signatures is of.
+    fn mismatch(&self) -> Verdict {
+        let mut reasons = vec![
+            "The secret is that of another subscription, or was replaced more than a day ago.".to_owned(),
+            "The body is not the one that was sent, byte for byte: check what arrives, before it is parsed and written again.".to_owned(),
+            "The headers are those of another delivery.".to_owned(),
+        ];
+        let mut signatures = self.signatures.split_whitespace();
+        if !signatures.any(|it| it.starts_with("v1,")) {
+            let reason =
+                "webhook-signature has to have signatures that begin with v1, and a comma.";
+            reasons.insert(0, reason.to_owned());
+        }
+        Verdict::wrong("The signature is not right", reasons)
     }
 }
 

@@ -139,7 +139,7 @@ fn failing(since: Option<OffsetDateTime>) -> (State, Option<OffsetDateTime>) {
 pub async fn webhooks<A: Api>(visit: &Visit<'_, A>) -> Result<(Vec<Endpoint>, bool), Trouble> {
     let call = Call::get("/subscribers/webhook/subscriptions").query("pageSize", MOST);
     let found: Items<Webhook> = visit.read(call).await?;
-    let more = found.links.is_some_and(|links| links.next.is_some());
+    let more = found.links.next.is_some();
     let found = found.items.iter();
     Ok((
         found.map(|it| Endpoint::of_webhook(it, visit)).collect(),

@@ -1,13 +1,11 @@
 //! `entities/{key}`: a subscription to an entity, and what can be done with it.
 
 use askama::Template;
-use bellwire_domain::timestamp;
 use bellwire_web::api::Api;
 use bellwire_web::form::once;
 use bellwire_web::period::Period;
-use bellwire_web::plot::Plots;
 use bellwire_web::{
-    Answer, Call, Notice, Shell, Trouble, Visit, figures, page, redirect, sentence, status_page,
+    Answer, Call, Notice, Shell, Trouble, Visit, page, redirect, sentence, status_page,
 };
 use lambda_http::http::Method;
 use serde::Deserialize;
@@ -15,6 +13,7 @@ use serde::Deserialize;
 use crate::endpoints::Endpoint;
 use crate::model::{Envelope, OneEntity, Stats};
 use crate::secret::SecretPage;
+use crate::summary::{self, Summary};
 use crate::{SUBSCRIPTIONS, done};
 
 /// A subscription.
@@ -26,11 +25,7 @@ struct EntityPage {
     shell: Shell,
     endpoint: Endpoint,
     reason: String,
-    period: Period,
-    rate: String,
-    median: String,
-    slowest: String,
-    plots: Plots,
+    summary: Summary,
     once: String,
 }
 
@@ -84,10 +79,11 @@ async fn shown<A: Api>(
     notice: Option<Notice>,
 ) -> Result<EntityPage, Trouble> {
     let period = Period::of(visit.query().get("period"));
-    let counts = Call::get("/subscriptions/{key}/stats")
-        .at("key", key)
-        .query("start", timestamp::iso(period.start(visit.now)))
-        .query("end", timestamp::iso(visit.now));
+    let counts = summary::asked(
+        Call::get("/subscriptions/{key}/stats").at("key", key),
+        period,
+        visit.now,
+    );
     let (entity, stats) = tokio::join!(
         visit.read::<Envelope<OneEntity>>(Call::get(ONE).at("key", key)),
         visit.read::<Envelope<OfStats>>(counts),
@@ -100,11 +96,7 @@ async fn shown<A: Api>(
             .with(notice),
         endpoint: Endpoint::of_entity(&entity, visit),
         reason: entity.disabled_reason.unwrap_or_default(),
-        period,
-        rate: figures::percent(stats.delivered, stats.delivered + stats.failed),
-        median: figures::duration(stats.latency.p50.map(u64::from)),
-        slowest: figures::duration(stats.latency.p99.map(u64::from)),
-        plots: Plots::new(&stats.hours, period, visit.now),
+        summary: Summary::new(&stats, period, visit.now),
         once: once(),
     })
 }

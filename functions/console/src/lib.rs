@@ -18,6 +18,7 @@ mod queries;
 mod secret;
 mod subscription;
 mod subscription_list;
+mod summary;
 mod topics;
 
 use bellwire_app::{App, BadSetting};

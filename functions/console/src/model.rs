@@ -3,25 +3,10 @@
 use std::collections::BTreeMap;
 
 use bellwire_domain::timestamp::iso_serde;
+pub use bellwire_web::model::{Items, Topic};
 use bellwire_web::plot::{HourCounts, Latency};
 use serde::Deserialize;
 use time::OffsetDateTime;
-
-/// A page of a list of protocol B.
-#[derive(Debug, Deserialize)]
-pub struct Items<T> {
-    /// What is on it.
-    pub items: Vec<T>,
-    /// What leads to others.
-    pub links: Option<Links>,
-}
-
-/// The links of a list.
-#[derive(Debug, Deserialize)]
-pub struct Links {
-    /// To the next page.
-    pub next: Option<String>,
-}
 
 /// A subscription to a topic.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,39 +39,6 @@ pub struct Webhook {
     pub create_timestamp: OffsetDateTime,
     /// The signing secret, when it was just created.
     pub secret: Option<String>,
-}
-
-/// A topic.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Topic {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// What is published.
-    pub publisher: Publisher,
-}
-
-/// What is published to a topic.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Publisher {
-    /// Documents or events.
-    pub payload: Payload,
-}
-
-/// The kind of what is published.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Payload {
-    /// `snapshot` or `event`.
-    #[serde(rename = "type")]
-    pub kind: String,
-}
-
-impl Topic {
-    /// Whether events are published to it, and no document.
-    pub fn has_events(&self) -> bool {
-        self.publisher.payload.kind == "event"
-    }
 }
 
 /// A response of protocol C.

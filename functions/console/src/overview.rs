@@ -1,26 +1,22 @@
 //! `overview`: all endpoints, and how deliveries to them went.
 
 use askama::Template;
-use bellwire_domain::timestamp;
 use bellwire_web::api::Api;
 use bellwire_web::period::Period;
-use bellwire_web::plot::Plots;
 use bellwire_web::{Answer, Call, Shell, Visit, When, figures, page};
 
 use crate::endpoints::{self, Endpoint};
 use crate::model::Stats;
+use crate::summary::{self, Summary};
 use crate::{OVERVIEW, done};
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct OverviewPage {
     shell: Shell,
-    period: Period,
     delivered: String,
-    rate: String,
-    median: String,
     retried: String,
-    plots: Plots,
+    summary: Summary,
     rows: Vec<Row>,
     /// Whether there are more endpoints than are shown.
     more: bool,
@@ -39,9 +35,7 @@ struct Row {
 pub async fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
     visit.token()?;
     let period = Period::of(visit.query().get("period"));
-    let counts = Call::get("/v1/stats")
-        .query("start", timestamp::iso(period.start(visit.now)))
-        .query("end", timestamp::iso(visit.now));
+    let counts = summary::asked(Call::get("/v1/stats"), period, visit.now);
     let (stats, webhooks, entities, callbacks) = tokio::join!(
         visit.read::<Stats>(counts),
         endpoints::webhooks(visit),
@@ -72,12 +66,9 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>) -> Answer {
     });
     page(&OverviewPage {
         shell: visit.shell("Overview").under(OVERVIEW).with(done(visit)),
-        period,
         delivered: figures::count(stats.delivered),
-        rate: figures::percent(stats.delivered, stats.delivered + stats.failed),
-        median: figures::duration(stats.latency.p50.map(u64::from)),
         retried: figures::count(stats.retried),
-        plots: Plots::new(&stats.hours, period, visit.now),
+        summary: Summary::new(&stats, period, visit.now),
         rows: rows.collect(),
         more: more || more_entities,
     })

@@ -2,13 +2,12 @@
 
 use askama::Template;
 use bellwire_domain::timestamp;
+use bellwire_web::answers::Refusal;
 use bellwire_web::api::Api;
 use bellwire_web::form::once;
 use bellwire_web::period::Period;
-use bellwire_web::plot::Plots;
 use bellwire_web::{
-    Answer, Call, Form, Notice, Shell, Trouble, Visit, figures, page, redirect, sentence,
-    status_page,
+    Answer, Call, Form, Notice, Shell, Trouble, Visit, page, redirect, sentence, status_page,
 };
 use lambda_http::http::{Method, StatusCode};
 use serde::Deserialize;
@@ -19,6 +18,7 @@ use crate::endpoints::Endpoint;
 use crate::local_time::LocalTime;
 use crate::model::{Stats, Topic, Webhook};
 use crate::secret::SecretPage;
+use crate::summary::{self, Summary};
 use crate::{SUBSCRIPTIONS, done};
 
 /// A subscription.
@@ -36,11 +36,7 @@ struct SubscriptionPage {
     modes: Vec<&'static str>,
     headers: Vec<String>,
     reason: String,
-    period: Period,
-    rate: String,
-    median: String,
-    slowest: String,
-    plots: Plots,
+    summary: Summary,
     test: String,
     url: String,
     new_headers: String,
@@ -64,81 +60,76 @@ pub async fn show<A: Api>(visit: &Visit<'_, A>, id: &str) -> Answer {
 /// What a form of the page asks for.
 pub async fn send<A: Api>(visit: &Visit<'_, A>, id: &str, action: &str) -> Answer {
     let form = visit.form()?;
+    let answered = match action {
+        "rotate" => rotate(visit, id, &form).await,
+        _ => carry_out(visit, id, &form, action).await,
+    };
+    match answered {
+        Err(Trouble::Refused(refusal)) => again(visit, id, &form, &refusal.message).await,
+        other => other,
+    }
+}
+
+async fn carry_out<A: Api>(visit: &Visit<'_, A>, id: &str, form: &Form, action: &str) -> Answer {
+    let (call, what) = asked(id, form, action)?;
+    visit.send(call).await?;
+    match what {
+        "deleted" => redirect("../../subscriptions?done=deleted"),
+        _ => redirect(&format!("../{id}?done={what}")),
+    }
+}
+
+/// The call that a form asks for, and what is said when it is done.
+fn asked(id: &str, form: &Form, action: &str) -> Result<(Call, &'static str), Trouble> {
+    let refused = |problem: &str| Trouble::Refused(Refusal::new(400, problem));
     let on = |method: Method, resource| Call::new(method, resource).at("subscriptionId", id);
-    let once = form.get("once");
-    let (call, what) = match action {
-        "edit" => match patch(&form) {
-            Ok(patch) => (on(Method::PATCH, ONE).body(patch), "saved"),
-            Err(problem) => return again(visit, id, &form, &problem).await,
-        },
+    let post = |resource| on(Method::POST, resource).once(form.get("once"));
+    Ok(match action {
+        "edit" => {
+            let patch = patch(form).map_err(|problem| refused(&problem))?;
+            (on(Method::PATCH, ONE).body(patch), "saved")
+        }
         "test" => {
-            let Ok(body) = serde_json::from_str::<Value>(form.get("test")) else {
-                return again(visit, id, &form, "The test is not JSON.").await;
-            };
-            let call = on(
-                Method::POST,
-                "/subscribers/webhook/subscriptions/{subscriptionId}/test",
-            );
-            (call.body(body).once(once), "tested")
+            let body: Value = serde_json::from_str(form.get("test"))
+                .map_err(|_| refused("The test is not JSON."))?;
+            let call = post("/subscribers/webhook/subscriptions/{subscriptionId}/test");
+            (call.body(body), "tested")
         }
         "enable" => (
-            on(
-                Method::POST,
-                "/subscribers/webhook/subscriptions/{subscriptionId}/enable",
-            ),
+            post("/subscribers/webhook/subscriptions/{subscriptionId}/enable"),
             "enabled",
         ),
         "disable" => (
-            on(
-                Method::POST,
-                "/subscribers/webhook/subscriptions/{subscriptionId}/disable",
-            ),
+            post("/subscribers/webhook/subscriptions/{subscriptionId}/disable"),
             "disabled",
         ),
         "replay" => {
-            let zone = form.get("zone");
-            let (from, to) = (
-                LocalTime::parse(form.get("start"), zone),
-                LocalTime::parse(form.get("end"), zone),
-            );
-            let Some(from) = from else {
-                return again(visit, id, &form, "A replay needs a time from which on.").await;
+            let at = |name| LocalTime::parse(form.get(name), form.get("zone")).map(timestamp::iso);
+            let from =
+                at("start").ok_or_else(|| refused("A replay needs a time from which on."))?;
+            let call = post("/subscribers/webhook/subscriptions/{subscriptionId}/replay");
+            let stretch = match at("end") {
+                Some(to) => json!({ "start": from, "end": to }),
+                None => json!({ "start": from }),
             };
-            let mut stretch = json!({ "start": timestamp::iso(from) });
-            if let (Some(to), Some(stretch)) = (to, stretch.as_object_mut()) {
-                stretch.insert("end".to_owned(), json!(timestamp::iso(to)));
-            }
-            let call = on(
-                Method::POST,
-                "/subscribers/webhook/subscriptions/{subscriptionId}/replay",
-            );
-            (call.body(stretch).once(once), "replayed")
-        }
-        "rotate" => {
-            let call = "/subscribers/webhook/subscriptions/{subscriptionId}/secret/rotate";
-            let rotated = visit
-                .read::<Rotated>(on(Method::POST, call).once(once))
-                .await;
-            return match rotated {
-                Ok(rotated) => page(&SecretPage {
-                    shell: visit.shell("The new signing secret").under(SUBSCRIPTIONS),
-                    secret: rotated.secret,
-                    page: format!("subscriptions/{id}"),
-                    replaces: true,
-                }),
-                Err(Trouble::Refused(refusal)) => again(visit, id, &form, &refusal.message).await,
-                Err(other) => Err(other),
-            };
+            (call.body(stretch), "replayed")
         }
         "delete" => (on(Method::DELETE, ONE), "deleted"),
         _ => return Err(Trouble::NotFound),
-    };
-    match visit.send(call).await {
-        Ok(_) if what == "deleted" => redirect("../../subscriptions?done=deleted"),
-        Ok(_) => redirect(&format!("../{id}?done={what}")),
-        Err(Trouble::Refused(refusal)) => again(visit, id, &form, &refusal.message).await,
-        Err(other) => Err(other),
-    }
+    })
+}
+
+/// Replaces the signing secret, and shows the new one.
+async fn rotate<A: Api>(visit: &Visit<'_, A>, id: &str, form: &Form) -> Answer {
+    let call = Call::post("/subscribers/webhook/subscriptions/{subscriptionId}/secret/rotate");
+    let call = call.at("subscriptionId", id).once(form.get("once"));
+    let rotated: Rotated = visit.read(call).await?;
+    page(&SecretPage {
+        shell: visit.shell("The new signing secret").under(SUBSCRIPTIONS),
+        secret: rotated.secret,
+        page: format!("subscriptions/{id}"),
+        replaces: true,
+    })
 }
 
 /// The page once more, with what was written into a form, and what is wrong with it.
@@ -155,10 +146,12 @@ async fn shown<A: Api>(
     notice: Option<Notice>,
 ) -> Result<SubscriptionPage, Trouble> {
     let period = Period::of(visit.query().get("period"));
-    let counts = Call::get("/subscribers/webhook/subscriptions/{subscriptionId}/stats")
-        .at("subscriptionId", id)
-        .query("start", timestamp::iso(period.start(visit.now)))
-        .query("end", timestamp::iso(visit.now));
+    let counts = summary::asked(
+        Call::get("/subscribers/webhook/subscriptions/{subscriptionId}/stats")
+            .at("subscriptionId", id),
+        period,
+        visit.now,
+    );
     let (webhook, stats) = tokio::join!(
         visit.read::<Webhook>(Call::get(ONE).at("subscriptionId", id)),
         visit.read::<Stats>(counts),
@@ -183,11 +176,7 @@ async fn shown<A: Api>(
         modes: modes(&topic),
         headers: webhook.webhook_headers.into_keys().collect(),
         reason: webhook.disabled_reason.unwrap_or_default(),
-        period,
-        rate: figures::percent(stats.delivered, stats.delivered + stats.failed),
-        median: figures::duration(stats.latency.p50.map(u64::from)),
-        slowest: figures::duration(stats.latency.p99.map(u64::from)),
-        plots: Plots::new(&stats.hours, period, visit.now),
+        summary: Summary::new(&stats, period, visit.now),
         test: said("test", TEST),
         url: said("url", &webhook.webhook_url),
         new_headers: form.get("new_headers").to_owned(),
@@ -212,8 +201,8 @@ async fn topic<A: Api>(visit: &Visit<'_, A>, id: &str) -> Result<Topic, Trouble>
         Err(Trouble::NotFound) => Ok(Topic {
             id: id.to_owned(),
             name: id.to_owned(),
-            publisher: crate::model::Publisher {
-                payload: crate::model::Payload {
+            publisher: bellwire_web::model::Publisher {
+                payload: bellwire_web::model::Payload {
                     kind: String::new(),
                 },
             },

@@ -1,24 +1,9 @@
 //! What the API returns, as far as pages show it.
 
 use bellwire_domain::timestamp::iso_serde;
+pub use bellwire_web::model::{Items, Topic};
 use serde::Deserialize;
 use time::OffsetDateTime;
-
-/// A page of a list.
-#[derive(Debug, Deserialize)]
-pub struct Items<T> {
-    /// What is on it.
-    pub items: Vec<T>,
-    /// What leads to others.
-    pub links: Links,
-}
-
-/// The links of a list.
-#[derive(Debug, Deserialize)]
-pub struct Links {
-    /// To the next page.
-    pub next: Option<String>,
-}
 
 /// A client.
 #[derive(Clone, Debug, Deserialize)]
@@ -84,32 +69,6 @@ pub struct Key {
     pub used_on: Option<String>,
     /// The key itself, when it was just made.
     pub api_key: Option<String>,
-}
-
-/// A topic.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Topic {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// What is published.
-    pub publisher: Publisher,
-}
-
-/// What is published to a topic.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Publisher {
-    /// Documents or events.
-    pub payload: Payload,
-}
-
-/// The kind of what is published.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Payload {
-    /// `snapshot` or `event`.
-    #[serde(rename = "type")]
-    pub kind: String,
 }
 
 /// An endpoint that fails or is disabled.
